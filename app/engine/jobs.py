@@ -1,0 +1,209 @@
+"""Lanes: one worker thread each, with progress, cancellation and delivery on another thread."""
+
+import itertools
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, Generic, TypeVar
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+Deliver = Callable[[Callable[[], None]], None]
+
+
+class Cancelled(Exception):
+    """Raised inside a job by :meth:`Context.progress` once somebody cancelled it."""
+
+
+class Order(Enum):
+    """What a lane does with requests that wait."""
+
+    LATEST = auto()  # only the newest is kept, and the running one is cancelled
+    FIFO = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """``done`` of ``total`` steps after ``seconds``; ``remaining`` is None until it can be estimated."""
+
+    done: int
+    total: int
+    seconds: float
+    note: str = ""
+    payload: Any = None
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds left at the mean rate so far."""
+        if self.done <= 0 or self.total <= 0:
+            return None
+        return self.seconds * (self.total - self.done) / self.done
+
+
+@dataclass(eq=False)
+class Ticket:
+    """Handle of one submitted job. A cancelled ticket delivers nothing but ``on_cancelled``."""
+
+    number: int
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def cancel(self) -> None:
+        """Ask the job to stop at its next progress call; idempotent."""
+        self.cancelled.set()
+
+
+class Context:
+    """What a running job sees of the outside."""
+
+    def __init__(self, ticket: Ticket, report: Callable[[Progress], None]) -> None:
+        self._ticket = ticket
+        self._report = report
+        self._start = time.monotonic()
+
+    def check(self) -> None:
+        """Raise Cancelled if the job was cancelled."""
+        if self._ticket.cancelled.is_set():
+            raise Cancelled
+
+    @property
+    def cancelled(self) -> threading.Event:
+        """Event that is set on cancellation, for code that waits."""
+        return self._ticket.cancelled
+
+    def progress(self, done: int, total: int, note: str = "", payload: Any = None) -> None:
+        """Report and, in the same call, raise Cancelled if the job was cancelled."""
+        self.check()
+        self._report(Progress(done, total, time.monotonic() - self._start, note, payload))
+
+
+def silent_context() -> Context:
+    """A context for running a job inline, without lane or report."""
+    return Context(Ticket(0), lambda _: None)
+
+
+@dataclass
+class _Request(Generic[T]):
+    ticket: Ticket
+    run: Callable[[Context], T]
+    on_done: Callable[[T], None]
+    on_error: Callable[[Exception], None] | None
+    on_progress: Callable[[Progress], None] | None
+    on_cancelled: Callable[[], None] | None
+
+
+class Lane:
+    """One worker thread. Callbacks run wherever ``deliver`` runs them, and never for a stale ticket."""
+
+    def __init__(self, name: str, deliver: Deliver, order: Order = Order.FIFO) -> None:
+        self.name = name
+        self._deliver = deliver
+        self._order = order
+        self._waiting: deque[_Request] = deque()
+        self._running: _Request | None = None
+        self._changed = threading.Condition()
+        self._closed = False
+        self._numbers = itertools.count(1)
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    def submit(
+        self,
+        run: Callable[[Context], T],
+        on_done: Callable[[T], None],
+        *,
+        on_error: Callable[[Exception], None] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+        on_cancelled: Callable[[], None] | None = None,
+    ) -> Ticket:
+        """Queue ``run(context)``. Exactly one of on_done, on_error, on_cancelled follows, on the deliver side."""
+        request = _Request(Ticket(next(self._numbers)), run, on_done, on_error, on_progress, on_cancelled)
+        with self._changed:
+            if self._closed:
+                raise RuntimeError(f"lane {self.name} is closed")
+            if self._order is Order.LATEST:
+                for old in self._waiting:
+                    old.ticket.cancel()
+                    self._finish_cancelled(old)
+                self._waiting.clear()
+                if self._running is not None:
+                    self._running.ticket.cancel()
+            self._waiting.append(request)
+            self._changed.notify()
+        return request.ticket
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything runs or waits."""
+        with self._changed:
+            return self._running is not None or bool(self._waiting)
+
+    def cancel_all(self) -> None:
+        """Cancel what runs and what waits."""
+        with self._changed:
+            for request in self._waiting:
+                request.ticket.cancel()
+            if self._running is not None:
+                self._running.ticket.cancel()
+
+    def close(self, timeout: float = 2.0) -> bool:
+        """Cancel everything and join the worker. Returns whether it ended in time."""
+        self.cancel_all()
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._running = None
+                while not self._waiting and not self._closed:
+                    self._changed.wait()
+                if not self._waiting:
+                    return
+                request = self._waiting.popleft()
+                self._running = request
+            self._run(request)
+
+    def _run(self, request: _Request) -> None:
+        ticket = request.ticket
+        if ticket.cancelled.is_set():
+            self._finish_cancelled(request)
+            return
+        try:
+            result = request.run(Context(ticket, lambda p: self._report(request, p)))
+        except Cancelled:
+            self._finish_cancelled(request)
+        except Exception as error:
+            self._fail(request, error)
+        else:
+            self._deliver(lambda: self._finish(request, result))
+
+    def _report(self, request: _Request, progress: Progress) -> None:
+        callback = request.on_progress
+        if callback is not None:
+            self._deliver(lambda: None if request.ticket.cancelled.is_set() else callback(progress))
+
+    def _finish(self, request: _Request, result: Any) -> None:
+        if request.ticket.cancelled.is_set():
+            if request.on_cancelled is not None:
+                request.on_cancelled()
+        else:
+            request.on_done(result)
+
+    def _finish_cancelled(self, request: _Request) -> None:
+        if request.on_cancelled is not None:
+            self._deliver(request.on_cancelled)
+
+    def _fail(self, request: _Request, error: Exception) -> None:
+        callback = request.on_error
+        if callback is None:
+            log.error("job failed in lane %s", self.name, exc_info=error)
+            return
+        log.info("job failed in lane %s: %s", self.name, error)
+        self._deliver(lambda: None if request.ticket.cancelled.is_set() else callback(error))

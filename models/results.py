@@ -1,0 +1,183 @@
+"""Value types that travel between the laboratory, the office and the gallery."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Status(IntEnum):
+    """What became of a peak in detection and fit. Anything but ``OK`` is the reason why it has no fit."""
+
+    OK = 0
+    REJECTED = 1  # by hand
+    EDGE = 2  # too few pixels of the window lie on the frame
+    OVERLAP = 3  # neighbours in the window could not be told apart
+    MASKED = 4  # bad pixels cover the core of the peak
+    SATURATED = 5  # the core is saturated
+    BROAD = 6  # wider than the window can hold
+    FAILED = 7  # the fit did not converge, or left its window
+    PENDING = 8  # not computed yet
+
+    @property
+    def label(self) -> str:
+        """Lower-case name, as written in tables."""
+        return self.name.lower()
+
+
+class Source(IntEnum):
+    """Which method gave the combined position."""
+
+    NONE = 0
+    FIT = 1
+    BRAGGNN = 2
+    NET = 3
+
+    @property
+    def label(self) -> str:
+        """Lower-case name, empty for none."""
+        return "" if self is Source.NONE else self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """All local maxima of one prepared image with birth >= floor: the merge tree, flattened.
+
+    ``index`` (N,) int64: flat pixel index, row-major. ``birth``, ``death`` (N,) float64 counts: value at
+    the maximum, and at the saddle where it joins an older peak (0 where it never does). Order: falling
+    ``birth - death``, ties in findpeaks' order. Exact for every ``minval >= floor``.
+    """
+
+    shape: tuple[int, int]
+    floor: float
+    index: NDArray[np.int64]
+    birth: NDArray[np.float64]
+    death: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def row(self) -> NDArray[np.int64]:
+        """(N,) rows."""
+        return self.index // self.shape[1]
+
+    @property
+    def col(self) -> NDArray[np.int64]:
+        """(N,) columns."""
+        return self.index % self.shape[1]
+
+
+class Selection(NamedTuple):
+    """Candidates that are peaks under given thresholds, by falling score, ties in findpeaks' order."""
+
+    candidate: NDArray[np.int64]  # (M,) position in Candidates
+    death: NDArray[np.float64]  # (M,) counts; a saddle under minval counts as 0
+    score: NDArray[np.float64]  # (M,) birth - death
+
+
+class Column(NamedTuple):
+    """Name, dtype, unit and meaning of one column of the peak table."""
+
+    name: str
+    dtype: str
+    unit: str
+    meaning: str
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("frame", "int64", "", "0-based index in the source"),
+    Column("peak", "int64", "", "0-based by falling score within the frame"),
+    Column("component", "int64", "", "0; 1, 2 … for further peaks fitted jointly in the same window"),
+    Column("col", "int64", "px", "column of the maximum"),
+    Column("row", "int64", "px", "row of the maximum"),
+    Column("birth", "float64", "counts", "value at the maximum"),
+    Column("death", "float64", "counts", "value at the saddle to an older peak; 0 if there is none"),
+    Column("score", "float64", "counts", "persistence, birth - death"),
+    Column("status", "uint8", "", "ok, rejected, or why there is no fit"),
+    Column("x_fit", "float64", "px", "column of the fitted centre"),
+    Column("y_fit", "float64", "px", "row of the fitted centre"),
+    Column("x_fit_err", "float64", "px", "1 sigma"),
+    Column("y_fit_err", "float64", "px", "1 sigma"),
+    Column("amplitude", "float64", "counts", "height over the background"),
+    Column("background", "float64", "counts", "background at the centre"),
+    Column("fwhm_major", "float64", "px", "full width at half maximum, long axis"),
+    Column("fwhm_minor", "float64", "px", "full width at half maximum, short axis"),
+    Column("angle", "float64", "rad", "long axis, from +x towards +y, in (-pi/2, pi/2]"),
+    Column("chi2", "float64", "", "reduced chi-square under counting statistics"),
+    Column("x_braggnn", "float64", "px", "column from BraggNN"),
+    Column("y_braggnn", "float64", "px", "row from BraggNN"),
+    Column("distance", "float64", "px", "between the fit and BraggNN"),
+    Column("x_net", "float64", "px", "column from the localiser network"),
+    Column("y_net", "float64", "px", "row from the localiser network"),
+    Column("x_net_err", "float64", "px", "1 sigma"),
+    Column("y_net_err", "float64", "px", "1 sigma"),
+    Column("x", "float64", "px", "combined answer, column"),
+    Column("y", "float64", "px", "combined answer, row"),
+    Column("x_err", "float64", "px", "1 sigma"),
+    Column("y_err", "float64", "px", "1 sigma"),
+    Column("method", "uint8", "", "who gave the combined answer"),
+    Column("n_components", "int64", "", "peaks fitted jointly in the window"),
+    Column("window", "int64", "px", "side of the window"),
+    Column("eta", "float64", "", "Lorentzian fraction of a pseudo-Voigt"),
+    Column("cov_xy", "float64", "px^2", "covariance of x_fit and y_fit"),
+)
+COLUMN = {column.name: column for column in COLUMNS}
+
+
+@dataclass(frozen=True, slots=True)
+class PeakTable:
+    """Peaks of one or many frames as a structure of arrays, one entry per column of :data:`COLUMNS`."""
+
+    columns: Mapping[str, NDArray]
+
+    def __post_init__(self) -> None:
+        if list(self.columns) != [column.name for column in COLUMNS]:
+            raise ValueError("a peak table has exactly the columns of COLUMNS, in their order")
+        if len({len(values) for values in self.columns.values()}) > 1:
+            raise ValueError("the columns of a peak table have one length")
+
+    @classmethod
+    def blank(cls, n: int, **given: NDArray | float) -> Self:
+        """Table of n rows: given columns as given, other numbers NaN, other integers 0."""
+        columns = {}
+        for column in COLUMNS:
+            values = np.full(n, np.nan) if column.dtype == "float64" else np.zeros(n, column.dtype)
+            if column.name in given:
+                values[...] = given[column.name]
+            columns[column.name] = values
+        return cls(columns)
+
+    @classmethod
+    def concatenate(cls, tables: Iterable[Self]) -> Self:
+        """One table from many, rows in the given order."""
+        parts = [table.columns for table in tables]
+        if not parts:
+            return cls.blank(0)
+        return cls({c.name: np.concatenate([part[c.name] for part in parts]) for c in COLUMNS})
+
+    def __len__(self) -> int:
+        return len(self.columns["frame"])
+
+    def __getitem__(self, name: str) -> NDArray:
+        return self.columns[name]
+
+    def take(self, rows: NDArray | slice) -> Self:
+        """Table of the chosen rows (indices, boolean mask or slice)."""
+        return replace(self, columns={name: values[rows] for name, values in self.columns.items()})
+
+    def with_columns(self, **changes: NDArray) -> Self:
+        """Table with some columns replaced."""
+        unknown = set(changes) - set(self.columns)
+        if unknown:
+            raise KeyError(f"no such column: {', '.join(sorted(unknown))}")
+        return replace(self, columns={name: changes.get(name, old) for name, old in self.columns.items()})
+
+    def labels(self, name: str) -> NDArray:
+        """(N,) str: the ``status`` or ``method`` column in words."""
+        kinds: dict[str, type[Status] | type[Source]] = {"status": Status, "method": Source}
+        words = np.array([member.label for member in kinds[name]])
+        return words[self.columns[name]]

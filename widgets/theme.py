@@ -1,0 +1,102 @@
+"""Colour tokens and the style sheet, light and dark. Every widget takes its colours from here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from PyQt6.QtGui import QColor, QFont, QFontDatabase, QPalette
+from PyQt6.QtWidgets import QApplication
+
+Name = Literal["dark", "light"]
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """Hex colours by role. Mark colours follow Okabe and Ito, readable for colour-blind people."""
+
+    name: Name
+    window: str  # behind everything
+    panel: str  # docks, tables
+    raised: str  # buttons, inputs
+    line: str  # separators, frames
+    text: str
+    muted: str  # captions, axis labels
+    accent: str  # selection, primary button, cursor
+    on_accent: str  # text on accent
+    fit: str  # marks and curves of the classical fit
+    braggnn: str
+    net: str
+    reject: str  # peaks without a fit
+    warning: str
+    error: str
+    good: str
+
+
+DARK = Theme(
+    "dark", "#15181c", "#1c2025", "#272c33", "#343b44", "#e3e7ec", "#97a1ad", "#4db8ff", "#06121c",
+    "#56c1ff", "#ffb000", "#3ddbb0", "#b3bac2", "#f0c04f", "#ff7a6b", "#52d29a",
+)  # fmt: skip
+LIGHT = Theme(
+    "light", "#f3f5f7", "#ffffff", "#e8ecf0", "#ccd3da", "#1b2026", "#5c6772", "#0b72b9", "#ffffff",
+    "#0072b2", "#c05a00", "#00795c", "#5c6772", "#9a6a00", "#c0392b", "#1d7f4e",
+)  # fmt: skip
+SERIES_COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#f0e442", "#0072b2", "#999999")
+
+_current = DARK
+_listeners: list[Callable[[Theme], None]] = []
+
+
+def current() -> Theme:
+    """The theme in use."""
+    return _current
+
+
+def on_change(listener: Callable[[Theme], None]) -> None:
+    """Call ``listener(theme)`` now and whenever the theme changes; drop it with :func:`forget`."""
+    _listeners.append(listener)
+    listener(_current)
+
+
+def forget(listener: Callable[[Theme], None]) -> None:
+    """Stop calling a listener; unknown ones are ignored."""
+    if listener in _listeners:
+        _listeners.remove(listener)
+
+
+def apply(app: QApplication, theme: Theme, style_sheet: str) -> None:
+    """Set palette, font and style sheet. ``style_sheet`` names tokens as ``@panel``."""
+    global _current
+    _current = theme
+    app.setStyle("Fusion")
+    app.setPalette(_palette(theme))
+    app.setFont(_font())
+    for token in sorted((f.name for f in fields(theme)), key=len, reverse=True):
+        style_sheet = style_sheet.replace(f"@{token}", getattr(theme, token))
+    app.setStyleSheet(style_sheet)
+    for listener in list(_listeners):
+        listener(theme)
+
+
+def _font() -> QFont:
+    families = set(QFontDatabase.families())
+    family = next((f for f in ("Inter", "Noto Sans", "Segoe UI", "DejaVu Sans") if f in families), "")
+    font = QFont(family) if family else QFont()
+    font.setPointSizeF(9.5)
+    font.setFeature(QFont.Tag("tnum"), 1)
+    return font
+
+
+def _palette(theme: Theme) -> QPalette:
+    palette = QPalette()
+    role = QPalette.ColorRole
+    for which, colour in (
+        (role.Window, theme.window), (role.WindowText, theme.text), (role.Base, theme.panel),
+        (role.AlternateBase, theme.raised), (role.Text, theme.text), (role.Button, theme.raised),
+        (role.ButtonText, theme.text), (role.ToolTipBase, theme.raised), (role.ToolTipText, theme.text),
+        (role.Highlight, theme.accent), (role.HighlightedText, theme.on_accent),
+        (role.PlaceholderText, theme.muted), (role.Link, theme.accent), (role.BrightText, theme.error),
+    ):  # fmt: skip
+        palette.setColor(which, QColor(colour))
+    for which in (role.WindowText, role.Text, role.ButtonText):
+        palette.setColor(QPalette.ColorGroup.Disabled, which, QColor(theme.muted))
+    return palette
