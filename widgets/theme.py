@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from types import MethodType
 from typing import Literal
+from weakref import WeakMethod
 
+from PyQt6 import sip
 from PyQt6.QtGui import QColor, QFont, QFontDatabase, QPalette
 from PyQt6.QtWidgets import QApplication
 
@@ -42,8 +45,10 @@ LIGHT = Theme(
 )  # fmt: skip
 SERIES_COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#f0e442", "#0072b2", "#999999")
 
+Listener = Callable[[Theme], None]
+
 _current = DARK
-_listeners: list[Callable[[Theme], None]] = []
+_listeners: list[Callable[[], Listener | None]] = []
 
 
 def current() -> Theme:
@@ -51,16 +56,35 @@ def current() -> Theme:
     return _current
 
 
-def on_change(listener: Callable[[Theme], None]) -> None:
-    """Call ``listener(theme)`` now and whenever the theme changes; drop it with :func:`forget`."""
-    _listeners.append(listener)
+def on_change(listener: Listener) -> None:
+    """Call ``listener(theme)`` now and whenever the theme changes.
+
+    Methods are held weakly: a widget that is gone, in Python or in Qt, is dropped by itself. Plain
+    functions are held until :func:`forget`.
+    """
+    if isinstance(listener, MethodType):
+        _listeners.append(WeakMethod(listener))
+    else:
+        _listeners.append(lambda: listener)
     listener(_current)
 
 
-def forget(listener: Callable[[Theme], None]) -> None:
+def forget(listener: Listener) -> None:
     """Stop calling a listener; unknown ones are ignored."""
-    if listener in _listeners:
-        _listeners.remove(listener)
+    _listeners[:] = [reference for reference in _listeners if reference() not in (None, listener)]
+
+
+def _living() -> list[Listener]:
+    """Listeners that still exist; the others are dropped."""
+    living = []
+    for reference in list(_listeners):
+        listener = reference()
+        owner = getattr(listener, "__self__", None)
+        if listener is None or (isinstance(owner, sip.simplewrapper) and sip.isdeleted(owner)):
+            _listeners.remove(reference)
+        else:
+            living.append(listener)
+    return living
 
 
 def apply(app: QApplication, theme: Theme, style_sheet: str) -> None:
@@ -73,7 +97,7 @@ def apply(app: QApplication, theme: Theme, style_sheet: str) -> None:
     for token in sorted((f.name for f in fields(theme)), key=len, reverse=True):
         style_sheet = style_sheet.replace(f"@{token}", getattr(theme, token))
     app.setStyleSheet(style_sheet)
-    for listener in list(_listeners):
+    for listener in _living():
         listener(theme)
 
 

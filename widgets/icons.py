@@ -1,0 +1,71 @@
+"""Icons by meaning, painted in the colours of the theme in use, also after the theme has changed."""
+
+import qtawesome
+from PyQt6.QtCore import QPoint, QRect, QSize, Qt
+from PyQt6.QtGui import QIcon, QIconEngine, QPainter, QPixmap
+
+from braggscope.widgets import theme
+
+GLYPHS: dict[str, str] = {
+    "open": "folder-open-outline", "folder": "folder-outline", "file": "file-outline",
+    "tree": "file-tree-outline", "save": "content-save-outline", "export": "export-variant",
+    "download": "download", "play": "play", "pause": "pause", "step_back": "step-backward",
+    "step_forward": "step-forward", "first": "skip-previous", "last": "skip-next", "stop": "stop",
+    "mask": "checkerboard", "undo": "undo", "redo": "redo", "palette": "apple-keyboard-command",
+    "command": "console-line", "help": "help-circle-outline", "settings": "cog-outline",
+    "follow": "access-point", "select": "cursor-default-outline", "rectangle": "vector-rectangle",
+    "ellipse": "vector-ellipse", "polygon": "vector-polygon", "line": "vector-line",
+    "threshold": "tune-vertical", "eraser": "eraser", "camera": "camera-outline", "rings": "circle-double",
+    "peaks": "plus", "contrast": "contrast-circle", "auto": "auto-fix", "colours": "palette-outline",
+    "cancel": "close", "close": "close", "check": "check", "warning": "alert-outline",
+    "error": "alert-circle-outline", "info": "information-outline", "add": "plus", "remove": "minus",
+    "delete": "trash-can-outline", "copy": "content-copy", "film": "filmstrip", "table": "table",
+    "image": "image-outline", "reset": "restore", "refresh": "refresh", "home": "home-outline",
+    "fit": "fit-to-page-outline", "one_to_one": "numeric-1-box-outline", "target": "crosshairs",
+    "search": "magnify", "more": "dots-vertical", "menu": "menu", "edit": "pencil-outline",
+    "rotate": "rotate-right", "flip_h": "flip-horizontal", "flip_v": "flip-vertical",
+    "layers": "layers-outline", "regions": "selection", "trails": "vector-polyline",
+    "show": "eye-outline", "hide": "eye-off-outline", "lock": "lock-outline", "unlock": "lock-open-outline",
+    "chart": "chart-line", "histogram": "chart-histogram", "scatter": "chart-scatter-plot",
+    "profile": "chart-bell-curve", "log": "text-box-outline", "jobs": "progress-clock",
+    "history": "history", "bug": "bug-outline", "theme": "theme-light-dark", "keyboard": "keyboard-outline",
+    "layout": "view-dashboard-outline", "series": "animation-outline", "strain": "grid",
+    "coherent": "cube-outline", "network": "graph-outline", "device": "chip", "demo": "flask-outline",
+    "reject": "close-circle-outline", "hot_pixels": "dots-grid", "python": "language-python",
+    "chevron_down": "chevron-down", "chevron_right": "chevron-right",
+}  # fmt: skip
+
+
+class _ThemedEngine(QIconEngine):
+    """Asks for the theme when it paints, so no icon needs to be told of a change."""
+
+    def __init__(self, name: str, role: str) -> None:
+        super().__init__()
+        self._name, self._role = name, role
+
+    def paint(self, painter: QPainter | None, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
+        colours = theme.current()
+        role = {QIcon.Mode.Disabled: "disabled", QIcon.Mode.Selected: "on_accent"}.get(mode, self._role)
+        if state is QIcon.State.On and role == "text":
+            role = "accent"
+        colour = colours.line if role == "disabled" else getattr(colours, role)
+        glyph = qtawesome.icon(f"mdi6.{GLYPHS[self._name]}", color=colour)
+        glyph.paint(painter, rect, Qt.AlignmentFlag.AlignCenter, QIcon.Mode.Normal, QIcon.State.Off)
+
+    def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
+        pixmap = QPixmap(size)
+        pixmap.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(pixmap)
+        self.paint(painter, QRect(QPoint(0, 0), size), mode, state)
+        painter.end()
+        return pixmap
+
+    def clone(self) -> QIconEngine:
+        return _ThemedEngine(self._name, self._role)
+
+
+def icon(name: str, role: str = "text") -> QIcon:
+    """Icon of a meaning (a key of :data:`GLYPHS`) in a colour role of the theme. KeyError if unknown."""
+    if name not in GLYPHS:
+        raise KeyError(f"no icon is called {name!r}")
+    return QIcon(_ThemedEngine(name, role))

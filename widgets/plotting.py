@@ -1,0 +1,97 @@
+"""Plots in the program's own style: muted axes, light grid, colours that follow the theme."""
+
+from collections.abc import Callable
+
+import pyqtgraph as pg
+from PyQt6.QtCore import QObject, Qt
+from PyQt6.QtGui import QColor, QFont
+from PyQt6.QtWidgets import QApplication, QGraphicsSceneWheelEvent, QWidget
+
+from braggscope.widgets import theme
+from braggscope.widgets.theme import Theme
+
+
+class _CalmViewBox(pg.ViewBox):
+    """Pans by dragging, zooms by Ctrl + wheel only, fits on a double click; no context menu."""
+
+    def __init__(self) -> None:
+        super().__init__(enableMenu=False)
+
+    def wheelEvent(self, ev: QGraphicsSceneWheelEvent, axis: int | None = None) -> None:
+        if ev.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            super().wheelEvent(ev, axis)
+        else:
+            ev.ignore()
+
+    def mouseDoubleClickEvent(self, ev: QObject) -> None:
+        self.enableAutoRange()
+
+
+class ThemedPlot(pg.PlotWidget):
+    """A plot that repaints itself when the theme changes. ``recoloured(theme)`` hooks are for its curves."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent, viewBox=_CalmViewBox(), background=None)
+        self._hooks: list[Callable[[Theme], None]] = []
+        self.setAntialiasing(True)
+        self.hideButtons()
+        self.setFrameShape(self.Shape.NoFrame)
+        theme.on_change(self._restyle)
+
+    def recoloured(self, hook: Callable[[Theme], None]) -> None:
+        """Call ``hook(theme)`` now and after every change of theme, as long as the plot lives."""
+        self._hooks.append(hook)
+        hook(theme.current())
+
+    def _restyle(self, colours: Theme) -> None:
+        self.setBackground(colours.panel)
+        style_plot(self.getPlotItem(), colours)
+        for hook in self._hooks:
+            hook(colours)
+
+
+def make_plot(
+    x_label: str = "", y_label: str = "", x_units: str = "", y_units: str = "", parent: QWidget | None = None
+) -> ThemedPlot:
+    """Empty plot with labelled axes; units are written after a slash and never rescaled by prefixes."""
+    plot = ThemedPlot(parent)
+    for side, label, units in (("bottom", x_label, x_units), ("left", y_label, y_units)):
+        axis = plot.getPlotItem().getAxis(side)
+        axis.enableAutoSIPrefix(False)
+        if label or units:
+            axis.setLabel(f"{label} / {units}" if label and units else label or units)
+    style_plot(plot.getPlotItem())
+    return plot
+
+
+def style_plot(plot: pg.PlotItem, colours: Theme | None = None) -> None:
+    """Give axes, labels, grid and title of a plot item the theme's colours and font."""
+    colours = colours or theme.current()
+    font = tick_font()
+    for side in ("bottom", "left", "top", "right"):
+        axis = plot.getAxis(side)
+        axis.setPen(pg.mkPen(colours.line, width=1))
+        axis.setTextPen(pg.mkPen(colours.muted))
+        axis.setStyle(tickFont=font, tickLength=-4, tickTextOffset=6, maxTickLevel=1)
+        axis.label.setFont(font)
+        if axis.labelText:
+            axis.setLabel(axis.labelText, color=colours.muted)
+    plot.showGrid(x=True, y=True, alpha=0.25)
+    plot.setMenuEnabled(False)
+    if plot.titleLabel.text:
+        plot.setTitle(plot.titleLabel.text, color=colours.muted, size=f"{font.pointSizeF():g}pt")
+
+
+def tick_font() -> QFont:
+    """Slightly smaller than the program's font, with figures of one width."""
+    font = QFont(QApplication.font())
+    font.setPointSizeF(max(font.pointSizeF() - 1.0, 7.0))
+    font.setFeature(QFont.Tag("tnum"), 1)
+    return font
+
+
+def colour(name: str, alpha: float = 1.0) -> QColor:
+    """A colour role of the theme (``"fit"``, ``"muted"`` …), or any hex colour, with an opacity in 0 … 1."""
+    value = QColor(name if name.startswith("#") else getattr(theme.current(), name))
+    value.setAlphaF(alpha)
+    return value
