@@ -1,0 +1,274 @@
+"""Levenberg-Marquardt for windows with one to three peaks, in numba: float64, one thread, no lock held.
+
+Marquardt's scaling of the normal equations (J. SIAM 11, 431, 1963); eta is kept in [0, 1] by an active set;
+counting statistics by Fisher scoring. Covariances come from the undamped normal equations.
+"""
+
+# ruff: noqa: ANN001, ANN202
+# mypy: disable-error-code="no-untyped-def"
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from braggscope.models.fitting.kernels import (
+    deviance,
+    model_and_jacobian,
+    normal_equations,
+    solve_factored,
+    solve_scaled,
+    squares,
+)
+from braggscope.models.fitting.starts import start_values
+
+MAX_COMPONENTS = 3
+STRIDE = 7  # of a component in Solution.parameters: amplitude, x, y, a, b, c, eta
+MAX_ITERATIONS = 25
+STEP_PX = 1e-6  # a shorter step ends the fit; what remains is then below 1e-7 px
+STEP_SHAPE = 1e-4  # of the form, the amplitude and eta, relative
+NARROWEST, WIDEST = 0.15, 2.0  # bounds of sigma: px, and windows
+FIRST_DAMPING = 1e-3
+
+
+class Solution(NamedTuple):
+    """What a solver returns for N windows. Positions in px relative to the middle pixel."""
+
+    parameters: NDArray[np.float64]  # (N, 22) three components of 7, unused ones 0, then the background
+    covariance: NDArray[
+        np.float64
+    ]  # (N, 3) var x, var y, cov xy of the first component, px²; NaN if singular
+    amplitude_err: NDArray[np.float64]  # (N, 3) counts; NaN if singular
+    chi2: NDArray[np.float64]  # (N,) sum of r² / max(model, 1) over degrees of freedom
+    converged: NDArray[np.bool_]  # (N,)
+
+
+def blank_solution(n: int) -> Solution:
+    """A solution in which nothing has converged."""
+    return Solution(
+        np.zeros((n, MAX_COMPONENTS * STRIDE + 1)),
+        np.full((n, 3), np.nan),
+        np.full((n, MAX_COMPONENTS), np.nan),
+        np.full(n, np.nan),
+        np.zeros(n, np.bool_),
+    )
+
+
+@njit(cache=True, nogil=True)
+def _compact(values, side, px, py, value, live):
+    """Valid pixels of a window, padded to a multiple of eight. Returns their number and the padded one."""
+    half = side // 2
+    n = 0
+    for i in range(side):
+        for j in range(side):
+            number = values[i * side + j]
+            if number == number:  # noqa: PLR0124 - not NaN
+                px[n], py[n], value[n], live[n] = j - half, i - half, number, 1.0
+                n += 1
+    padded = (n + 7) // 8 * 8
+    for t in range(n, padded):
+        px[t], py[t], value[t], live[t] = 0.0, 0.0, 0.0, 0.0
+    return n, padded
+
+
+@njit(cache=True, nogil=True)
+def _evaluate(theta, count, stride, poisson, pixels, n, jacobian, buffers, matrix, gradient):
+    """Objective at ``theta``; fills the normal equations."""
+    px, py, value, live = pixels
+    model, residual, weight, spare = buffers
+    model_and_jacobian(theta, count, stride, px, py, live, n, jacobian, model, spare)
+    if poisson:
+        objective = deviance(value, model, live, n, residual, weight)
+    else:
+        objective = squares(value, model, live, n, residual)
+    p = count * stride + 1
+    normal_equations(jacobian, residual, weight, spare, p, n, poisson, matrix, gradient)
+    return objective
+
+
+@njit(cache=True, nogil=True)
+def _hold(matrix, gradient, p, e, by):
+    """Take unknown ``e`` out of the system, its step being fixed at ``by``."""
+    for i in range(p):
+        if i < e:
+            gradient[i] -= matrix[e, i] * by
+            matrix[e, i] = 0.0
+        elif i > e:
+            gradient[i] -= matrix[i, e] * by
+            matrix[i, e] = 0.0
+    matrix[e, e], gradient[e] = 0.0, 0.0
+
+
+@njit(cache=True, nogil=True)
+def _hold_bound_etas(theta, count, matrix, gradient, p):
+    """Hold each eta that lies on a bound and is pushed against it."""
+    for k in range(count):
+        e = k * 7 + 6
+        if (theta[e] <= 0.0 and gradient[e] <= 0.0) or (theta[e] >= 1.0 and gradient[e] >= 0.0):
+            _hold(matrix, gradient, p, e, 0.0)
+
+
+@njit(cache=True, nogil=True)
+def _step(theta, count, stride, damping, matrix, gradient, space, step):
+    """Damped step that keeps each eta in [0, 1]. May change matrix and gradient (those of a copy)."""
+    factor, scale = space
+    p = count * stride + 1
+    if stride == 6:
+        return solve_scaled(matrix, gradient, p, damping, factor, scale, step)
+    _hold_bound_etas(theta, count, matrix, gradient, p)
+    if not solve_scaled(matrix, gradient, p, damping, factor, scale, step):
+        return False
+    for k in range(count):
+        e = k * 7 + 6
+        limited = min(max(theta[e] + step[e], 0.0), 1.0) - theta[e]
+        if limited != step[e]:
+            _hold(matrix, gradient, p, e, limited)
+            if not solve_scaled(matrix, gradient, p, damping, factor, scale, step):
+                return False
+            step[e] = limited
+    for k in range(count):  # solving again for one eta may push another over its bound
+        e = k * 7 + 6
+        step[e] = min(max(theta[e] + step[e], 0.0), 1.0) - theta[e]
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _possible(theta, count, stride, side):
+    """Whether every component is an ellipse of sensible size not far outside the window."""
+    narrow, wide = 1.0 / (NARROWEST * NARROWEST), 1.0 / (WIDEST * side * WIDEST * side)
+    for k in range(count):
+        o = k * stride
+        a, b, c = theta[o + 3], theta[o + 4], theta[o + 5]
+        half_sum, radius = 0.5 * (a + c), math.hypot(0.5 * (a - c), b)
+        if not (half_sum - radius > wide and half_sum + radius < narrow):
+            return False
+        if not (abs(theta[o + 1]) < side and abs(theta[o + 2]) < side):
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _small(theta, step, count, stride):
+    """Whether a step is too short to matter."""
+    for k in range(count):
+        o = k * stride
+        if abs(step[o + 1]) > STEP_PX or abs(step[o + 2]) > STEP_PX:
+            return False
+        if abs(step[o]) > STEP_SHAPE * abs(theta[o]):
+            return False
+        form = STEP_SHAPE * (theta[o + 3] + theta[o + 5])
+        if abs(step[o + 3]) > form or abs(step[o + 4]) > form or abs(step[o + 5]) > form:
+            return False
+        if stride == 7 and abs(step[o + 6]) > STEP_SHAPE:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _descend(theta, count, stride, poisson, side, pixels, n, space):
+    """Minimise from ``theta`` in place. Leaves the normal equations of (nearly) the minimum in ``space``."""
+    jacobian, buffers, matrix, gradient, spare_matrix, spare_gradient, factor, scale, step, trial = space
+    p = count * stride + 1
+    objective = _evaluate(theta, count, stride, poisson, pixels, n, jacobian, buffers, matrix, gradient)
+    damping = FIRST_DAMPING
+    for iteration in range(MAX_ITERATIONS):
+        spare_matrix[:p, :p] = matrix[:p, :p]
+        spare_gradient[:p] = gradient[:p]
+        solved = _step(theta, count, stride, damping, spare_matrix, spare_gradient, (factor, scale), step)
+        if solved:
+            for i in range(p):
+                trial[i] = theta[i] + step[i]
+            solved = _possible(trial, count, stride, side)
+        if not solved:
+            damping = max(damping, 1e-4) * 10.0
+            continue
+        if damping <= 1e-2 and _small(theta, step, count, stride):
+            theta[:p] = trial[:p]
+            return True, iteration
+        new = _evaluate(
+            trial, count, stride, poisson, pixels, n, jacobian, buffers, spare_matrix, spare_gradient
+        )
+        if new <= objective:
+            objective = new
+            theta[:p] = trial[:p]
+            matrix[:p, :p] = spare_matrix[:p, :p]
+            gradient[:p] = spare_gradient[:p]
+            damping *= 0.1
+        else:
+            damping = max(damping, 1e-4) * 10.0
+    return False, MAX_ITERATIONS
+
+
+@njit(cache=True, nogil=True)
+def _finish(theta, count, stride, poisson, pixels, n, valid, space, covariance, amplitude_err):
+    """Covariances at the minimum; returns chi2."""
+    jacobian, buffers, matrix, gradient, _, _, factor, scale, step, _ = space
+    model, residual, weight, _ = buffers
+    p = count * stride + 1
+    objective = _evaluate(theta, count, stride, poisson, pixels, n, jacobian, buffers, matrix, gradient)
+    chi2 = 0.0
+    for t in range(n):
+        chi2 += residual[t] * residual[t] / max(model[t], 1.0)
+    chi2 /= max(valid - p, 1)
+    variance = chi2 if poisson else 2.0 * objective / max(valid - p, 1)
+    if stride == 7:
+        _hold_bound_etas(theta, count, matrix, gradient, p)
+    if not solve_scaled(matrix, gradient, p, 0.0, factor, scale, step):
+        return chi2
+    for k in range(-2, count):
+        wanted = k + 3 if k < 0 else k * stride  # x, y, then the amplitudes
+        step[:p] = 0.0
+        step[wanted] = scale[wanted]
+        solve_factored(factor, p, step)
+        own = step[wanted] * scale[wanted] * variance
+        if k < 0:
+            covariance[k + 2] = own
+        else:
+            amplitude_err[k] = math.sqrt(own)
+        if k == -2:
+            covariance[2] = step[2] * scale[2] * variance
+    return chi2
+
+
+@njit(cache=True, nogil=True)
+def _solve(
+    values, starts, count, stride, poisson, side, parameters, covariance, amplitude_err, chi2, converged
+):
+    """Fit every window; all have ``count`` components."""
+    p = count * stride + 1
+    room = (side * side + 7) // 8 * 8
+    px, py, value, live = np.empty(room), np.empty(room), np.empty(room), np.empty(room)
+    pixels = (px, py, value, live)
+    jacobian = np.empty((p, room))
+    buffers = (np.empty(room), np.empty(room), np.empty(room), np.empty(room))
+    matrix, spare_matrix, factor = np.empty((p, p)), np.empty((p, p)), np.empty((p, p))
+    gradient, spare_gradient, scale = np.empty(p), np.empty(p), np.empty(p)
+    step, trial, theta = np.empty(p), np.empty(p), np.empty(p)
+    space = (jacobian, buffers, matrix, gradient, spare_matrix, spare_gradient, factor, scale, step, trial)
+    total = 0
+    for k in range(values.shape[0]):
+        valid, n = _compact(values[k], side, px, py, value, live)
+        if valid <= p or not start_values(
+            theta, count, stride, starts[k], side, px, py, value, live, n, valid,
+            jacobian, buffers[1], (matrix, gradient, factor, scale, step),
+        ):  # fmt: skip
+            continue
+        converged[k], used = _descend(theta, count, stride, poisson, side, pixels, n, space)
+        total += used
+        chi2[k] = _finish(
+            theta, count, stride, poisson, pixels, n, valid, space, covariance[k], amplitude_err[k]
+        )
+        for i in range(count):
+            parameters[k, 7 * i : 7 * i + stride] = theta[i * stride : (i + 1) * stride]
+        parameters[k, 21] = theta[p - 1]
+    return total
+
+
+def solve(values: NDArray[np.float64], starts: NDArray[np.float64], voigt: bool, poisson: bool) -> Solution:
+    """Fit (N, window²) windows, NaN = not valid, with the peaks that start at (N, K, 2) x, y from the middle."""
+    result = blank_solution(len(values))
+    side = math.isqrt(values.shape[1])
+    _solve(values, starts, starts.shape[1], 7 if voigt else 6, poisson, side, *result)
+    return result
