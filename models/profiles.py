@@ -65,7 +65,7 @@ def quadratic(dx: ArrayLike, dy: ArrayLike, a: ArrayLike, b: ArrayLike, c: Array
 
 
 def profile(q: ArrayLike, eta: ArrayLike = 0.0) -> Array:
-    """Height 0-1 at a quadratic form ``q``: pseudo-Voigt with Lorentzian fraction ``eta``; 0 is a Gaussian."""
+    """Height 0-1 at a quadratic form ``q``; ``eta``: Lorentzian fraction of a pseudo-Voigt, 0 a Gaussian."""
     q, eta = np.asarray(q, np.float64), np.asarray(eta, np.float64)
     return np.asarray((1.0 - eta) * np.exp(-0.5 * q) + eta / (1.0 + q / HALF_MAXIMUM))
 
@@ -82,7 +82,7 @@ def peak(
 ) -> Array:
     """One peak on a frame of ``shape`` (rows, columns): float64, in the unit of ``amplitude``.
 
-    ``x`` column and ``y`` row in px; ``fwhm_minor`` None makes it round; ``angle`` as in :func:`form_from_axes`.
+    ``x`` column and ``y`` row in px; without ``fwhm_minor`` it is round; ``angle`` as in :func:`form_from_axes`.
     """
     form = form_from_axes(fwhm_major, fwhm_major if fwhm_minor is None else fwhm_minor, angle)
     dx = np.arange(shape[1], dtype=np.float64)[None, :] - x

@@ -6,7 +6,7 @@ pseudo-Voigt, eta, with (a, b, c) the inverse covariance of :mod:`braggscope.mod
 background comes last. The loops are split so that each is vectorised by the compiler.
 """
 
-# ruff: noqa: ANN001, ANN202
+# ruff: noqa: ANN001, ANN201, ANN202
 # mypy: disable-error-code="no-untyped-def"
 
 import math

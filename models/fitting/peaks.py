@@ -1,7 +1,7 @@
 """Fits of all peaks of a frame, each ending ok or with the reason why not."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -9,19 +9,16 @@ from numpy.typing import NDArray
 
 from braggscope.models import profiles
 from braggscope.models.fitting import solver
+from braggscope.models.fitting.joint import Problem, fit_windows, swallowed
 from braggscope.models.fitting.solver import MAX_COMPONENTS, STRIDE, Solution
-from braggscope.models.fitting.windows import Windows, cut_windows, find_neighbours
+from braggscope.models.fitting.verdicts import on_frame, prospect, verdict
+from braggscope.models.fitting.windows import cut_windows, find_neighbours
 from braggscope.models.results import Status
 
 Floats = NDArray[np.float64]
 Model = Literal["gaussian", "pseudovoigt"]
 Noise = Literal["uniform", "poisson"]
-Solve = Callable[[Floats, Floats, bool, bool], Solution]
 
-ON_FRAME = 0.6  # of the window; less is EDGE
-VALID = 0.5  # of the part on the frame; less is MASKED
-CORE_BAD = 3  # bad pixels of the 3 x 3 around the peak that make it MASKED
-SIGNIFICANT = 3.0  # a neighbour of less than so many sigma of amplitude is dropped from the joint fit
 CHUNK = 4096  # windows cut at a time, 4 MB at 11 px
 
 
@@ -29,9 +26,9 @@ CHUNK = 4096  # windows cut at a time, 4 MB at 11 px
 class Fits:
     """Result of :func:`fit_peaks`, arrays of N entries; float64 unless said, positions in px of the frame.
 
-    ``x, y, x_err, y_err`` (1 sigma), ``cov_xy`` (px²) are NaN unless ``status`` (uint8) is OK; amplitude and
-    background in counts, ``fwhm_*`` in px, ``angle`` of the long axis in (-pi/2, pi/2] rad from +x towards +y,
-    ``chi2`` reduced Pearson chi-square, ``eta`` (NaN for a Gaussian) are given wherever a fit was made.
+    ``x, y, x_err, y_err`` (1 sigma), ``cov_xy`` (px²) are NaN unless ``status`` (uint8) is OK. Given wherever a
+    fit was made: ``amplitude`` and ``background`` in counts, ``fwhm_*`` in px, ``angle`` of the long axis in rad
+    from +x towards +y in (-pi/2, pi/2], ``chi2`` reduced Pearson chi-square, ``eta`` (NaN for a Gaussian).
     ``n_components`` int64: peaks fitted jointly, 0 without a fit. ``window`` int64 px.
     ``row, col`` int64: middle of the window. ``parameters`` (N, 22): three components of amplitude, x, y, a,
     b, c, eta with x, y relative to the middle and (a, b, c) of :mod:`braggscope.models.profiles`; background.
@@ -87,9 +84,9 @@ def fit_peaks(
     ``image`` (H, W) counts; ``mask`` (H, W), True = bad; ``rows, cols`` (N,): the pixels of all peaks of the
     frame. Each peak is fitted in the window of ``window``² pixels around it, without pixels that are off the
     frame, masked, not finite or saturated. Up to two other peaks within ``window // 2 + 1`` px (the larger
-    of row and column distance; the highest pixels first) are fitted with it; one whose amplitude comes out
-    under 3 sigma is dropped again. ``noise`` "uniform": unweighted, covariance s² (JᵀJ)^-1; "poisson":
-    weights 1 / max(model, 1) by Fisher scoring, covariance (JᵀWJ)^-1 times reduced chi-square.
+    of row and column distance; the highest pixels first) are fitted with it; one for which the data give no
+    evidence is left out again (:func:`fit_windows`). ``noise`` "uniform": unweighted, covariance s² (JᵀJ)^-1;
+    "poisson": weights 1 / max(model, 1) by Fisher scoring, covariance (JᵀWJ)^-1 times reduced chi-square.
     ``device`` other than "cpu": the same fit in torch, there.
 
     Status, the first that applies:
@@ -98,7 +95,8 @@ def fit_peaks(
     - SATURATED: one of the 3 x 3 pixels around the peak is at or above ``saturation``;
     - MASKED: 3 or more of these are bad, or under half of the window's pixels on the frame are valid, or
       these are too few for the parameters;
-    - OVERLAP: more than two neighbours within half the reach above; or what would be FAILED in a joint fit;
+    - OVERLAP: more than two neighbours within half the reach above; or a higher neighbour, left out, lies
+      above half of the fitted peak's height; or what would be FAILED in a joint fit;
     - BROAD: ``fwhm_major`` exceeds the window;
     - FAILED: no convergence; amplitude not positive; centre over a quarter of the window from its pixel, or
       its error as large; singular covariance.
@@ -106,23 +104,24 @@ def fit_peaks(
     Raises ValueError for an even or too small window, and for arrays of the wrong shape.
     """
     image, rows, cols = _checked(image, mask, rows, cols, window)
-    solve = _solver(device)
-    voigt, poisson = model == "pseudovoigt", noise == "poisson"
-    inside = (rows >= 0) & (rows < image.shape[0]) & (cols >= 0) & (cols < image.shape[1])
-    neighbours, crowd = _neighbours(image, rows, cols, inside, window)
+    voigt = model == "pseudovoigt"
+    problem = _problem(voigt, noise == "poisson", device)
+    starts, crowded = _starts(image, rows, cols, window)
     status = np.zeros(len(rows), np.uint8)
     count = np.zeros(len(rows), np.int64)
     solution = solver.blank_solution(len(rows))
     for at in range(0, len(rows), CHUNK):
         part = slice(at, at + CHUNK)
         cut = cut_windows(image, mask, rows[part], cols[part], window, saturation)
-        status[part] = _unfit(cut, inside[part], window, 8 if voigt else 7)
-        starts = _starts(rows, cols, neighbours[part], part)
-        todo = np.flatnonzero(status[part] == Status.OK)
-        piece, count[part] = _fit_windows(cut.values, starts, todo, solve, voigt, poisson)
+        before = prospect(cut, window, 8 if voigt else 7)
+        todo = np.flatnonzero(before == Status.OK)
+        piece, count[part] = fit_windows(problem, cut.values, starts[part], todo)
+        hidden = crowded[part] | swallowed(piece, starts[part], count[part])
+        after = verdict(piece, count[part], hidden, window, image.shape, rows[part], cols[part])
+        status[part] = np.where(before == Status.OK, after, before)
         for whole, some in zip(solution, piece, strict=True):
             whole[part] = some
-    return _assemble(image.shape, rows, cols, window, voigt, status, count, solution, crowd)
+    return _assemble(rows, cols, window, voigt, status, count, solution)
 
 
 def _checked(
@@ -140,90 +139,34 @@ def _checked(
     return image, rows, cols
 
 
-def _solver(device: str) -> Solve:
+def _problem(voigt: bool, poisson: bool, device: str) -> Problem:
     if device == "cpu":
-        return solver.solve
+        return Problem(solver.solve, voigt, poisson)
     from braggscope.models.fitting.batched import solve_torch
 
-    return lambda values, starts, voigt, poisson: solve_torch(values, starts, voigt, poisson, device)
-
-
-def _neighbours(
-    image: NDArray, rows: NDArray[np.int64], cols: NDArray[np.int64], inside: NDArray[np.bool_], window: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """:func:`find_neighbours` among the peaks on the frame, indices into all of them."""
-    known = np.flatnonzero(inside)
-    height = image[rows[known], cols[known]].astype(np.float64)
-    height[np.isnan(height)] = -np.inf
-    found, crowded = find_neighbours(rows[known], cols[known], height, window)
-    neighbours, crowd = np.full((len(rows), found.shape[1]), -1, np.int64), np.zeros(len(rows), np.int64)
-    neighbours[known] = np.where(found >= 0, known[found] if len(known) else -1, -1)
-    crowd[known] = crowded
-    return neighbours, crowd
+    return Problem(partial(solve_torch, device=device), voigt, poisson)
 
 
 def _starts(
-    rows: NDArray[np.int64], cols: NDArray[np.int64], neighbours: NDArray[np.int64], part: slice
-) -> Floats:
-    """(n, 3, 2) x, y of the peak and its neighbours from the middle of the window; NaN where there is none."""
-    starts = np.zeros((len(neighbours), MAX_COMPONENTS, 2))
-    for axis, place in enumerate((cols, rows)):
-        offset = place[neighbours] - place[part][:, None]
-        starts[:, 1:, axis] = np.where(neighbours >= 0, offset, np.nan)
-    return starts
-
-
-def _unfit(cut: Windows, inside: NDArray[np.bool_], window: int, parameters: int) -> NDArray[np.uint8]:
-    """Reasons that are known before a fit."""
-    status = np.full(len(inside), Status.OK, np.uint8)
-    few = (cut.valid < VALID * cut.on_frame) | (cut.valid <= 2 * parameters)
-    status[few | (cut.core_bad >= CORE_BAD)] = Status.MASKED
-    status[cut.core_saturated] = Status.SATURATED
-    status[~inside | (cut.on_frame < ON_FRAME * window * window)] = Status.EDGE
-    return status
-
-
-def _fit_windows(
-    values: Floats, starts: Floats, todo: NDArray[np.int64], solve: Solve, voigt: bool, poisson: bool
-) -> tuple[Solution, NDArray[np.int64]]:
-    """Fit the windows ``todo`` with their neighbours, then again without those that are insignificant."""
-    starts = starts.copy()
-    result = solver.blank_solution(len(values))
-    count = np.zeros(len(values), np.int64)
-    while len(todo):
-        count[todo] = 1 + np.isfinite(starts[todo, 1:, 0]).sum(axis=1)
-        again = []
-        for k in range(1, MAX_COMPONENTS + 1):
-            some = todo[count[todo] == k]
-            if not len(some):
-                continue
-            fitted = solve(values[some], np.ascontiguousarray(starts[some, :k]), voigt, poisson)
-            for whole, piece in zip(result, fitted, strict=True):
-                whole[some] = piece
-            if k > 1:
-                again.append(some[_drop_insignificant(fitted, k, starts, some)])
-        todo = np.concatenate(again) if again else np.empty(0, np.int64)
-    return result, count
-
-
-def _drop_insignificant(
-    fitted: Solution, k: int, starts: Floats, some: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    """Remove the least significant neighbour from ``starts`` where it is under 3 sigma. Returns where."""
-    amplitude = fitted.parameters[:, STRIDE : k * STRIDE : STRIDE]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = amplitude / fitted.amplitude_err[:, 1:k]
-    ratio = np.where(np.isnan(ratio), np.inf, ratio)
-    weakest = np.argmin(ratio, axis=1)
-    drop = ratio[np.arange(len(some)), weakest] < SIGNIFICANT
-    for i in np.flatnonzero(drop):
-        others = np.delete(starts[some[i], 1:], weakest[i], axis=0)
-        starts[some[i], 1:] = np.concatenate((others, [[np.nan, np.nan]]))
-    return drop
+    image: NDArray, rows: NDArray[np.int64], cols: NDArray[np.int64], window: int
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """(N, 3, 3) x, y from the middle, height, of each peak and its neighbours, NaN where none; (N,) crowded."""
+    starts = np.full((len(rows), MAX_COMPONENTS, 3), np.nan)
+    crowded = np.zeros(len(rows), np.bool_)
+    known = np.flatnonzero(on_frame(image.shape, rows, cols))
+    if not len(known):
+        return starts, crowded
+    place = np.stack((cols[known], rows[known], image[rows[known], cols[known]]), axis=1).astype(np.float64)
+    height = np.nan_to_num(place[:, 2], nan=-np.inf)
+    found, inner = find_neighbours(rows[known], cols[known], height, window)
+    starts[known, 0] = place
+    starts[known, 1:] = np.where(found[..., None] >= 0, place[found], np.nan)
+    starts[known, :, :2] -= place[:, None, :2]
+    crowded[known] = inner > MAX_COMPONENTS - 1
+    return starts, crowded
 
 
 def _assemble(
-    shape: tuple[int, ...],
     rows: NDArray[np.int64],
     cols: NDArray[np.int64],
     window: int,
@@ -231,31 +174,29 @@ def _assemble(
     status: NDArray[np.uint8],
     count: NDArray[np.int64],
     solution: Solution,
-    crowd: NDArray[np.int64],
 ) -> Fits:
     raw = np.where((count > 0)[:, None], solution.parameters, np.nan)
-    x, y = cols + raw[:, 1], rows + raw[:, 2]
     major, minor, angle = profiles.axes_from_form(raw[:, 3], raw[:, 4], raw[:, 5])
-    with np.errstate(invalid="ignore"):
-        errors = np.sqrt(solution.covariance[:, :2])
-        far = window / 4
-        failed = ~solution.converged | ~(raw[:, 0] > 0) | ~(np.hypot(raw[:, 1], raw[:, 2]) <= far)
-        failed |= ~(errors <= far).all(axis=1)
-        outside = (
-            ~((x > -0.5) & (x < shape[1] - 0.5) & (y > -0.5) & (y < shape[0] - 0.5)) & solution.converged
-        )
-        broad = major > window
-    verdict = np.full(len(rows), Status.OK, np.uint8)
-    verdict[failed] = Status.FAILED
-    verdict[broad] = Status.BROAD
-    verdict[(failed & (count > 1)) | (crowd > 2)] = Status.OVERLAP
-    verdict[outside] = Status.EDGE
-    status = np.where(status == Status.OK, verdict, status).astype(np.uint8)
     placed = np.where(status == Status.OK, 1.0, np.nan)
+    with np.errstate(invalid="ignore"):
+        errors = np.sqrt(solution.covariance[:, :2]) * placed[:, None]
     return Fits(
-        x=x * placed, y=y * placed, x_err=errors[:, 0] * placed, y_err=errors[:, 1] * placed,
-        cov_xy=solution.covariance[:, 2] * placed, amplitude=raw[:, 0], background=raw[:, -1],
-        fwhm_major=major, fwhm_minor=minor, angle=angle, chi2=solution.chi2,
-        eta=raw[:, 6] if voigt else np.full(len(rows), np.nan), status=status, n_components=count,
-        window=np.full(len(rows), window, np.int64), row=rows, col=cols, parameters=raw,
-    )  # fmt: skip
+        x=(cols + raw[:, 1]) * placed,
+        y=(rows + raw[:, 2]) * placed,
+        x_err=errors[:, 0],
+        y_err=errors[:, 1],
+        cov_xy=solution.covariance[:, 2] * placed,
+        amplitude=raw[:, 0],
+        background=raw[:, -1],
+        fwhm_major=major,
+        fwhm_minor=minor,
+        angle=angle,
+        chi2=solution.chi2,
+        eta=raw[:, 6] if voigt else np.full(len(rows), np.nan),
+        status=status,
+        n_components=count,
+        window=np.full(len(rows), window, np.int64),
+        row=rows,
+        col=cols,
+        parameters=raw,
+    )

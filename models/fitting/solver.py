@@ -41,6 +41,7 @@ class Solution(NamedTuple):
         np.float64
     ]  # (N, 3) var x, var y, cov xy of the first component, px²; NaN if singular
     amplitude_err: NDArray[np.float64]  # (N, 3) counts; NaN if singular
+    objective: NDArray[np.float64]  # (N,) half the sum of squares, or minus the Poisson log-likelihood
     chi2: NDArray[np.float64]  # (N,) sum of r² / max(model, 1) over degrees of freedom
     converged: NDArray[np.bool_]  # (N,)
 
@@ -51,6 +52,7 @@ def blank_solution(n: int) -> Solution:
         np.zeros((n, MAX_COMPONENTS * STRIDE + 1)),
         np.full((n, 3), np.nan),
         np.full((n, MAX_COMPONENTS), np.nan),
+        np.full(n, np.nan),
         np.full(n, np.nan),
         np.zeros(n, np.bool_),
     )
@@ -64,7 +66,7 @@ def _compact(values, side, px, py, value, live):
     for i in range(side):
         for j in range(side):
             number = values[i * side + j]
-            if number == number:  # noqa: PLR0124 - not NaN
+            if not math.isnan(number):
                 px[n], py[n], value[n], live[n] = j - half, i - half, number, 1.0
                 n += 1
     padded = (n + 7) // 8 * 8
@@ -173,7 +175,7 @@ def _descend(theta, count, stride, poisson, side, pixels, n, space):
     p = count * stride + 1
     objective = _evaluate(theta, count, stride, poisson, pixels, n, jacobian, buffers, matrix, gradient)
     damping = FIRST_DAMPING
-    for iteration in range(MAX_ITERATIONS):
+    for _ in range(MAX_ITERATIONS):
         spare_matrix[:p, :p] = matrix[:p, :p]
         spare_gradient[:p] = gradient[:p]
         solved = _step(theta, count, stride, damping, spare_matrix, spare_gradient, (factor, scale), step)
@@ -186,7 +188,7 @@ def _descend(theta, count, stride, poisson, side, pixels, n, space):
             continue
         if damping <= 1e-2 and _small(theta, step, count, stride):
             theta[:p] = trial[:p]
-            return True, iteration
+            return True
         new = _evaluate(
             trial, count, stride, poisson, pixels, n, jacobian, buffers, spare_matrix, spare_gradient
         )
@@ -198,14 +200,14 @@ def _descend(theta, count, stride, poisson, side, pixels, n, space):
             damping *= 0.1
         else:
             damping = max(damping, 1e-4) * 10.0
-    return False, MAX_ITERATIONS
+    return False
 
 
 @njit(cache=True, nogil=True)
 def _finish(theta, count, stride, poisson, pixels, n, valid, space, covariance, amplitude_err):
-    """Covariances at the minimum; returns chi2."""
+    """Covariances at the minimum; returns objective and chi2."""
     jacobian, buffers, matrix, gradient, _, _, factor, scale, step, _ = space
-    model, residual, weight, _ = buffers
+    model, residual, _, _ = buffers
     p = count * stride + 1
     objective = _evaluate(theta, count, stride, poisson, pixels, n, jacobian, buffers, matrix, gradient)
     chi2 = 0.0
@@ -216,7 +218,7 @@ def _finish(theta, count, stride, poisson, pixels, n, valid, space, covariance, 
     if stride == 7:
         _hold_bound_etas(theta, count, matrix, gradient, p)
     if not solve_scaled(matrix, gradient, p, 0.0, factor, scale, step):
-        return chi2
+        return objective, chi2
     for k in range(-2, count):
         wanted = k + 3 if k < 0 else k * stride  # x, y, then the amplitudes
         step[:p] = 0.0
@@ -229,12 +231,23 @@ def _finish(theta, count, stride, poisson, pixels, n, valid, space, covariance, 
             amplitude_err[k] = math.sqrt(own)
         if k == -2:
             covariance[2] = step[2] * scale[2] * variance
-    return chi2
+    return objective, chi2
 
 
 @njit(cache=True, nogil=True)
 def _solve(
-    values, starts, count, stride, poisson, side, parameters, covariance, amplitude_err, chi2, converged
+    values,
+    starts,
+    count,
+    stride,
+    poisson,
+    side,
+    parameters,
+    covariance,
+    amplitude_err,
+    objective,
+    chi2,
+    converged,
 ):
     """Fit every window; all have ``count`` components."""
     p = count * stride + 1
@@ -247,7 +260,6 @@ def _solve(
     gradient, spare_gradient, scale = np.empty(p), np.empty(p), np.empty(p)
     step, trial, theta = np.empty(p), np.empty(p), np.empty(p)
     space = (jacobian, buffers, matrix, gradient, spare_matrix, spare_gradient, factor, scale, step, trial)
-    total = 0
     for k in range(values.shape[0]):
         valid, n = _compact(values[k], side, px, py, value, live)
         if valid <= p or not start_values(
@@ -255,19 +267,17 @@ def _solve(
             jacobian, buffers[1], (matrix, gradient, factor, scale, step),
         ):  # fmt: skip
             continue
-        converged[k], used = _descend(theta, count, stride, poisson, side, pixels, n, space)
-        total += used
-        chi2[k] = _finish(
+        converged[k] = _descend(theta, count, stride, poisson, side, pixels, n, space)
+        objective[k], chi2[k] = _finish(
             theta, count, stride, poisson, pixels, n, valid, space, covariance[k], amplitude_err[k]
         )
         for i in range(count):
             parameters[k, 7 * i : 7 * i + stride] = theta[i * stride : (i + 1) * stride]
         parameters[k, 21] = theta[p - 1]
-    return total
 
 
 def solve(values: NDArray[np.float64], starts: NDArray[np.float64], voigt: bool, poisson: bool) -> Solution:
-    """Fit (N, window²) windows, NaN = not valid, with the peaks that start at (N, K, 2) x, y from the middle."""
+    """Fit (N, window²) windows, NaN = not valid; ``starts`` (N, K, 2): x, y of the peaks from the middle."""
     result = blank_solution(len(values))
     side = math.isqrt(values.shape[1])
     _solve(values, starts, starts.shape[1], 7 if voigt else 6, poisson, side, *result)

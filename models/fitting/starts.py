@@ -1,9 +1,8 @@
 """Start values: a scan over round widths, then one step of matched second moments."""
 
-# ruff: noqa: ANN001, ANN202
+# ruff: noqa: ANN001, ANN201, ANN202
 # mypy: disable-error-code="no-untyped-def"
 
-import numpy as np
 from numba import njit
 
 from braggscope.models.fitting.kernels import gaussian_values, normal_equations, solve_scaled

@@ -92,8 +92,8 @@ def find_neighbours(
     """The strongest neighbours of each peak, and how many crowd it.
 
     A neighbour lies within ``window // 2 + 1`` px (the larger of the row and column distances) on another
-    pixel. ``height`` (N,) counts, -inf for peaks that cannot be fitted. Returns (N, 2) int64 indices, strongest
-    first, -1 where there is none, and (N,) int64 the number of neighbours within half that distance.
+    pixel. ``height`` (N,) counts, -inf for what is no neighbour to anybody. Returns (N, 2) int64 indices,
+    strongest first, -1 where there is none, and (N,) int64: the neighbours within half that distance.
     """
     reach = window // 2 + 1
     chosen = np.full((len(rows), MAX_NEIGHBOURS), -1, np.int64)
