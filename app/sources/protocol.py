@@ -1,7 +1,7 @@
 """What every source of frames looks like to the rest of the program."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ class SourceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DatasetEntry:
-    """One dataset of a file's tree. ``problem`` says in words why it cannot be shown as frames, or is empty."""
+    """One dataset of a file's tree. ``problem`` says why it cannot be shown as frames, or is empty."""
 
     path: str
     shape: tuple[int, ...]
@@ -28,7 +28,11 @@ class SourceInfo:
     ``frames`` frames of ``shape`` (rows, columns), ``dtype`` as stored. ``identity`` changes when the
     content does (size, time stamps, dataset path). ``metadata``: display name to text with unit, such as
     ``"energy": "9.00 keV"``. ``axes``: per-frame quantities by name, (frames,) float64, unit in the name
-    (``voltage_V``). ``warnings``: sentences about what is odd but usable.
+    (``voltage_V``). ``warnings``: sentences about what is odd but usable. ``quantities``: the numbers among
+    the metadata, unit in the name: ``energy_keV wavelength_angstrom distance_m pixel_size_x_m pixel_size_y_m
+    beam_x_px beam_y_px exposure_s saturation``. ``masked_pixels``: bad pixels in the source's own mask, None
+    without one. ``frame_axis`` is the axis of the stored array that varies slowest in the order of frames;
+    ``stack_shape`` are the lengths of all axes that are not the image's, in the order of frames.
     """
 
     location: str
@@ -44,6 +48,30 @@ class SourceInfo:
     frame_axis: int = 0
     stack_shape: tuple[int, ...] = ()
     can_grow: bool = False
+    quantities: dict[str, float] = field(default_factory=dict)
+    masked_pixels: int | None = None
+
+    @property
+    def frame_bytes(self) -> int:
+        """Size of one frame in memory."""
+        return self.shape[0] * self.shape[1] * np.dtype(self.dtype).itemsize
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; of every axis its first, last, smallest and largest value."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        plain["frame_bytes"] = self.frame_bytes
+        plain["axes"] = {name: _summary(values) for name, values in self.axes.items()}
+        plain["datasets"] = [
+            {"path": d.path, "shape": d.shape, "dtype": d.dtype, "problem": d.problem} for d in self.datasets
+        ]
+        return plain
+
+
+def _summary(values: NDArray[np.float64]) -> dict[str, float | None]:
+    good = values[np.isfinite(values)]
+    ends = {"first": values[0], "last": values[-1]} if len(values) else {}
+    ends |= {"min": good.min(), "max": good.max()} if len(good) else {}
+    return {name: float(value) if np.isfinite(value) else None for name, value in ends.items()}
 
 
 class FrameSource(Protocol):

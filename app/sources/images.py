@@ -1,0 +1,199 @@
+"""One image file of any kind, decoded: TIFF, CBF, EDF, npy and whatever fabio knows, also compressed."""
+
+import bz2
+import gzip
+import io
+import logging
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from braggscope.app.sources.base import MAX_FRAME_BYTES, Location, Stamp, image_dtype, reason
+from braggscope.app.sources.protocol import SourceError
+
+TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+CBF_BINARY = b"\x0c\x1a\x04\xd5"
+MAX_UNPACKED = 600 << 20
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """Pixels of one file, (frames, H, W), its header and the name of its format."""
+
+    pixels: NDArray
+    header: dict[str, object]
+    format: str
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep libraries from warning and logging about what is said in our own sentences."""
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def head(path: str, count: int = 16) -> bytes:
+    """First bytes of a file, after unpacking. Raises SourceError."""
+    try:
+        with open(path, "rb") as file:
+            magic = file.read(max(count, 16))
+        if opener := _unpacker(magic):
+            with opener(path, "rb") as packed:
+                return packed.read(count)
+    except (OSError, EOFError) as error:
+        raise _unreadable(path, error) from error
+    return magic[:count]
+
+
+def _unpacker(magic: bytes) -> type[bz2.BZ2File] | type[gzip.GzipFile] | None:
+    if magic.startswith(b"BZh"):
+        return bz2.BZ2File
+    return gzip.GzipFile if magic.startswith(b"\x1f\x8b") else None
+
+
+def _unreadable(path: str, error: BaseException) -> SourceError:
+    return SourceError(f"{path} cannot be read ({reason(error)}); check that the file is complete.")
+
+
+def content(path: str) -> bytes:
+    """Whole file, unpacked, within a limit that no image reaches. Raises SourceError."""
+    stamp = Stamp.of(path)
+    try:
+        with open(path, "rb") as file:
+            opener = _unpacker(file.read(16))
+            file.seek(0)
+            if opener is None:
+                if stamp.size > MAX_FRAME_BYTES:
+                    raise SourceError(f"{path} has {stamp.size / 2**30:.1f} GiB, too much for one image.")
+                return file.read()
+        with opener(path, "rb") as packed:
+            data = packed.read(MAX_UNPACKED + 1)
+    except (OSError, EOFError) as error:
+        raise _unreadable(path, error) from error
+    if len(data) > MAX_UNPACKED:
+        raise SourceError(
+            f"{path} unpacks to more than {MAX_UNPACKED >> 20} MiB; unpack it before opening it."
+        )
+    return data
+
+
+def decode(path: str) -> Image:
+    """All frames of one image file. Raises SourceError."""
+    data = content(path)
+    if not data:
+        raise SourceError(f"{path} is empty; copy it again.")
+    try:
+        with quiet():
+            if data[:4] in TIFF_MAGIC:
+                image = _tiff(path, data)
+            elif data[:6] == b"\x93NUMPY":
+                image = Image(np.load(io.BytesIO(data), allow_pickle=False), {}, "NumPy")
+            else:
+                _check_cbf(path, data)
+                image = _fabio(path, data)
+    except SourceError:
+        raise
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    pixels = image.pixels
+    if pixels.ndim < 2 or pixels.size == 0:
+        raise SourceError(f"{path} holds no complete image (shape {pixels.shape}); copy it again.")
+    dtype = image_dtype(pixels.dtype, path, allow_bool=True)
+    stack = np.ascontiguousarray(pixels, dtype).reshape(-1, *pixels.shape[-2:])
+    return Image(stack, image.header, image.format)
+
+
+def _tiff(path: str, data: bytes) -> Image:
+    import tifffile
+
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        if not file.pages:
+            raise SourceError(f"{path} is a TIFF file without a complete image; copy it again.")
+        page = file.pages.first
+        check_tiff_page(path, page, len(data))
+        header: dict[str, object] = {"ImageDescription": page.description} if page.description else {}
+        return Image(file.series[0].asarray(), header, "TIFF")
+
+
+def check_tiff_page(path: str, page: object, size: int) -> None:
+    """Refuse colour pictures and pages whose data lie beyond the end of the file."""
+    if getattr(page, "samplesperpixel", 1) > 1:
+        raise SourceError(
+            f"{path} is a colour picture, not detector data; open files with one value per pixel."
+        )
+    spans = zip(getattr(page, "dataoffsets", ()), getattr(page, "databytecounts", ()), strict=False)
+    if any(offset + count > size for offset, count in spans):
+        raise SourceError(f"{path} is cut short: its pixels end after the end of the file; copy it again.")
+
+
+def _check_cbf(path: str, data: bytes) -> None:
+    """Fabio waits for ever for the rest of a CBF that was cut."""
+    start = data.find(CBF_BINARY)
+    declared = re.search(rb"X-Binary-Size:\s*(\d+)", data[: start if start > 0 else 1 << 16])
+    if declared and (start < 0 or len(data) - start - len(CBF_BINARY) < int(declared[1])):
+        raise SourceError(f"{path} is cut short: the CBF header promises more bytes; copy it again.")
+
+
+def _fabio(path: str, data: bytes) -> Image:
+    import fabio
+
+    if data[:8] == b"\x89HDF\r\n\x1a\n":
+        raise SourceError(f"{path} is an HDF5 file; open it by itself, not as part of a series of images.")
+    packed = path.lower().endswith((".bz2", ".gz"))
+    try:
+        image = fabio.open(io.BytesIO(data) if packed else path)
+    except Exception as error:
+        if not packed:
+            raise _unknown(path, error) from error
+        try:  # formats that fabio tells by their name only
+            image = fabio.open(path)
+        except Exception as second:
+            raise _unknown(path, second) from second
+    try:
+        frames = [image.get_frame(k).data if image.nframes > 1 else image.data for k in range(image.nframes)]
+        if any(f is None or f.shape != frames[0].shape for f in frames):
+            raise SourceError(f"{path} holds frames of different shapes; split it into one file for each.")
+        name = type(image).__name__.removesuffix("Image").upper()
+        return Image(np.stack(frames) if len(frames) > 1 else frames[0][None], dict(image.header), name)
+    finally:
+        image.close()
+
+
+def _unknown(path: str, error: BaseException) -> SourceError:
+    return SourceError(
+        f"{path} is in no format that can be read ({reason(error)}); convert it to HDF5, TIFF or CBF."
+    )
+
+
+def load_image(location: Location) -> NDArray:
+    """One (H, W) image for a mask, dark or flat, numbers or bool, of any format. Raises SourceError."""
+    magic = head(location.path, 8)
+    if magic.startswith(b"\x89HDF\r\n\x1a\n"):
+        from braggscope.app.sources.hdf5 import load_array
+
+        pixels = load_array(location)
+    elif magic.startswith(b"PK\x03\x04"):
+        from braggscope.app.sources.npy import load_member
+
+        pixels = load_member(location)
+    else:
+        pixels = decode(location.path).pixels
+    shape = pixels.shape
+    if pixels.ndim > 2 and set(shape[:-2]) <= {1}:
+        pixels = pixels.reshape(shape[-2:])
+    if pixels.ndim != 2 or pixels.size == 0:
+        name = os.path.basename(location.path)
+        raise SourceError(f"{location} has shape {shape}; {name} must hold one two-dimensional image.")
+    return np.ascontiguousarray(pixels)

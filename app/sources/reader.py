@@ -1,0 +1,267 @@
+"""The only door to files: a client of one killable process that opens and reads them."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from braggscope.app.engine.jobs import Cancelled
+from braggscope.app.sources.channel import start_child
+from braggscope.app.sources.protocol import DatasetEntry, SourceError, SourceInfo
+from braggscope.app.sources.wire import Message, info_from_wire, pack, tree_from_wire, unpack_head
+
+RING_BYTES = 128 << 20
+MAX_SLOTS = 8
+MEMORY_LIMIT = 1 << 30
+MEMORY_CHECK_S = 0.1
+
+
+class Reader:
+    """Opens one source at a time and reads its frames in a process of its own.
+
+    Thread-safe: requests wait for each other. Every failure is a SourceError in one sentence: a request
+    without progress for ``timeout_s``, a process that dies or takes more than 1 GiB and one frame. The
+    process is then replaced, and the source opened again with the next request. Setting the ``cancelled``
+    event of a request ends it with :class:`Cancelled`.
+    """
+
+    def __init__(self, timeout_s: float = 10.0, cancel_poll_s: float = 0.05) -> None:
+        self._timeout_s = timeout_s
+        self._poll_s = cancel_poll_s
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._place: tuple[str, int | None] | None = None
+        self._info: SourceInfo | None = None
+        self._opened = False
+        self._slots = 0
+        self._hint: list[int] | None = None
+        self._start()
+
+    @property
+    def info(self) -> SourceInfo | None:
+        """What :meth:`open` or :meth:`refresh` last said, or None."""
+        return self._info
+
+    @property
+    def pid(self) -> int:
+        """Process id of the reader process."""
+        return self._process.pid
+
+    def open(
+        self, location: str, frame_axis: int | None = None, cancelled: threading.Event | None = None
+    ) -> SourceInfo:
+        """Open ``path``, ``file.h5::/dataset``, a folder or a glob instead of what was open."""
+        with self._turn(cancelled):
+            self._place, self._info, self._opened = (location, frame_axis), None, False
+            try:
+                self._ensure_open(cancelled)
+            except (SourceError, Cancelled):
+                self._place = None
+                raise
+            return self._known()
+
+    def tree(self, location: str, cancelled: threading.Event | None = None) -> tuple[DatasetEntry, ...]:
+        """All datasets of a file; what is open stays open."""
+        with self._turn(cancelled):
+            reply, _ = self._ask({"op": "tree", "location": location}, cancelled, location)
+            return tree_from_wire(reply["tree"])
+
+    def mask(self, cancelled: threading.Event | None = None) -> NDArray[np.bool_] | None:
+        """(H, W) bool, True = bad: the source's own mask, or None."""
+        with self._turn(cancelled):
+            self._ensure_open(cancelled)
+            return self._ask({"op": "mask"}, cancelled)[1].get("mask")
+
+    def load_image(self, location: str, cancelled: threading.Event | None = None) -> NDArray:
+        """One (H, W) image, numbers or bool, from any readable file: mask, dark or flat."""
+        with self._turn(cancelled):
+            return self._ask({"op": "image", "location": location}, cancelled, location)[1]["image"]
+
+    def read(
+        self, index: int, out: NDArray | None = None, cancelled: threading.Event | None = None
+    ) -> NDArray:
+        """Frame ``index``, (H, W) of ``info.dtype``, in an array of the caller's or into ``out``."""
+        with self._turn(cancelled):
+            self._ensure_open(cancelled)
+            info = self._known()
+            message = {"op": "read", "index": int(index)}
+            if self._hint is not None:
+                message["ahead"], self._hint = self._hint, None
+            slot = int(self._ask(message, cancelled, f"frame {index} of {info.location}")[0]["slot"])
+            frame = np.frombuffer(
+                self._memory.view(slot * info.frame_bytes, info.frame_bytes), info.dtype
+            ).reshape(info.shape)
+            if out is None:
+                return frame.copy()
+            np.copyto(out, frame)
+            return out
+
+    def prefetch(self, indices: Sequence[int]) -> None:
+        """Say which frames are wanted next, nearest first; a hint, never an error."""
+        self._hint = [int(k) for k in indices[: MAX_SLOTS - 2]]
+        if self._opened and self._lock.acquire(blocking=False):
+            try:
+                hint, self._hint = self._hint, None
+                self._connection.send_bytes(pack({"op": "ahead", "frames": hint})[0])
+            except OSError:  # the process is gone; the next request finds out
+                pass
+            finally:
+                self._lock.release()
+
+    def refresh(self, cancelled: threading.Event | None = None) -> SourceInfo:
+        """Look again at a source that may have grown, shrunk or been replaced."""
+        with self._turn(cancelled):
+            if not self._opened:
+                self._ensure_open(cancelled)
+                return self._known()
+            self._opened = False
+            self._take(*self._ask({"op": "refresh"}, cancelled), cancelled)
+            return self._known()
+
+    def close(self) -> None:
+        """End the process and free its memory; requests under way end as cancelled. May be called twice."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        with self._lock:
+            self._stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- the source -------------------------------------------------------------------------------------
+
+    def _known(self) -> SourceInfo:
+        if self._info is None:
+            raise SourceError("No source is open; open a file first.")
+        return self._info
+
+    def _ensure_open(self, cancelled: threading.Event | None) -> None:
+        if self._opened:
+            return
+        if self._place is None:
+            raise SourceError("No source is open; open a file first.")
+        location, axis = self._place
+        reply = self._ask({"op": "open", "location": location, "frame_axis": axis}, cancelled, location)
+        self._take(*reply, cancelled)
+
+    def _take(self, plain: Message, axes: dict[str, NDArray], cancelled: threading.Event | None) -> None:
+        info = info_from_wire(plain, axes)
+        slots = max(1, min(MAX_SLOTS, RING_BYTES // info.frame_bytes))
+        self._memory.resize(slots * info.frame_bytes)
+        self._ask({"op": "ring", "slots": slots}, cancelled)
+        self._info, self._opened = info, True
+
+    # -- the process ------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._process, self._connection, self._memory = start_child()
+
+    def _stop(self) -> None:
+        self._opened = False
+        self._process.kill()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._connection.close()
+        self._memory.close()
+        try:
+            self._process.wait(1.0)
+        except Exception:  # stuck in the kernel, on a dead network disk: it ends when that answers
+            return
+
+    def _restart(self) -> None:
+        self._stop()
+        if not self._closed.is_set():
+            self._start()
+
+    @contextmanager
+    def _turn(self, cancelled: threading.Event | None) -> Iterator[None]:
+        while not self._lock.acquire(timeout=self._poll_s):
+            self._check_cancelled(cancelled)
+        try:
+            self._check_cancelled(cancelled)
+            yield
+        finally:
+            self._lock.release()
+
+    def _check_cancelled(self, cancelled: threading.Event | None) -> None:
+        if self._closed.is_set() or (cancelled is not None and cancelled.is_set()):
+            raise Cancelled
+
+    def _ask(
+        self, message: Message, cancelled: threading.Event | None, what: str = ""
+    ) -> tuple[Message, dict[str, NDArray]]:
+        """Send a request and wait for its answer, watching over the process."""
+        what = what or (self._place[0] if self._place else "the file")
+        if self._process.poll() is not None:
+            self._restart()
+            if message["op"] not in ("open", "tree", "image"):
+                self._ensure_open(cancelled)
+        try:
+            self._connection.send_bytes(pack(message)[0])
+            while True:
+                self._wait(cancelled, what)
+                reply, shapes = unpack_head(self._connection.recv_bytes())
+                if "beat" not in reply:
+                    break
+            arrays = {name: self._receive(dtype, shape, what) for name, dtype, shape in shapes}
+        except (OSError, EOFError, ValueError) as error:
+            raise self._died(what) from error
+        except Cancelled:
+            self._restart()
+            raise
+        if "error" in reply:
+            raise SourceError(str(reply["error"]))
+        return reply, arrays
+
+    def _receive(self, dtype: np.dtype, shape: tuple[int, ...], what: str) -> NDArray:
+        self._wait(None, what)
+        return np.frombuffer(bytearray(self._connection.recv_bytes()), dtype).reshape(shape)
+
+    def _wait(self, cancelled: threading.Event | None, what: str) -> None:
+        start = checked = time.monotonic()
+        while not self._connection.poll(self._poll_s):
+            self._check_cancelled(cancelled)
+            now = time.monotonic()
+            if now - start > self._timeout_s:
+                self._restart()
+                raise SourceError(
+                    f"Reading {what} made no progress for {self._timeout_s:g} s and was stopped; check the"
+                    " file and its disk."
+                )
+            if now - checked > MEMORY_CHECK_S:
+                checked = now
+                self._check_memory(what)
+
+    def _check_memory(self, what: str) -> None:
+        try:
+            used = psutil.Process(self._process.pid).memory_info().rss
+        except psutil.Error:
+            return
+        if used > MEMORY_LIMIT + (self._info.frame_bytes if self._info else 0):
+            self._restart()
+            raise SourceError(
+                f"Reading {what} took {used / 2**30:.1f} GiB of memory and was stopped; the file is damaged or"
+                " stored in too large pieces."
+            )
+
+    def _died(self, what: str) -> SourceError:
+        self._process.kill()
+        code: Any = self._process.wait()
+        cause = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+        self._restart()
+        return SourceError(
+            f"Reading {what} ended the reader process ({cause}); check that the file is complete."
+        )
