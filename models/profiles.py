@@ -82,7 +82,7 @@ def peak(
 ) -> Array:
     """One peak on a frame of ``shape`` (rows, columns): float64, in the unit of ``amplitude``.
 
-    ``x`` column and ``y`` row in px; without ``fwhm_minor`` it is round; ``angle`` as in :func:`form_from_axes`.
+    ``x`` column and ``y`` row in px; round without ``fwhm_minor``; ``angle`` as in :func:`form_from_axes`.
     """
     form = form_from_axes(fwhm_major, fwhm_major if fwhm_minor is None else fwhm_minor, angle)
     dx = np.arange(shape[1], dtype=np.float64)[None, :] - x

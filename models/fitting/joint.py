@@ -23,21 +23,20 @@ class Problem(NamedTuple):
     poisson: bool
 
 
-def fit_windows(problem: Problem, values: Floats, starts: Floats, todo: Indices) -> tuple[Solution, Indices]:
-    """Fit the windows ``todo`` among (N, window²) values with 1 to 3 peaks.
+def fit_windows(problem: Problem, values: Floats, starts: Floats) -> tuple[Solution, Indices]:
+    """Fit windows, (N, side²) with NaN for pixels that take no part, with 1 to 3 peaks each.
 
     ``starts`` (N, 3, 3): x, y from the middle, and height, of the peak and its neighbours; NaN where none.
     Where a joint fit does not converge, or a neighbour's amplitude is under 3 sigma, the least significant
     neighbour is left out if this lowers the Bayesian information criterion (Schwarz, 1978).
-    Returns the solution and (N,) the number of components, 0 for windows not in ``todo``; ``starts`` is
-    reordered in place so that the components come first.
+    Returns the solution and (N,) the number of components, 0 where there is nothing to fit; reorders
+    ``starts`` so that these components come first.
     """
     result = blank_solution(len(values))
-    count = np.zeros(len(values), np.int64)
-    count[todo] = 1 + np.isfinite(starts[todo, 1:, 0]).sum(axis=1)
+    count = 1 + np.isfinite(starts[:, 1:, 0]).sum(axis=1)
     for k in range(MAX_COMPONENTS, 0, -1):
         planned = np.flatnonzero(count == k)
-        _store(result, planned, _solve(problem, values, starts, planned, k))
+        store(result, planned, _solve(problem, values, starts, planned, k))
         if k == 1:
             break
         doubtful = planned[_leave_out_weakest(result, k, starts, planned)]
@@ -45,8 +44,9 @@ def fit_windows(problem: Problem, values: Floats, starts: Floats, todo: Indices)
         before = _bic(problem, result.objective[doubtful], values[doubtful], k)
         after = _bic(problem, fewer.objective, values[doubtful], k - 1)
         better = fewer.converged & ~(after > before)
-        _store(result, doubtful[better], fewer, better)
+        store(result, doubtful[better], fewer, better)
         count[doubtful[better]] = k - 1
+    count[np.isnan(result.objective)] = 0  # no start was found
     return result, count
 
 
@@ -58,7 +58,8 @@ def _solve(problem: Problem, values: Floats, starts: Floats, some: Indices, k: i
     )
 
 
-def _store(result: Solution, at: Indices, fitted: Solution, which: slice | NDArray = slice(None)) -> None:
+def store(result: Solution, at: Indices, fitted: Solution, which: slice | NDArray = slice(None)) -> None:
+    """Copy the entries ``which`` of ``fitted`` to the places ``at`` of ``result``."""
     for whole, piece in zip(result, fitted, strict=True):
         whole[at] = piece[which]
 
@@ -88,6 +89,6 @@ def swallowed(solution: Solution, starts: Floats, count: Indices) -> NDArray[np.
     """(N,) bool: a higher neighbour was left out though it lies above half the height of the fitted peak."""
     dx, dy = (starts[:, 1:, axis] - solution.parameters[:, 1 + axis, None] for axis in (0, 1))
     a, b, c = (solution.parameters[:, i, None] for i in (3, 4, 5))
-    left_out = (count[:, None] > 0) & (np.arange(1, MAX_COMPONENTS) >= count[:, None])
+    left_out = np.arange(1, MAX_COMPONENTS) >= count[:, None]
     higher = starts[:, 1:, 2] > starts[:, :1, 2]
     return np.asarray((left_out & higher & (quadratic(dx, dy, a, b, c) < HALF_MAXIMUM)).any(axis=1))

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from braggscope.models import profiles
 from braggscope.models.fitting import solver
-from braggscope.models.fitting.joint import Problem, fit_windows, swallowed
+from braggscope.models.fitting.joint import Problem, fit_windows, store, swallowed
 from braggscope.models.fitting.solver import MAX_COMPONENTS, STRIDE, Solution
 from braggscope.models.fitting.verdicts import on_frame, prospect, verdict
-from braggscope.models.fitting.windows import cut_windows, find_neighbours
+from braggscope.models.fitting.windows import MARGIN, add_cores, cut_windows, find_neighbours
 from braggscope.models.results import Status
 
 Floats = NDArray[np.float64]
@@ -26,9 +26,9 @@ CHUNK = 4096  # windows cut at a time, 4 MB at 11 px
 class Fits:
     """Result of :func:`fit_peaks`, arrays of N entries; float64 unless said, positions in px of the frame.
 
-    ``x, y, x_err, y_err`` (1 sigma), ``cov_xy`` (px²) are NaN unless ``status`` (uint8) is OK. Given wherever a
-    fit was made: ``amplitude`` and ``background`` in counts, ``fwhm_*`` in px, ``angle`` of the long axis in rad
-    from +x towards +y in (-pi/2, pi/2], ``chi2`` reduced Pearson chi-square, ``eta`` (NaN for a Gaussian).
+    ``x, y, x_err, y_err`` (1 sigma), ``cov_xy`` (px²) are NaN unless ``status`` (uint8) is OK. Given wherever
+    a fit was made: ``amplitude`` and ``background`` in counts, ``fwhm_*`` in px, ``angle`` of the long axis
+    in rad from +x towards +y in (-pi/2, pi/2], ``chi2`` reduced Pearson chi-square, ``eta`` (NaN: Gaussian).
     ``n_components`` int64: peaks fitted jointly, 0 without a fit. ``window`` int64 px.
     ``row, col`` int64: middle of the window. ``parameters`` (N, 22): three components of amplitude, x, y, a,
     b, c, eta with x, y relative to the middle and (a, b, c) of :mod:`braggscope.models.profiles`; background.
@@ -84,7 +84,8 @@ def fit_peaks(
     ``image`` (H, W) counts; ``mask`` (H, W), True = bad; ``rows, cols`` (N,): the pixels of all peaks of the
     frame. Each peak is fitted in the window of ``window``² pixels around it, without pixels that are off the
     frame, masked, not finite or saturated. Up to two other peaks within ``window // 2 + 1`` px (the larger
-    of row and column distance; the highest pixels first) are fitted with it; one for which the data give no
+    of row and column distance; the highest pixels first) are fitted with it, the 5 x 5 around each taking
+    part; one for which the data give no
     evidence is left out again (:func:`fit_windows`). ``noise`` "uniform": unweighted, covariance s² (JᵀJ)^-1;
     "poisson": weights 1 / max(model, 1) by Fisher scoring, covariance (JᵀWJ)^-1 times reduced chi-square.
     ``device`` other than "cpu": the same fit in torch, there.
@@ -103,25 +104,68 @@ def fit_peaks(
 
     Raises ValueError for an even or too small window, and for arrays of the wrong shape.
     """
+    if device != "cpu":
+        return fit_peaks_torch(
+            image, mask, rows, cols, device, window=window, model=model, noise=noise, saturation=saturation
+        )
+    problem = Problem(solver.solve, model == "pseudovoigt", noise == "poisson")
+    return _fit_all(problem, image, mask, rows, cols, window, saturation)
+
+
+def fit_peaks_torch(
+    image: NDArray,
+    mask: NDArray[np.bool_] | None,
+    rows: NDArray[np.int64],
+    cols: NDArray[np.int64],
+    device: str,
+    *,
+    window: int = 11,
+    model: Model = "gaussian",
+    noise: Noise = "uniform",
+    saturation: float | None = None,
+) -> Fits:
+    """As :func:`fit_peaks`, solved in torch on any of its devices, "cpu" included."""
+    from braggscope.models.fitting.batched import solve_torch
+
+    solve = partial(solve_torch, device=device)
+    problem = Problem(solve, model == "pseudovoigt", noise == "poisson")
+    return _fit_all(problem, image, mask, rows, cols, window, saturation)
+
+
+def _fit_all(
+    problem: Problem,
+    image: NDArray,
+    mask: NDArray[np.bool_] | None,
+    rows: NDArray[np.int64],
+    cols: NDArray[np.int64],
+    window: int,
+    saturation: float | None,
+) -> Fits:
     image, rows, cols = _checked(image, mask, rows, cols, window)
-    voigt = model == "pseudovoigt"
-    problem = _problem(voigt, noise == "poisson", device)
     starts, crowded = _starts(image, rows, cols, window)
     status = np.zeros(len(rows), np.uint8)
     count = np.zeros(len(rows), np.int64)
     solution = solver.blank_solution(len(rows))
     for at in range(0, len(rows), CHUNK):
-        part = slice(at, at + CHUNK)
+        part = np.arange(at, min(at + CHUNK, len(rows)))
         cut = cut_windows(image, mask, rows[part], cols[part], window, saturation)
-        before = prospect(cut, window, 8 if voigt else 7)
-        todo = np.flatnonzero(before == Status.OK)
-        piece, count[part] = fit_windows(problem, cut.values, starts[part], todo)
-        hidden = crowded[part] | swallowed(piece, starts[part], count[part])
-        after = verdict(piece, count[part], hidden, window, image.shape, rows[part], cols[part])
-        status[part] = np.where(before == Status.OK, after, before)
-        for whole, some in zip(solution, piece, strict=True):
-            whole[part] = some
-    return _assemble(rows, cols, window, voigt, status, count, solution)
+        status[part] = prospect(cut, window, 8 if problem.voigt else 7)
+        possible = status[part] == Status.OK
+        joint = np.isfinite(starts[part, 1, 0])
+        for some in (possible & ~joint, possible & joint):
+            chosen, values = part[some], cut.values[some]
+            if joint[some].any():
+                wide = window + 2 * MARGIN
+                values = cut_windows(image, mask, rows[chosen], cols[chosen], wide, saturation).values
+                add_cores(values, starts[chosen, :, :2])
+            order = starts[chosen]
+            piece, count[chosen] = fit_windows(problem, values, order)
+            hidden = crowded[chosen] | swallowed(piece, order, count[chosen])
+            status[chosen] = verdict(
+                piece, count[chosen], hidden, window, image.shape, rows[chosen], cols[chosen]
+            )
+            store(solution, chosen, piece)
+    return _assemble(rows, cols, window, problem.voigt, status, count, solution)
 
 
 def _checked(
@@ -139,18 +183,10 @@ def _checked(
     return image, rows, cols
 
 
-def _problem(voigt: bool, poisson: bool, device: str) -> Problem:
-    if device == "cpu":
-        return Problem(solver.solve, voigt, poisson)
-    from braggscope.models.fitting.batched import solve_torch
-
-    return Problem(partial(solve_torch, device=device), voigt, poisson)
-
-
 def _starts(
     image: NDArray, rows: NDArray[np.int64], cols: NDArray[np.int64], window: int
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """(N, 3, 3) x, y from the middle, height, of each peak and its neighbours, NaN where none; (N,) crowded."""
+    """(N, 3, 3) x, y from the middle, height, of each peak and its neighbours or NaN; (N,) crowded."""
     starts = np.full((len(rows), MAX_COMPONENTS, 3), np.nan)
     crowded = np.zeros(len(rows), np.bool_)
     known = np.flatnonzero(on_frame(image.shape, rows, cols))
@@ -181,8 +217,8 @@ def _assemble(
     with np.errstate(invalid="ignore"):
         errors = np.sqrt(solution.covariance[:, :2]) * placed[:, None]
     return Fits(
-        x=(cols + raw[:, 1]) * placed,
-        y=(rows + raw[:, 2]) * placed,
+        x=(raw[:, 1] + cols.astype(np.float64)) * placed,
+        y=(raw[:, 2] + rows.astype(np.float64)) * placed,
         x_err=errors[:, 0],
         y_err=errors[:, 1],
         cov_xy=solution.covariance[:, 2] * placed,

@@ -1,5 +1,6 @@
 """Cutting the windows of the peaks out of a frame, and finding each peak's neighbours."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -7,6 +8,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 MAX_NEIGHBOURS = 2
+CORE = 2  # px around a neighbour that are fitted with the window
+MARGIN = 3  # px by which such a core can stand out of the window
 
 
 class Windows(NamedTuple):
@@ -64,6 +67,20 @@ def cut_windows(
     bad = np.zeros((0, 0), np.bool_) if mask is None else mask
     _gather(image, bad, rows, cols, window // 2, np.inf if saturation is None else float(saturation), *result)
     return result
+
+
+def add_cores(values: NDArray[np.float64], starts: NDArray[np.float64]) -> None:
+    """Leave of wide windows, cut ``MARGIN`` px too large, the window itself and its neighbours' cores.
+
+    A neighbour on the border would otherwise be fitted to half its core, and hardly determined.
+    ``values`` (N, (window + 2 MARGIN)²), changed in place; ``starts`` (N, 3, 2) x, y of the peaks or NaN.
+    """
+    half = math.isqrt(values.shape[1]) // 2
+    y, x = np.indices((2 * half + 1, 2 * half + 1)).reshape(2, -1) - half
+    keep = np.broadcast_to(np.maximum(abs(x), abs(y)) <= half - MARGIN, values.shape).copy()
+    for k in range(1, starts.shape[1]):
+        keep |= (abs(x - starts[:, k, 0, None]) <= CORE) & (abs(y - starts[:, k, 1, None]) <= CORE)
+    values[~keep] = np.nan
 
 
 @njit(cache=True, nogil=True)
