@@ -1,0 +1,168 @@
+"""Centre of the Export workspace: everything that can leave the program, and what is missing for it."""
+
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtGui import QImage, QPixmap, QResizeEvent
+from PyQt6.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from braggscope.widgets.export_cards import Card, MovieCard, MovieChoice
+from braggscope.widgets.icons import icon
+from braggscope.widgets.section import SectionPage
+
+__all__ = ["ExportPanel", "MovieChoice"]
+
+TABLES = ((".csv", "CSV"), (".parquet", "Parquet"), (".h5", "NeXus"), (".cxi", "CXI"))
+FIGURES = (
+    ("overlay", "Frame with marks"),
+    ("error", "Error against frame"),
+    ("offsets", "Offsets Δx, Δy"),
+)
+COPIES = (("python", "Python", "python"), ("command", "Command line", "command"), ("json", "JSON", "copy"))
+
+
+class ExportPanel(QWidget):
+    """Cards for table, figures, movie and copies, with a preview of the picture."""
+
+    table_requested = pyqtSignal(str)  # suffix
+    figure_requested = pyqtSignal(str, str)  # "overlay", "error" or "offsets"; suffix
+    movie_requested = pyqtSignal(object)  # MovieChoice
+    copy_requested = pyqtSignal(str)  # "python", "command" or "json"
+    preview_requested = pyqtSignal()  # a gesture changed what the preview shows
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.page = SectionPage(self)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.page)
+        sheet = QWidget(self)
+        sheet.setMaximumWidth(1040)
+        self.grid = QGridLayout(sheet)
+        self.grid.setContentsMargins(20, 16, 20, 20)
+        self.grid.setSpacing(14)
+        self.movie = MovieCard(sheet)
+        self.movie.requested.connect(self.movie_requested)
+        self.movie.edited.connect(self.preview_requested)
+        self.grid.addWidget(self._preview_card(sheet), 0, 0)
+        self.grid.addWidget(self.movie, 0, 1)
+        self.grid.addWidget(self._table_card(sheet), 1, 0)
+        self.grid.addWidget(self._figure_card(sheet), 1, 1)
+        self.grid.addWidget(self._copy_card(sheet), 2, 0, 1, 2)
+        self.grid.setColumnStretch(0, 1)
+        self.grid.setColumnStretch(1, 1)
+        self.page.column.insertWidget(0, sheet)
+        self.page.column.setAlignment(sheet, Qt.AlignmentFlag.AlignHCenter)
+        self.set_available(0, 0, 0)
+        self.set_preview(None)
+
+    def set_available(self, peaks: int, frames: int, analysed: int) -> None:
+        """Enable what can be written, and say in words what is missing."""
+        has_peaks = peaks > 0
+        for button in self.tables.values():
+            button.setEnabled(has_peaks)
+        if not frames:
+            note = "Open a series first."
+        elif not has_peaks:
+            note = "No peaks yet: analyse the series, or lower minval and minscore."
+        elif analysed < frames:
+            note = f"{peaks:,} peaks of {analysed:,} of {frames:,} frames; the others are not analysed yet."
+        else:
+            note = f"{peaks:,} peaks of all {frames:,} frames."
+        self.table_note.setText(note)
+        self._frames, self._peaks = frames, has_peaks
+        self._figure_state()
+        for button in self.copies.values():
+            button.setEnabled(frames > 0)
+        self.movie.set_frames(frames)
+
+    def set_preview(self, image: QImage | None) -> None:
+        """Show a picture of what the movie will look like, or what to do to get one."""
+        self._image = image
+        self._draw_preview()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Qt: the preview follows."""
+        super().resizeEvent(event)
+        self._draw_preview()
+
+    def _preview_card(self, parent: QWidget) -> Card:
+        card = Card("image", "Preview", parent)
+        card.note.hide()
+        self.preview = QLabel(card)
+        self.preview.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.preview.setProperty("role", "muted")
+        self.preview.setMinimumSize(160, 200)
+        self.preview.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
+        card.column.addWidget(self.preview, 1)
+        return card
+
+    def _table_card(self, parent: QWidget) -> Card:
+        card = Card("table", "Peak table", parent)
+        self.table_note = card.note
+        self.tables: dict[str, QPushButton] = {}
+        for suffix, text in TABLES:
+            button = QPushButton(text, card)
+            button.setToolTip(f"Write the peak table as *{suffix}")
+            button.clicked.connect(lambda _, suffix=suffix: self.table_requested.emit(suffix))
+            self.tables[suffix] = button
+        card.column.addStretch(1)
+        card.button_row(list(self.tables.values()))
+        return card
+
+    def _figure_card(self, parent: QWidget) -> Card:
+        card = Card("chart", "Figures", parent)
+        self.figure_note = card.note
+        self.figure = QComboBox(card)
+        self.figure.setAccessibleName("Which figure")
+        for key, text in FIGURES:
+            self.figure.addItem(text, key)
+        self.figure.activated.connect(lambda _: self._figure_state())
+        card.column.addWidget(self.figure)
+        self.figures: dict[str, QPushButton] = {}
+        for suffix in (".png", ".svg"):
+            button = QPushButton(suffix[1:].upper(), card)
+            button.setToolTip(f"Write the figure as *{suffix}")
+            button.clicked.connect(
+                lambda _, suffix=suffix: self.figure_requested.emit(self.figure.currentData(), suffix)
+            )
+            self.figures[suffix] = button
+        card.column.addStretch(1)
+        card.button_row(list(self.figures.values()))
+        return card
+
+    def _copy_card(self, parent: QWidget) -> Card:
+        card = Card("copy", "Copy as", parent)
+        card.note.setText("What you see here, as text that does it again.")
+        self.copies: dict[str, QPushButton] = {}
+        for key, text, glyph in COPIES:
+            button = QPushButton(icon(glyph), text, card)
+            button.clicked.connect(lambda _, key=key: self.copy_requested.emit(key))
+            self.copies[key] = button
+        card.button_row(list(self.copies.values()))
+        return card
+
+    def _figure_state(self) -> None:
+        overlay = self.figure.currentData() == "overlay"
+        usable = self._frames > 0 and (overlay or self._peaks)
+        for button in self.figures.values():
+            button.setEnabled(usable)
+        if usable:
+            self.figure_note.setText("The current frame." if overlay else "All analysed frames.")
+        else:
+            missing = (
+                "This figure needs peaks: analyse the series." if self._frames else "Open a series first."
+            )
+            self.figure_note.setText(missing)
+
+    def _draw_preview(self) -> None:
+        if self._image is None or self._image.isNull():
+            self.preview.setPixmap(QPixmap())
+            self.preview.setText("The movie's picture appears here\nonce a series is open.")
+            return
+        ratio = self.devicePixelRatioF()
+        pixmap = QPixmap.fromImage(self._image).scaled(
+            self.preview.size() * ratio,
+            Qt.AspectRatioMode.KeepAspectRatio,
+            Qt.TransformationMode.SmoothTransformation,
+        )
+        pixmap.setDevicePixelRatio(ratio)
+        self.preview.setPixmap(pixmap)
