@@ -119,7 +119,7 @@ class Lane:
         on_progress: Callable[[Progress], None] | None = None,
         on_cancelled: Callable[[], None] | None = None,
     ) -> Ticket:
-        """Queue ``run(context)``. Exactly one of on_done, on_error, on_cancelled follows, on the deliver side."""
+        """Queue ``run(context)``. One of on_done, on_error, on_cancelled follows, on the deliver side."""
         request = _Request(Ticket(next(self._numbers)), run, on_done, on_error, on_progress, on_cancelled)
         with self._changed:
             if self._closed:
@@ -206,4 +206,13 @@ class Lane:
             log.error("job failed in lane %s", self.name, exc_info=error)
             return
         log.info("job failed in lane %s: %s", self.name, error)
-        self._deliver(lambda: None if request.ticket.cancelled.is_set() else callback(error))
+        self._deliver(lambda: self._finish_failed(request, callback, error))
+
+    def _finish_failed(
+        self, request: _Request, callback: Callable[[Exception], None], error: Exception
+    ) -> None:
+        if request.ticket.cancelled.is_set():
+            if request.on_cancelled is not None:
+                request.on_cancelled()
+        else:
+            callback(error)

@@ -1,0 +1,37 @@
+"""The program as a library: the same engine as the window, in one call."""
+
+from collections.abc import Sequence
+
+from braggscope.app.engine.batch import Outcome, SeriesJob, assemble, run_series
+from braggscope.app.engine.jobs import silent_context
+from braggscope.app.engine.localizers import open_localizer
+from braggscope.app.sources.protocol import SourceError
+from braggscope.app.sources.reader import Reader
+from braggscope.models.parameters import Parameters
+from braggscope.models.results import PeakTable
+
+
+def analyse_series(
+    location: str,
+    parameters: Parameters,
+    frames: Sequence[int] | None = None,
+    *,
+    device: str = "cpu",
+    workers: int = 2,
+) -> PeakTable:
+    """Peak table of a series (default: all frames). Raises SourceError if it, or any frame, is not readable.
+
+    Call it under ``if __name__ == "__main__"``: files are read in a process of their own.
+    """
+    if frames is None:
+        with Reader() as reader:
+            frames = range(reader.open(location).frames)
+    wanted = "braggnn" in parameters.localize.methods
+    localizer = open_localizer(parameters.localize.braggnn, device) if wanted else None
+    found: list[Outcome] = []
+    job = SeriesJob(location, frames, parameters, None, device, workers)
+    problems = run_series(job, localizer, silent_context(), on_outcomes=found.extend)
+    if problems:
+        first = min(problems)
+        raise SourceError(f"{len(problems)} frames failed; the first is {first}: {problems[first]}")
+    return assemble((o.frame, o.table) for o in found if o.table is not None)

@@ -1,0 +1,148 @@
+"""The command line: the contract of what can be run without a window. Imports no Qt."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from braggscope.app.errors import sentence
+from braggscope.app.version import VERSION
+
+COMMANDS = ("demo", "info", "peaks", "movie", "train")
+INTERRUPTED = 130
+FAILED = 2
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise UsageError(f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.")
+
+
+class UsageError(Exception):
+    """The arguments are not usable."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a command, or open the window where the first word is none. Returns the exit code."""
+    arguments = list(arguments)
+    debug = "--debug" in arguments
+    try:
+        if arguments and arguments[0] in COMMANDS:
+            options = command_parser().parse_args(arguments)
+            return _run(options)
+        return _window(arguments)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        if debug:
+            raise
+        print(f"braggscope: {sentence(error)}", file=sys.stderr)
+        return FAILED
+
+
+def _run(options: argparse.Namespace) -> int:
+    from braggscope.app import commands
+
+    logging.basicConfig(level=logging.DEBUG if options.debug else logging.ERROR, stream=sys.stderr)
+    run = {
+        "demo": commands.demo,
+        "info": commands.info,
+        "peaks": commands.peaks,
+        "movie": commands.movie,
+        "train": commands.train,
+    }[options.command]
+    return run(options)
+
+
+def _window(arguments: list[str]) -> int:
+    parser = _Parser(prog="braggscope", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.description = (
+        "Look at series of diffraction frames: find, fit and compare Bragg peaks.\n"
+        f"Without a command it opens the window. Commands: {', '.join(COMMANDS)} (each has --help)."
+    )
+    parser.add_argument("files", nargs="*", metavar="FILE", help="a series: file, file.h5::/path, folder, glob")
+    parser.add_argument("--version", action="version", version=f"Braggscope {VERSION}")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    options = parser.parse_args(arguments)
+    from braggscope.app.composition import run_window  # the only way to Qt
+    from braggscope.app.shell.logs import start_logging
+
+    start_logging()
+    return run_window(options.files)
+
+
+def command_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = _Parser(prog="braggscope")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    common.add_argument(
+        "--weights", action="append", default=[], metavar="NAME=FILE", help="weights of a network, repeatable"
+    )
+    common.add_argument(
+        "--parameters", type=Path, metavar="FILE.json", help="all parameters, as the window copies them"
+    )
+    common.add_argument("--debug", action="store_true", help="show tracebacks")
+    _add_demo(commands, common)
+    _add_info(commands, common)
+    _add_peaks(commands, common)
+    _add_movie(commands, common)
+    _add_train(commands, common)
+    return parser
+
+
+def _add_demo(commands: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:
+    demo = commands.add_parser("demo", parents=[common], help="write demo data with its truth")
+    demo.add_argument("what", choices=("series",))
+    demo.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: demo_series.h5")
+    demo.add_argument("--seed", type=int, default=0)
+    demo.add_argument("--open", action="store_true", help="open it in the window")
+
+
+def _add_info(commands: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:
+    info = commands.add_parser("info", parents=[common], help="what a file is, and what is wrong with it")
+    info.add_argument("file", metavar="FILE")
+    info.add_argument("--json", action="store_true")
+
+
+def _add_thresholds(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", metavar="FILE")
+    command.add_argument("--frames", metavar="A:B:C", help="0-based, half-open; default all")
+    command.add_argument("--minval", type=float, metavar="V", help="default: suggested by the middle frame")
+    command.add_argument("--minscore", type=float, metavar="S", help="default: suggested by the middle frame")
+    command.add_argument("--detector", choices=("fast", "findpeaks"))
+    command.add_argument("--localize", metavar="fit,braggnn", help="methods, separated by commas")
+    command.add_argument("--mask", metavar="FILE", help="image whose non-zero pixels are bad")
+
+
+def _add_peaks(commands: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:
+    peaks = commands.add_parser("peaks", parents=[common], help="analyse a whole series")
+    _add_thresholds(peaks)
+    peaks.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUT", help=".csv .parquet .h5 .cxi"
+    )
+    peaks.add_argument("--resume", action="store_true", help="go on where a killed run was")
+    peaks.add_argument("--workers", type=int, metavar="N", help="threads; default: the cores")
+
+
+def _add_movie(commands: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:
+    movie = commands.add_parser("movie", parents=[common], help="overlay movie of a series")
+    _add_thresholds(movie)
+    movie.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUT", help="OUT.mp4, OUT.gif or a folder for PNGs"
+    )
+    movie.add_argument("--fps", type=float, default=12.0)
+
+
+def _add_train(commands: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:
+    train = commands.add_parser("train", parents=[common], help="train a network")
+    train.add_argument("what", choices=("braggnn",))
+    train.add_argument("-o", "--output", type=Path, required=True, metavar="WEIGHTS", help=".safetensors")
+    train.add_argument("--data", type=Path, metavar="FILE", help="patches in BraggNN's published format")
+    train.add_argument("--base", type=Path, metavar="WEIGHTS", help="weights to start from")
+    train.add_argument("--minutes", type=float, default=5.0)
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--resume", action="store_true")

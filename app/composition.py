@@ -1,0 +1,316 @@
+"""Putting the program together: store, lanes, window, presenters, actions."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+
+from PyQt6.QtCore import QObject, Qt, QTimer
+from PyQt6.QtGui import QGuiApplication
+from PyQt6.QtWidgets import QApplication, QMessageBox
+
+from braggscope.app.main_window import MainWindow
+from braggscope.app.presenters.desk import Desk
+from braggscope.app.presenters.exports import ExportPresenter
+from braggscope.app.presenters.frames import FramePresenter
+from braggscope.app.presenters.jobs import JobBoard
+from braggscope.app.presenters.peaks import PeakPresenter
+from braggscope.app.presenters.playback import PlaybackPresenter
+from braggscope.app.presenters.preferences import PreferencesPresenter
+from braggscope.app.presenters.preparation import PreparationPresenter
+from braggscope.app.presenters.runs import RunPresenter
+from braggscope.app.presenters.sessions import SessionPresenter
+from braggscope.app.presenters.sources import SourcePresenter
+from braggscope.app.presenters.weights import WeightShelf
+from braggscope.app.shell.delivery import Delivery
+from braggscope.app.shell.logs import LogBridge, error_report
+from braggscope.app.shell.settings import Settings, load_settings, save_settings
+from braggscope.app.state.plan import plan
+from braggscope.app.state.session import Session
+from braggscope.app.state.store import Store
+
+log = logging.getLogger(__name__)
+LAYOUT = "series-1"
+
+
+class Program(QObject):
+    """The running program. Everything lives as long as this does."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        super().__init__()
+        self.settings = settings or load_settings()
+        self.delivery = Delivery()
+        self.store = Store()
+        self.desk = Desk(self.store, self.settings, self.delivery)
+        self.preferences = PreferencesPresenter(self.desk)
+        self.preferences.apply_theme()
+        self.window = window = MainWindow()
+        desk = self.desk
+        self.jobs = JobBoard(desk, window.jobs_panel)
+        self.shelf = WeightShelf(desk)
+        self.sources = SourcePresenter(desk, window, self.jobs, self.shelf)
+        self.frames = FramePresenter(desk, window)
+        self.playback = PlaybackPresenter(desk, window)
+        self.peaks = PeakPresenter(desk, window, self.shelf)
+        self.runs = RunPresenter(desk, window, self.jobs, self.shelf, self.peaks)
+        self.preparation = PreparationPresenter(desk, window)
+        self.sessions = SessionPresenter(desk, window, self.sources)
+        self.exports = ExportPresenter(desk, window, self.jobs, self.runs, self.peaks, self.shelf)
+        self.preferences.attach(window, self.sessions)
+        self.bridge = LogBridge(self.delivery, window.log_panel.append)
+        window.install_actions(self.handlers())
+        self._connect()
+        self._restore_layout()
+        self.frames.restart()
+        self._refresh()
+
+    def _connect(self) -> None:
+        window, desk = self.window, self.desk
+        self.store.subscribe(self._on_state)
+        desk.notice.connect(window.notices.show_notice)
+        window.notices.action_clicked.connect(self.trigger)
+        desk.busy_changed.connect(self._refresh)
+        desk.peaks_shown.connect(self._refresh)
+        desk.picture_shown.connect(self._refresh)
+        desk.opened.connect(self._refresh)
+        desk.weights_changed.connect(self._refresh)
+        window.palette_overlay.chosen.connect(self.trigger)
+        window.overlays_held.connect(window.frame_view.hold_overlays)
+        window.log_panel.report_requested.connect(self._copy_report)
+        window.closing.connect(self.close)
+
+    # -- state --------------------------------------------------------------------------------
+
+    def _on_state(self, old: Session, new: Session) -> None:
+        requests = plan(old, new)
+        self.frames.on_plan(requests)
+        self.preparation.on_plan(requests)
+        self.runs.on_plan(requests)
+        self.sessions.on_plan(requests)
+        if old.workspace != new.workspace:
+            self.window.set_workspace(new.workspace)
+            self.exports.show()
+        self._refresh()
+
+    def _refresh(self) -> None:
+        state, window = self.store.state, self.window
+        window.enable_actions(self.desk.engine is not None, self.peaks.selected_row() is not None)
+        actions, display = window.actions_by_key, state.display
+        localize = state.parameters.localize
+        for key, on in (
+            ("follow", state.follow), ("log_scale", display.scale == "log"),
+            ("show_peaks", display.show_peaks), ("show_mask", display.show_mask),
+            ("show_background", display.show_background), ("noise_poisson", localize.noise == "poisson"),
+            ("window_15", localize.window == 15), ("patch_thresholded", localize.patch == "thresholded"),
+        ):  # fmt: skip
+            actions[key].setChecked(on)
+        actions["undo"].setEnabled(self.store.can_undo)
+        actions["redo"].setEnabled(self.store.can_redo)
+        actions["cancel_run"].setEnabled(self.runs.running)
+        window.set_status(self._status())
+
+    def _status(self) -> str:
+        engine = self.desk.engine
+        parts = [self.desk.device]
+        if engine is not None:
+            parts.append(f"{self.frames.latency_ms:.0f} ms a frame")
+            parts.append(f"cache {engine.cached_bytes / 1e9:.1f} of {self.desk.memory / 1e9:.1f} GB")
+        parameters = self.store.state.parameters
+        if "braggnn" in parameters.localize.methods:
+            ready = self.shelf.ready(parameters) is not None
+            parts.append(f"BraggNN {parameters.localize.braggnn}" + ("" if ready else " (loading)"))
+        return "  ·  ".join(parts)
+
+    # -- actions ------------------------------------------------------------------------------
+
+    def trigger(self, key: str) -> None:
+        """Run an action by its key."""
+        action = self.window.actions_by_key.get(key)
+        if action is not None and action.isEnabled():
+            action.trigger()
+
+    def handlers(self) -> dict[str, Callable[[], object]]:
+        """What every action does."""
+        return {
+            **self._file_handlers(), **self._peak_handlers(), **self._frame_handlers(),
+            **self._view_handlers(), **self._mask_handlers(),
+        }  # fmt: skip
+
+    def _file_handlers(self) -> dict[str, Callable[[], object]]:
+        exports, sessions, store = self.exports, self.sessions, self.store
+        return {
+            "open_file": self.sources.ask_file,
+            "open_folder": self.sources.ask_folder,
+            "open_demo": self.sources.open_demo,
+            "open_session": sessions.ask_open,
+            "save_session": sessions.ask_save,
+            "close_source": self.sources.close_source,
+            "export": lambda: self._workspace("export"),
+            "export_table": exports.ask_table,
+            "export_movie": exports.ask_movie,
+            "save_picture": exports.ask_picture,
+            "preferences": self.preferences.ask,
+            "quit": self.window.close,
+            "undo": store.undo,
+            "redo": store.redo,
+            "copy_python": lambda: exports.copy("python"),
+            "copy_command": lambda: exports.copy("command"),
+            "copy_parameters": lambda: exports.copy("parameters"),
+            "paste_parameters": exports.paste_parameters,
+            "palette": lambda: self.window.palette_overlay.popup(self.window.commands()),
+            "help": lambda: self.window.help_overlay.popup(self.window.commands()),
+            "error_report": self._copy_report,
+            "about": self._about,
+        }
+
+    def _peak_handlers(self) -> dict[str, Callable[[], object]]:
+        peaks, runs = self.peaks, self.runs
+
+        def localize() -> dict[str, object]:
+            return dict(self.store.state.parameters.localize)
+
+        def swap(name: str, one: object, other: object) -> Callable[[], object]:
+            return lambda: peaks.localize(**{name: other if localize()[name] == one else one})
+
+        return {
+            "reject": peaks.toggle_reject,
+            "next_peak": lambda: peaks.step(1),
+            "previous_peak": lambda: peaks.step(-1),
+            "centre_peak": peaks.centre,
+            "suggest": peaks.suggest,
+            "minval_down": lambda: peaks.nudge("minval", False),
+            "minval_up": lambda: peaks.nudge("minval", True),
+            "minscore_down": lambda: peaks.nudge("minscore", False),
+            "minscore_up": lambda: peaks.nudge("minscore", True),
+            "model_gaussian": lambda: peaks.localize(model="gaussian"),
+            "model_pseudovoigt": lambda: peaks.localize(model="pseudovoigt"),
+            "noise_poisson": swap("noise", "uniform", "poisson"),
+            "window_15": swap("window", 11, 15),
+            "patch_thresholded": swap("patch", "raw", "thresholded"),
+            "load_weights": peaks.ask_weights,
+            "shipped_weights": lambda: peaks.localize(braggnn="braggnn"),
+            "run_series": runs.run,
+            "cancel_run": runs.cancel,
+            "add_set": runs.add_set,
+            "remove_set": runs.remove_set,
+        }
+
+    def _frame_handlers(self) -> dict[str, Callable[[], object]]:
+        play = self.playback
+        return {
+            "next_frame": lambda: play.step(1),
+            "previous_frame": lambda: play.step(-1),
+            "forward_10": lambda: play.step(10),
+            "back_10": lambda: play.step(-10),
+            "first_frame": lambda: play.go_to(0),
+            "last_frame": lambda: play.go_to(play.count - 1),
+            "play": play.toggle,
+            "refresh": self.sources.refresh,
+            "follow": lambda: self.store.update(follow=not self.store.state.follow),
+        }
+
+    def _view_handlers(self) -> dict[str, Callable[[], object]]:
+        frames, window = self.frames, self.window
+
+        def toggle(name: str) -> Callable[[], object]:
+            return lambda: self._display(**{name: not getattr(self.store.state.display, name)})
+
+        def log_scale() -> None:
+            self._display(scale="linear" if self.store.state.display.scale == "log" else "log")
+
+        return {
+            "auto_levels": frames.auto_levels,
+            "log_scale": log_scale,
+            "show_peaks": toggle("show_peaks"),
+            "show_mask": toggle("show_mask"),
+            "show_background": toggle("show_background"),
+            "zoom_fit": window.frame_view.zoom_to_fit,
+            "zoom_one": window.frame_view.zoom_one_to_one,
+            "line_profile": lambda: window.frame_view.set_tool("line"),
+            "radial_profile": self.preparation.radial,
+            "series_workspace": lambda: self._workspace("series"),
+            "export_workspace": lambda: self._workspace("export"),
+            "reset_layout": window.reset_layout,
+            "theme": self.preferences.switch_theme,
+        }
+
+    def _mask_handlers(self) -> dict[str, Callable[[], object]]:
+        preparation = self.preparation
+        return {
+            "mask_rectangle": lambda: preparation.tool("rectangle", "mask"),
+            "mask_ellipse": lambda: preparation.tool("ellipse", "mask"),
+            "mask_polygon": lambda: preparation.tool("polygon", "mask"),
+            "region_rectangle": lambda: preparation.tool("rectangle", "region"),
+            "clear_shapes": preparation.clear_shapes,
+            "save_mask": preparation.ask_save_mask,
+            "load_mask": lambda: preparation.ask_file("mask_file"),
+        }
+
+    def _display(self, **changes: object) -> None:
+        self.store.update(display=self.store.state.display.model_copy(update=changes))
+
+    def _workspace(self, name: str) -> None:
+        self.store.update(workspace=name)
+
+    def _copy_report(self) -> None:
+        clipboard = QGuiApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText(error_report(self.store.state))
+        self.desk.say("info", "Error report copied; paste it into your message.")
+
+    def _about(self) -> None:
+        from braggscope.app.version import VERSION
+
+        box = QMessageBox(self.window)
+        box.setWindowTitle("About Braggscope")
+        box.setText(f"Braggscope {VERSION}\nGPL-3.0-or-later\nPeaks, fits and networks for diffraction series.")
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.open()
+
+    # -- life ---------------------------------------------------------------------------------
+
+    def start(self, locations: list[str]) -> None:
+        """Show the window, then open what was asked for, or the last session."""
+        self.window.show()
+        if locations:
+            self.sources.open(locations[0])
+        else:
+            self.sessions.restore()
+
+    def close(self) -> None:
+        """Save, stop all work, let go of files and children."""
+        self.playback.play(False)
+        self.settings.layouts[LAYOUT] = self.window.layout_text()
+        self.settings.geometry = bytes(self.window.saveGeometry().toBase64()).decode()
+        try:
+            self.sessions.save_now()
+            save_settings(self.settings)
+        except OSError as error:
+            log.error("The session could not be saved: %s", error)
+        self.bridge.close()
+        self.desk.close()
+
+    def _restore_layout(self) -> None:
+        from PyQt6.QtCore import QByteArray
+
+        if self.settings.geometry:
+            self.window.restoreGeometry(QByteArray.fromBase64(self.settings.geometry.encode()))
+        if LAYOUT in self.settings.layouts:
+            self.window.restore_layout(self.settings.layouts[LAYOUT])
+        self.window.set_workspace(self.store.state.workspace)
+
+
+def run_window(locations: list[str]) -> int:
+    """Start the event loop with a window on the given locations. Returns the exit code."""
+    started = time.perf_counter()
+    QGuiApplication.setHighDpiScaleFactorRoundingPolicy(
+        Qt.HighDpiScaleFactorRoundingPolicy.PassThrough
+    )
+    app = QApplication(sys.argv[:1])
+    app.setApplicationName("Braggscope")
+    program = Program()
+    program.start(locations)
+    QTimer.singleShot(0, lambda: log.info("window after %.2f s", time.perf_counter() - started))
+    return app.exec()

@@ -1,0 +1,214 @@
+"""What the window shows of one frame: picture, peaks, measurements. Cached, in bounded memory."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from braggscope.app.engine.batch import read_raw
+from braggscope.app.engine.cache import ByteCache
+from braggscope.app.engine.jobs import Context
+from braggscope.app.engine.peaks import PatchLocalizer, Timing, blank_table, find, localize
+from braggscope.app.engine.setup import make_preparer
+from braggscope.app.sources.protocol import SourceInfo
+from braggscope.app.sources.reader import Reader
+from braggscope.app.state.session import Display
+from braggscope.models.parameters import Parameters
+from braggscope.models.peaks.detect import log_histogram, select
+from braggscope.models.peaks.persistence import Workspace
+from braggscope.models.prepare import Prepared, Preparer
+from braggscope.models.render import histogram, lut, percentile_levels, render_rgb
+from braggscope.models.results import Candidates, PeakTable, Status
+
+LIVE_LIMIT = 2_000  # peaks measured while somebody looks; a whole-series run measures all
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class ViewKey:
+    """What a result belongs to: compared before anything is shown."""
+
+    identity: str
+    frame: int
+    fingerprint: str
+
+    @classmethod
+    def of(cls, info: SourceInfo, frame: int, parameters: Parameters) -> "ViewKey":
+        """Key of a frame of a source under given parameters."""
+        return cls(info.identity, frame, parameters.fingerprint("all"))
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One view wanted by the window. ``step``: image pixels per screen pixel."""
+
+    key: ViewKey
+    frame: int
+    parameters: Parameters
+    display: Display
+    step: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A rendered frame. ``rgb`` (h, w) uint32 0xFFRRGGBB, max-pooled by ``step``."""
+
+    key: ViewKey
+    prepared: Prepared
+    rgb: NDArray[np.uint32]
+    levels: tuple[float, float]
+    counts: NDArray[np.float64]
+    edges: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Selected peaks, not measured yet."""
+
+    key: ViewKey
+    table: PeakTable
+    candidates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Selected peaks with fits and network outputs."""
+
+    key: ViewKey
+    table: PeakTable
+    candidates: int
+    timing: Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Landscape:
+    """All candidates of a frame as log histograms of birth and score, for the sliders."""
+
+    key: ViewKey
+    births: tuple[NDArray[np.float64], NDArray[np.float64]]
+    scores: tuple[NDArray[np.float64], NDArray[np.float64]]
+    total: int
+
+
+class FrameEngine:
+    """Frames of one open source. Used by the frame lane and the background lane at the same time."""
+
+    def __init__(
+        self, reader: Reader, info: SourceInfo, localizer: Callable[[Parameters], PatchLocalizer | None],
+        *, device: str = "cpu", memory: int = 1_000_000_000,
+    ) -> None:  # fmt: skip
+        self.reader = reader
+        self.info = info
+        self.device = device
+        self._localizer = localizer
+        self._cache: ByteCache = ByteCache(memory)
+        self._preparers: dict[str, Preparer] = {}
+        self._lock = threading.Lock()
+        self._local = threading.local()
+
+    @property
+    def cached_bytes(self) -> int:
+        """Memory held by the cache."""
+        return self._cache.size
+
+    def view(self, ask: Ask, context: Context) -> Measured:
+        """Read, show, find, measure. Picture and Found are reported on the way."""
+        context.check()
+        prepared = self.prepared(ask.frame, ask.parameters, context)
+        context.progress(1, 3, payload=self._picture(ask, prepared))
+        return self.peaks(ask, context)
+
+    def picture(self, ask: Ask, context: Context) -> Picture:
+        """Only the picture: after a change of colours or zoom."""
+        return self._picture(ask, self.prepared(ask.frame, ask.parameters, context))
+
+    def peaks(self, ask: Ask, context: Context) -> Measured:
+        """Find and measure; Found is reported on the way."""
+        key = ("measured", ask.key)
+        known: Measured | None = self._cache.get(key)
+        if known is not None:
+            return known
+        prepared = self.prepared(ask.frame, ask.parameters, context)
+        context.check()
+        candidates = self.candidates(ask.frame, ask.parameters, prepared)
+        detect = ask.parameters.detect
+        selection = select(candidates, detect.minval, detect.minscore)
+        table = blank_table(candidates, selection, ask.frame)
+        context.progress(2, 3, payload=Found(ask.key, table, len(candidates)))
+        localizer = self._localizer(ask.parameters)
+        table, timing = localize(
+            prepared, table, ask.parameters, localizer,
+            device=self.device, check=context.check, limit=LIVE_LIMIT,
+        )  # fmt: skip
+        result = Measured(ask.key, table, len(candidates), timing)
+        complete = localizer is not None or "braggnn" not in ask.parameters.localize.methods
+        if complete and not np.any(table["status"] == Status.PENDING):
+            self._cache.put(key, result, 300 * len(table) + 2000)
+        return result
+
+    def prepared(self, frame: int, parameters: Parameters, context: Context) -> Prepared:
+        """The prepared frame, read and prepared if it is not cached."""
+        key = ("prepared", self.info.identity, frame, parameters.fingerprint("prepare"))
+        known: Prepared | None = self._cache.get(key)
+        if known is not None:
+            return known
+        preparer = self.preparer(parameters)
+        raw = read_raw(self.reader, self.info, frame, parameters.prepare.sum_frames, context.cancelled)
+        result = preparer.apply(raw)
+        self._cache.put(key, result, result.image.nbytes + 3 * result.mask.nbytes)
+        return result
+
+    def preparer(self, parameters: Parameters) -> Preparer:
+        """Preparer for these parameters; mask, dark and flat are read once."""
+        key = parameters.fingerprint("prepare")
+        with self._lock:
+            known = self._preparers.get(key)
+            if known is None:
+                known = make_preparer(parameters.prepare, self.info, self.reader)
+                self._preparers = {key: known}
+            return known
+
+    def candidates(
+        self, frame: int, parameters: Parameters, prepared: Prepared, floor: float | None = None
+    ) -> Candidates:
+        """Candidates at least down to minval, from the cache where it reaches as deep."""
+        detect = parameters.detect
+        floor = detect.minval if floor is None else floor
+        key = ("tree", self.info.identity, frame, parameters.fingerprint("prepare"), detect.detector)
+        known: Candidates | None = self._cache.get(key)
+        if known is not None and (known.floor <= floor if detect.detector == "fast" else known.floor == floor):
+            return known
+        if not hasattr(self._local, "workspace"):
+            self._local.workspace = Workspace()
+        result = find(prepared, parameters, self._local.workspace, floor)
+        self._cache.put(key, result, 24 * len(result) + 500)
+        return result
+
+    def landscape(self, ask: Ask, context: Context) -> Landscape:
+        """All candidates of a frame, down to zero."""
+        prepared = self.prepared(ask.frame, ask.parameters, context)
+        context.check()
+        deep = ask.parameters.detect.detector == "fast"
+        found = self.candidates(ask.frame, ask.parameters, prepared, 0.0 if deep else None)
+        births, scores = found.birth, found.birth - found.death
+        return Landscape(ask.key, log_histogram(births, 64), log_histogram(scores, 64), len(found))
+
+    def prefetch(self, ask: Ask, frames: list[int], context: Context) -> None:
+        """Analyse frames that are likely to be wanted next."""
+        for frame in frames:
+            context.check()
+            key = ViewKey.of(self.info, frame, ask.parameters)
+            self.peaks(Ask(key, frame, ask.parameters, ask.display), context)
+
+    def _picture(self, ask: Ask, prepared: Prepared) -> Picture:
+        display = ask.display
+        image = prepared.image
+        levels = display.levels or percentile_levels(image, prepared.mask)
+        rgb = render_rgb(
+            image, prepared.mask, levels, lut(display.colormap), scale=display.scale, step=ask.step
+        )
+        counts, edges = histogram(image, prepared.mask)
+        return Picture(ask.key, prepared, rgb, levels, counts, edges)

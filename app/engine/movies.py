@@ -1,0 +1,103 @@
+"""Making an overlay movie of a series: read, analyse or look up, paint, encode."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from braggscope.app.engine.batch import read_raw
+from braggscope.app.engine.jobs import Context
+from braggscope.app.engine.peaks import PatchLocalizer, analyse
+from braggscope.app.engine.setup import make_preparer
+from braggscope.app.export.movie import check_movie_path, movie_sink
+from braggscope.app.export.overlay import OverlayPainter, OverlayStyle
+from braggscope.app.export.provenance import Provenance
+from braggscope.app.files import atomic_path
+from braggscope.app.sources.protocol import SourceInfo
+from braggscope.app.sources.reader import Reader
+from braggscope.models.parameters import Parameters
+from braggscope.models.peaks.persistence import Workspace
+from braggscope.models.prepare import Prepared
+from braggscope.models.render import percentile_levels
+from braggscope.models.results import PeakTable
+
+
+@dataclass(frozen=True, slots=True)
+class MovieJob:
+    """A movie of ``frames``. ``style`` without levels (None) takes them from the first frame."""
+
+    location: str
+    frames: Sequence[int]
+    parameters: Parameters
+    output: Path
+    fps: float = 12.0
+    style: OverlayStyle | None = None
+    frame_axis: int | None = None
+    device: str = "cpu"
+    finish: Callable[[PeakTable], PeakTable] = field(default=lambda table: table)
+
+
+def make_movie(job: MovieJob, localizer: PatchLocalizer | None, context: Context) -> int:
+    """Write the movie and, beside it, a JSON with its provenance. Returns the number of frames written.
+
+    Levels are locked over the whole movie. Raises ExportError, SourceError, Cancelled.
+    """
+    check_movie_path(job.output)
+    with Reader() as reader:
+        info = reader.open(job.location, job.frame_axis, cancelled=context.cancelled)
+        preparer = make_preparer(job.parameters.prepare, info, reader)
+        count = job.parameters.prepare.sum_frames
+        workspace = Workspace()
+
+        def prepared(index: int) -> Prepared:
+            return preparer.apply(read_raw(reader, info, index, count, context.cancelled))
+
+        painter = _painter(job, prepared(job.frames[0]))
+        with movie_sink(job.output, painter.size, job.fps) as sink:
+            for done, index in enumerate(job.frames):
+                context.progress(done, len(job.frames))
+                frame = prepared(index)
+                found = analyse(
+                    frame, index, job.parameters, localizer,
+                    device=job.device, workspace=workspace, check=context.check,
+                )  # fmt: skip
+                table = job.finish(found.table)
+                sink.add(painter.paint(frame, table, _title(info, index), _note(job.parameters, table)))
+    _write_provenance(job, info)
+    return len(job.frames)
+
+
+def _painter(job: MovieJob, first: Prepared) -> OverlayPainter:
+    style = job.style
+    if style is None:
+        style = OverlayStyle(percentile_levels(first.image, first.mask))
+    methods = job.parameters.localize.methods
+    style = replace(style, fit=style.fit and "fit" in methods, braggnn=style.braggnn and "braggnn" in methods)
+    return OverlayPainter(first.image.shape, style)
+
+
+def _title(info: SourceInfo, index: int) -> str:
+    parts = [f"frame {index} / {info.frames}"]
+    for name, values in info.axes.items():
+        quantity, _, unit = name.rpartition("_")
+        label = f"{quantity} {values[index]:.4g} {unit}" if quantity else f"{name} {values[index]:.4g}"
+        parts.append(label)
+    return "   ".join(parts[:4])
+
+
+def _note(parameters: Parameters, table: PeakTable) -> str:
+    detect = parameters.detect
+    marks = []
+    if "fit" in parameters.localize.methods:
+        marks.append("+ fit")
+    if "braggnn" in parameters.localize.methods:
+        marks.append("○ BraggNN")
+    return (
+        f"minval {detect.minval:g}  minscore {detect.minscore:g}   {len(table)} peaks   {'  '.join(marks)}"
+    )
+
+
+def _write_provenance(job: MovieJob, info: SourceInfo) -> None:
+    name = job.parameters.localize.braggnn
+    provenance = Provenance(info.location, info.identity, job.parameters, name, "", job.device)
+    with atomic_path(job.output.with_name(job.output.name + ".json")) as temporary:
+        temporary.write_text(provenance.json(), "utf-8")

@@ -1,0 +1,66 @@
+"""Everything about one peak at close quarters: data, network input, fitted model, residual."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from braggscope.app.engine.peaks import PatchLocalizer, fit_window_peaks, network_patches
+from braggscope.models.parameters import Parameters
+from braggscope.models.peaks.patches import cut_patches
+from braggscope.models.prepare import Prepared
+from braggscope.models.results import PeakTable, Status
+
+
+@dataclass(frozen=True, slots=True)
+class PatchDetail:
+    """Patch of one peak. Arrays (S, S); ``origin`` (x, y) px of its first pixel; times in ms."""
+
+    row: PeakTable
+    origin: tuple[int, int]
+    data: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    network_input: NDArray[np.float32] | None
+    model: NDArray[np.float64] | None
+    fit_ms: float
+    braggnn_ms: float
+
+
+def patch_detail(
+    prepared: Prepared, table: PeakTable, index: int, parameters: Parameters, localizer: PatchLocalizer | None
+) -> PatchDetail:
+    """Detail of row ``index`` of a frame's peak table."""
+    settings = parameters.localize
+    size = settings.window
+    one = table.take(slice(index, index + 1))
+    row, col = int(one["row"][0]), int(one["col"][0])
+    patches, valid = cut_patches(prepared.image, prepared.mask, one["row"], one["col"], size)
+    model, fit_ms = _model(prepared, table, index, parameters)
+    network_input, braggnn_ms = None, float("nan")
+    if localizer is not None and "braggnn" in settings.methods:
+        minval = parameters.detect.minval if settings.patch == "thresholded" else None
+        inputs = network_patches(prepared, one["row"], one["col"], localizer.window, minval)
+        start = time.perf_counter()
+        localizer.locate(inputs)
+        braggnn_ms = (time.perf_counter() - start) * 1e3
+        network_input = inputs[0]
+    origin = (col - size // 2, row - size // 2)
+    return PatchDetail(one, origin, patches[0], valid[0], network_input, model, fit_ms, braggnn_ms)
+
+
+def _model(
+    prepared: Prepared, table: PeakTable, index: int, parameters: Parameters
+) -> tuple[NDArray[np.float64] | None, float]:
+    """The fitted model on the window, refitted with the neighbours the frame's fit had, and its time."""
+    if "fit" not in parameters.localize.methods or table["status"][index] not in (Status.OK, Status.REJECTED):
+        return None, float("nan")
+    reach = parameters.localize.window + 2
+    near = (np.abs(table["row"] - table["row"][index]) <= reach) & (
+        np.abs(table["col"] - table["col"][index]) <= reach
+    )
+    rows, cols = table["row"][near], table["col"][near]
+    start = time.perf_counter()
+    fits = fit_window_peaks(prepared, rows, cols, parameters.localize)
+    milliseconds = (time.perf_counter() - start) * 1e3
+    return fits.model_patch(int(np.count_nonzero(near[:index]))), milliseconds

@@ -1,0 +1,141 @@
+"""Whole-series runs of the window: what they found so far, kept in a journal and in bounded memory."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from braggscope.app.engine.batch import Outcome
+from braggscope.app.engine.journal import Journal, remove
+from braggscope.app.engine.summary import Curves, summarise
+from braggscope.app.folders import state_folder
+from braggscope.app.sources.protocol import SourceInfo
+from braggscope.models.parameters import Parameters
+from braggscope.models.results import PeakTable, Status
+
+POINTS = 20_000  # offsets kept for the scatter plot of one run
+JOURNALS = 24  # runs kept on disk
+
+
+@dataclass(frozen=True, slots=True)
+class RunKey:
+    """A run is the same run when the source and all parameters are."""
+
+    identity: str
+    fingerprint: str
+
+    @classmethod
+    def of(cls, info: SourceInfo, parameters: Parameters) -> "RunKey":
+        """Key of a source under given parameters."""
+        return cls(info.identity, parameters.fingerprint("all"))
+
+    @property
+    def folder(self) -> Path:
+        """Where the journal of this run is kept."""
+        digest = hashlib.sha256(json.dumps([self.identity, self.fingerprint]).encode()).hexdigest()[:20]
+        return state_folder() / "runs" / digest
+
+    def journal_key(self) -> dict[str, str]:
+        """What the journal's manifest says."""
+        return {"source": self.identity, "parameters": self.fingerprint}
+
+
+class Offsets:
+    """A bounded, uniform sample of the differences fit - BraggNN."""
+
+    def __init__(self, capacity: int = POINTS) -> None:
+        self._columns = np.empty((capacity, 4))
+        self._seen = 0
+        self._random = np.random.default_rng(0)
+        self.unpaired = 0
+
+    def add(self, table: PeakTable) -> None:
+        """Take in the peaks of a frame (reservoir sampling, Vitter 1985, algorithm R)."""
+        kept = table["status"] != Status.REJECTED
+        dx, dy = table["x_fit"] - table["x_braggnn"], table["y_fit"] - table["y_braggnn"]
+        paired = kept & np.isfinite(dx) & np.isfinite(dy)
+        self.unpaired += int(np.count_nonzero(kept & ~paired))
+        rows = np.stack([dx, dy, table["frame"], table["peak"]], axis=1)[paired]
+        capacity = len(self._columns)
+        for row in rows:
+            slot = self._seen if self._seen < capacity else int(self._random.integers(self._seen + 1))
+            if slot < capacity:
+                self._columns[slot] = row
+            self._seen += 1
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """(N, 4) dx px, dy px, frame, peak."""
+        return self._columns[: min(self._seen, len(self._columns))]
+
+    @property
+    def seen(self) -> int:
+        """Pairs in total."""
+        return self._seen
+
+
+@dataclass
+class RunRecord:
+    """What one run has found so far, without the tables: those are in its journal."""
+
+    key: RunKey
+    curves: Curves
+    offsets: Offsets = field(default_factory=Offsets)
+    problems: dict[int, str] = field(default_factory=dict)
+    peaks: int = 0
+
+    def add(self, outcomes: list[Outcome]) -> None:
+        """Take in newly analysed frames."""
+        for outcome in outcomes:
+            if outcome.table is None or outcome.summary is None:
+                self.problems[outcome.frame] = outcome.problem
+                continue
+            self.problems.pop(outcome.frame, None)
+            self.curves.add(outcome.summary)
+            self.offsets.add(outcome.table)
+            self.peaks += len(outcome.table)
+
+    @property
+    def done(self) -> int:
+        """Frames analysed."""
+        return int(self.curves.done.sum())
+
+
+def recall(key: RunKey, frames: int) -> RunRecord | None:
+    """The record of an earlier run from its journal, or None where there is none."""
+    if not (key.folder / "manifest.json").exists():
+        return None
+    record = RunRecord(key, Curves(frames))
+    journal = Journal.resume(key.folder, key.journal_key())
+    try:
+        for frame, table in journal.tables():
+            record.add([Outcome(frame, table, summarise(frame, table))])
+        record.problems = journal.problems()
+    finally:
+        journal.close()
+    return record if record.done or record.problems else None
+
+
+def stored_tables(key: RunKey) -> Iterator[PeakTable]:
+    """Tables of a run by rising frame, one at a time."""
+    journal = Journal.resume(key.folder, key.journal_key())
+    try:
+        for _, table in journal.tables():
+            yield table
+    finally:
+        journal.close()
+
+
+def prune(keep: set[Path]) -> None:
+    """Delete the oldest journals beyond the number kept, never those in ``keep``."""
+    folder = state_folder() / "runs"
+    if not folder.exists():
+        return
+    journals = sorted(folder.iterdir(), key=os.path.getmtime, reverse=True)
+    for path in [p for p in journals[JOURNALS:] if p not in keep]:
+        remove(path)

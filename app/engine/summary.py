@@ -1,0 +1,57 @@
+"""What a whole series says frame by frame, for curves, sparklines and figures."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from braggscope.models.results import PeakTable, Status
+
+QUANTITIES = ("peaks", "fitted", "median", "mean", "p95")
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSummary:
+    """Counts, and statistics of the distance between fit and BraggNN in px (NaN where there is none)."""
+
+    frame: int
+    peaks: int
+    fitted: int
+    median: float
+    mean: float
+    p95: float
+
+
+def summarise(frame: int, table: PeakTable) -> FrameSummary:
+    """Summary of the rows of one frame; rejected peaks do not count."""
+    kept = table["status"] != Status.REJECTED
+    distance = table["distance"][kept]
+    distance = distance[np.isfinite(distance)]
+    fitted = int(np.count_nonzero(table["status"] == Status.OK))
+    if not len(distance):
+        return FrameSummary(frame, int(kept.sum()), fitted, np.nan, np.nan, np.nan)
+    median, p95 = np.percentile(distance, [50, 95])
+    return FrameSummary(
+        frame, int(kept.sum()), fitted, float(median), float(distance.mean()), float(p95)
+    )
+
+
+class Curves:
+    """Per-frame quantities of one run, filled in as frames arrive, in any order."""
+
+    def __init__(self, frames: int) -> None:
+        self.values: dict[str, NDArray[np.float64]] = {name: np.full(frames, np.nan) for name in QUANTITIES}
+        self.done: NDArray[np.bool_] = np.zeros(frames, bool)
+
+    def add(self, summary: FrameSummary) -> None:
+        """Take in one frame; frames beyond the known length extend the curves."""
+        if summary.frame >= len(self.done):
+            self._grow(summary.frame + 1)
+        for name in QUANTITIES:
+            self.values[name][summary.frame] = getattr(summary, name)
+        self.done[summary.frame] = True
+
+    def _grow(self, frames: int) -> None:
+        extra = frames - len(self.done)
+        self.done = np.concatenate([self.done, np.zeros(extra, bool)])
+        self.values = {k: np.concatenate([v, np.full(extra, np.nan)]) for k, v in self.values.items()}

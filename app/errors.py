@@ -1,0 +1,20 @@
+"""Turning exceptions into one sentence for the user."""
+
+from pydantic import ValidationError
+
+
+def sentence(error: BaseException) -> str:
+    """One line that says what is wrong; expected errors already carry it, others are named."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the parameters"
+        return f"{where} is not valid: {first['msg'][:1].lower()}{first['msg'][1:]}."
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this; close other programs or use a smaller region."
+    if isinstance(error, OSError) and error.strerror:
+        name = f"{error.filename}: " if error.filename else ""
+        return f"{name}{error.strerror}."
+    if not text:
+        return f"Something went wrong ({type(error).__name__}); the log has the details."
+    return text if text.endswith((".", "!", "?")) else text + "."

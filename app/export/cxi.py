@@ -1,0 +1,77 @@
+"""CXI peak lists, as Cheetah writes and CrystFEL reads them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from braggscope.app.export.provenance import Provenance
+from braggscope.models.results import PeakTable, Status
+
+LISTS = (
+    ("peakXPosRaw", "x"),
+    ("peakYPosRaw", "y"),
+    ("peakTotalIntensity", "intensity"),
+    ("peakSNR", "snr"),
+)
+NOTE = "pixel centre = integer; programs with pixel corners at integers (CrystFEL) add 0.5 on reading"
+
+
+def write_cxi(path: Path, tables: Iterable[PeakTable], provenance: Provenance) -> int:
+    """Write ``/entry_1/result_1`` with nPeaks (frames,) and the lists (frames, most peaks), 0 where unused.
+
+    Row i belongs to frame ``frame[i]``; only frames with rows in the table appear. Peaks rejected by hand
+    and peaks without any position are left out. The intensity is the volume of the fitted Gaussian,
+    2 pi sigma sigma amplitude, in counts.
+    """
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file.create_dataset("cxi_version", data=160)
+        group = file.create_group("entry_1/result_1")
+        group.attrs["convention"] = NOTE
+        group.attrs["provenance"] = provenance.json()
+        counts = _growing(group, "nPeaks", (0,), "int32")
+        frames = _growing(group, "frame", (0,), "int64")
+        for name, _ in LISTS:
+            _growing(group, name, (0, 0), "float32")
+        rows = 0
+        for table in tables:
+            rows += _append(group, counts, frames, table)
+        return rows
+
+
+def _growing(group: Any, name: str, shape: tuple[int, ...], dtype: str) -> Any:
+    chunks = (1024,) if len(shape) == 1 else (64, 64)
+    return group.create_dataset(name, shape, dtype, maxshape=(None,) * len(shape), chunks=chunks, fillvalue=0)
+
+
+def _append(group: Any, counts: Any, frames: Any, table: PeakTable) -> int:
+    kept = table.take((table["status"] != Status.REJECTED) & np.isfinite(table["x"]))
+    written = 0
+    for frame in np.unique(table["frame"]):
+        part = kept.take(kept["frame"] == frame)
+        at = len(counts)
+        counts.resize((at + 1,))
+        frames.resize((at + 1,))
+        counts[at], frames[at] = len(part), frame
+        values = _values(part)
+        for name, key in LISTS:
+            data = group[name]
+            data.resize((at + 1, max(data.shape[1], len(part))))
+            data[at, : len(part)] = values[key]
+        written += len(part)
+    return written
+
+
+def _values(part: PeakTable) -> dict[str, np.ndarray]:
+    to_sigma = 1 / (2 * np.sqrt(2 * np.log(2)))
+    volume = 2 * np.pi * part["amplitude"] * part["fwhm_major"] * part["fwhm_minor"] * to_sigma**2
+    noise = np.sqrt(np.maximum(part["background"], 1.0))
+    return {
+        "x": part["x"],
+        "y": part["y"],
+        "intensity": np.where(np.isfinite(volume), volume, part["score"]),
+        "snr": np.where(np.isfinite(noise), part["amplitude"] / noise, 0.0),
+    }

@@ -1,0 +1,39 @@
+"""Where a result comes from: written into or beside everything that leaves the program."""
+
+import json
+import time
+from dataclasses import asdict, dataclass
+
+from braggscope.app.version import VERSION
+from braggscope.models.parameters import Parameters
+
+CONVENTION = "pixel centres are integers: (0, 0) is the centre of the first pixel; x = column, y = row"
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Program, source, parameters and weights of one result."""
+
+    source: str
+    identity: str
+    parameters: Parameters
+    weights: str = ""
+    weights_sha256: str = ""
+    device: str = "cpu"
+    frames: str = ""
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain JSON values."""
+        values = asdict(self)
+        values["parameters"] = self.parameters.model_dump(mode="json")
+        return {
+            "program": "Braggscope",
+            "version": VERSION,
+            "written": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "convention": CONVENTION,
+            **values,
+        }
+
+    def json(self) -> str:
+        """The same as text."""
+        return json.dumps(self.as_dict(), indent=1)

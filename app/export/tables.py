@@ -1,0 +1,188 @@
+"""Peak tables on disk: CSV, Parquet, NeXus HDF5, CXI. Written frame by frame, in bounded memory."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from braggscope.app.export.cxi import write_cxi
+from braggscope.app.export.provenance import Provenance
+from braggscope.app.files import atomic_path
+from braggscope.models.results import COLUMNS, PeakTable, Source, Status
+
+ROWS = 50_000  # rows gathered before they are written
+SUFFIXES = (".csv", ".parquet", ".h5", ".cxi")
+Words = {"status": [s.label for s in Status], "method": [s.label for s in Source]}
+
+
+class ExportError(Exception):
+    """Something cannot be written or read back. One sentence says what and why."""
+
+    expected = True
+
+
+def write_peaks(path: Path, tables: Iterable[PeakTable], provenance: Provenance) -> int:
+    """Write tables (by rising frame) to ``path``; the suffix decides the format. Returns the rows written.
+
+    CSV gets its provenance as ``NAME.csv.json`` beside it; the others hold it themselves.
+    Nothing half-written ever stands under the final name. Raises ExportError for unknown suffixes.
+    """
+    check_suffix(path)
+    writer = {".csv": _write_csv, ".parquet": _write_parquet, ".h5": _write_hdf5, ".cxi": write_cxi}
+    with atomic_path(path) as temporary:
+        rows = writer[path.suffix.lower()](temporary, _gathered(tables), provenance)
+    if path.suffix.lower() == ".csv":
+        with atomic_path(path.with_name(path.name + ".json")) as temporary:
+            temporary.write_text(provenance.json(), "utf-8")
+    return rows
+
+
+def check_suffix(path: Path) -> None:
+    """Raise ExportError unless the suffix names a format, or the folder is not there."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ExportError(
+            f"{path.name} has no known suffix for a peak table; use one of {', '.join(SUFFIXES)}."
+        )
+    if not path.parent.exists():
+        raise ExportError(f"The folder {path.parent} does not exist; make it, or choose another.")
+
+
+def read_peaks(path: Path) -> PeakTable:
+    """Read a table back from CSV, Parquet or HDF5. Raises ExportError."""
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".h5":
+            return _read_hdf5(path)
+        if suffix == ".parquet":
+            import pyarrow.parquet as parquet
+
+            return _from_arrow(parquet.read_table(path))
+        if suffix == ".csv":
+            from pyarrow import csv
+
+            return _from_arrow(csv.read_csv(path))
+    except (OSError, KeyError, ValueError) as error:
+        raise ExportError(f"{path.name} could not be read as a peak table: {error}.") from error
+    raise ExportError(f"{path.name} cannot be read as a peak table; use .csv, .parquet or .h5.")
+
+
+def _gathered(tables: Iterable[PeakTable]) -> Iterator[PeakTable]:
+    """The same rows in fewer, larger tables."""
+    waiting: list[PeakTable] = []
+    rows = 0
+    for table in tables:
+        waiting.append(table)
+        rows += len(table)
+        if rows >= ROWS:
+            yield PeakTable.concatenate(waiting)
+            waiting, rows = [], 0
+    yield PeakTable.concatenate(waiting)
+
+
+def _arrow(table: PeakTable) -> Any:
+    import pyarrow
+
+    columns = {c.name: table.labels(c.name) if c.name in Words else table[c.name] for c in COLUMNS}
+    return pyarrow.table(columns)
+
+
+def _from_arrow(data: Any) -> PeakTable:
+    columns: dict[str, NDArray] = {}
+    for column in COLUMNS:
+        values = data.column(column.name)
+        if column.name in Words:
+            codes = {word: i for i, word in enumerate(Words[column.name])}
+            columns[column.name] = np.array([codes[w or ""] for w in values.to_pylist()], column.dtype)
+        else:
+            columns[column.name] = np.asarray(values.to_numpy(), dtype=column.dtype)
+    return PeakTable(columns)
+
+
+def _write_rows(tables: Iterable[PeakTable], write: Callable[[Any], object]) -> int:
+    rows = 0
+    for table in tables:
+        write(_arrow(table))
+        rows += len(table)
+    return rows
+
+
+def _write_csv(path: Path, tables: Iterable[PeakTable], _: Provenance) -> int:
+    from pyarrow import csv
+
+    options = csv.WriteOptions(quoting_style="needed")
+    with csv.CSVWriter(path, _arrow(PeakTable.blank(0)).schema, write_options=options) as writer:
+        return _write_rows(tables, writer.write)
+
+
+def _write_parquet(path: Path, tables: Iterable[PeakTable], provenance: Provenance) -> int:
+    import pyarrow.parquet as parquet
+
+    schema = _arrow(PeakTable.blank(0)).schema.with_metadata({"braggscope": provenance.json()})
+    with parquet.ParquetWriter(path, schema) as writer:
+        return _write_rows(tables, lambda part: writer.write_table(part.cast(schema)))
+
+
+def _write_hdf5(path: Path, tables: Iterable[PeakTable], provenance: Provenance) -> int:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        group = _nexus_skeleton(file, provenance)
+        for column in COLUMNS:
+            dtype = "S10" if column.name in Words else column.dtype
+            data = group.create_dataset(
+                column.name, (0,), dtype, maxshape=(None,), chunks=(8192,), compression="gzip", shuffle=True
+            )
+            data.attrs["long_name"] = column.meaning
+            if column.unit:
+                data.attrs["units"] = column.unit
+        rows = 0
+        for table in tables:
+            total = rows + len(table)
+            for column in COLUMNS:
+                group[column.name].resize((total,))
+                values = table[column.name]
+                if column.name in Words:
+                    values = table.labels(column.name).astype("S10")
+                group[column.name][rows:total] = values
+            rows = total
+        return rows
+
+
+def _nexus_skeleton(file: Any, provenance: Provenance) -> Any:
+    file.attrs["default"] = "entry"
+    entry = file.create_group("entry")
+    entry.attrs["NX_class"] = "NXentry"
+    entry.attrs["default"] = "peaks"
+    process = entry.create_group("process")
+    process.attrs["NX_class"] = "NXprocess"
+    process["program"] = "Braggscope"
+    process["version"] = str(provenance.as_dict()["version"])
+    process["date"] = str(provenance.as_dict()["written"])
+    process["parameters"] = provenance.parameters.model_dump_json()
+    process["weights_sha256"] = provenance.weights_sha256
+    process["source"] = provenance.source
+    process["provenance"] = provenance.json()
+    group = entry.create_group("peaks")
+    group.attrs["NX_class"] = "NXdata"
+    group.attrs["signal"] = "score"
+    group.attrs["axes"] = ["frame"]
+    group.attrs["convention"] = str(provenance.as_dict()["convention"])
+    return group
+
+
+def _read_hdf5(path: Path) -> PeakTable:
+    import h5py
+
+    with contextlib.ExitStack() as stack:
+        group = stack.enter_context(h5py.File(path, "r"))["entry/peaks"]
+        columns: dict[str, NDArray] = {}
+        for column in COLUMNS:
+            values = group[column.name][()]
+            if column.name in Words:
+                codes = {word.encode(): i for i, word in enumerate(Words[column.name])}
+                values = np.array([codes[word] for word in values.tolist()], column.dtype)
+            columns[column.name] = values.astype(column.dtype)
+        return PeakTable(columns)

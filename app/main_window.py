@@ -1,0 +1,311 @@
+"""The main window: which widget stands where. It knows no engine; presenters bring it to life."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+
+from PyQt6.QtCore import QByteArray, Qt, pyqtSignal
+from PyQt6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QKeySequence
+from PyQt6.QtWidgets import (
+    QDockWidget,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QSizePolicy,
+    QStackedWidget,
+    QToolBar,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from braggscope.app.shell.actions import ACTIONS, MENUS, Action
+from braggscope.widgets import theme
+from braggscope.widgets.command_palette import Command, CommandPalette
+from braggscope.widgets.error_plot import ErrorPlot
+from braggscope.widgets.export_panel import ExportPanel
+from braggscope.widgets.frame_view import FrameView
+from braggscope.widgets.help_overlay import HelpOverlay
+from braggscope.widgets.icons import icon
+from braggscope.widgets.jobs_panel import JobsPanel
+from braggscope.widgets.levels_panel import LevelsPanel
+from braggscope.widgets.log_panel import LogPanel
+from braggscope.widgets.metadata_panel import MetadataPanel
+from braggscope.widgets.notice_bar import NoticeBar
+from braggscope.widgets.offset_plot import OffsetPlot
+from braggscope.widgets.parameter_sets import ParameterSetsPanel
+from braggscope.widgets.patch_view import PatchView
+from braggscope.widgets.peak_table import PeakTableView
+from braggscope.widgets.prepare_panel import PreparePanel
+from braggscope.widgets.region_panel import RegionPanel
+from braggscope.widgets.source_panel import SourcePanel
+from braggscope.widgets.threshold_panel import ThresholdPanel
+from braggscope.widgets.timeline import Timeline
+
+Area = Qt.DockWidgetArea
+TOOLBAR = ("open_file", "follow", "show_mask", "undo", "redo", "palette", "help")
+
+
+class MainWindow(QMainWindow):
+    """Widgets in docks, actions in menus, and the few signals that belong to the window itself."""
+
+    files_dropped = pyqtSignal(list)  # of paths
+    closing = pyqtSignal()
+    overlays_held = pyqtSignal(bool)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWindowTitle("Braggscope")
+        self.setAcceptDrops(True)
+        self.setDockNestingEnabled(True)
+        self.setDocumentMode(True)
+        self.resize(1600, 1000)
+        self.actions_by_key: dict[str, QAction] = {}
+        self._docks: dict[str, QDockWidget] = {}
+        self._make_widgets()
+        self.setCentralWidget(self._centre())
+        self._make_docks()
+        self._make_status()
+        self._factory_layout = self.saveState()
+
+    # -- building -----------------------------------------------------------------------------
+
+    def _make_widgets(self) -> None:
+        self.frame_view = FrameView()
+        self.levels_panel = LevelsPanel()
+        self.timeline = Timeline()
+        self.notices = NoticeBar()
+        self.source_panel = SourcePanel()
+        self.metadata_panel = MetadataPanel()
+        self.prepare_panel = PreparePanel()
+        self.region_panel = RegionPanel()
+        self.threshold_panel = ThresholdPanel()
+        self.patch_view = PatchView()
+        self.sets_panel = ParameterSetsPanel()
+        self.peak_table = PeakTableView()
+        self.error_plot = ErrorPlot()
+        self.offset_plot = OffsetPlot()
+        self.jobs_panel = JobsPanel()
+        self.log_panel = LogPanel()
+        self.export_panel = ExportPanel()
+        self.palette_overlay = CommandPalette(self)
+        self.help_overlay = HelpOverlay(self)
+
+    def _centre(self) -> QWidget:
+        picture = QHBoxLayout()
+        picture.setSpacing(0)
+        picture.addWidget(self.frame_view, 1)
+        picture.addWidget(self.levels_panel)
+        series = QWidget()
+        layout = QVBoxLayout(series)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(picture, 1)
+        layout.addWidget(self.timeline)
+        self.pages = QStackedWidget()
+        self.pages.addWidget(series)
+        self.pages.addWidget(self.export_panel)
+        centre = QWidget()
+        column = QVBoxLayout(centre)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.notices)
+        column.addWidget(self.pages, 1)
+        return centre
+
+    def _make_docks(self) -> None:
+        self.setCorner(Qt.Corner.BottomRightCorner, Area.RightDockWidgetArea)
+        self.setCorner(Qt.Corner.BottomLeftCorner, Area.BottomDockWidgetArea)
+        left, right, bottom = Area.LeftDockWidgetArea, Area.RightDockWidgetArea, Area.BottomDockWidgetArea
+        for key, title, widget, area in (
+            ("file", "File", self.source_panel, left),
+            ("frame", "Frame", self.metadata_panel, left),
+            ("prepare", "Prepare", self.prepare_panel, left),
+            ("regions", "Measure", self.region_panel, left),
+            ("thresholds", "Thresholds", self.threshold_panel, right),
+            ("patch", "Peak", self.patch_view, right),
+            ("sets", "Parameter sets", self.sets_panel, right),
+            ("peaks", "Peaks", self.peak_table, bottom),
+            ("jobs", "Jobs", self.jobs_panel, bottom),
+            ("log", "Log", self.log_panel, bottom),
+            ("error", "Error against frame", self.error_plot, bottom),
+            ("offsets", "Offsets", self.offset_plot, bottom),
+        ):
+            dock = QDockWidget(title, self)
+            dock.setObjectName(f"dock-{key}")
+            dock.setWidget(widget)
+            self.addDockWidget(area, dock)
+            self._docks[key] = dock
+        docks = self._docks
+        self.tabifyDockWidget(docks["frame"], docks["prepare"])
+        self.tabifyDockWidget(docks["prepare"], docks["regions"])
+        self.tabifyDockWidget(docks["peaks"], docks["jobs"])
+        self.tabifyDockWidget(docks["jobs"], docks["log"])
+        self.splitDockWidget(docks["peaks"], docks["error"], Qt.Orientation.Horizontal)
+        self.splitDockWidget(docks["error"], docks["offsets"], Qt.Orientation.Horizontal)
+        docks["frame"].raise_()
+        docks["peaks"].raise_()
+        sides = Qt.Orientation.Horizontal
+        self.resizeDocks([docks["file"], docks["thresholds"]], [250, 360], sides)
+        self.resizeDocks([docks["peaks"], docks["error"], docks["offsets"]], [430, 400, 230], sides)
+        upright = Qt.Orientation.Vertical
+        self.resizeDocks([docks["peaks"]], [220], upright)
+        self.resizeDocks([docks["file"], docks["frame"]], [260, 300], upright)
+        self.resizeDocks([docks["thresholds"], docks["patch"], docks["sets"]], [250, 330, 190], upright)
+
+    def _make_status(self) -> None:
+        self._status = QLabel("")
+        self._status.setProperty("role", "muted")
+        self._readout = QLabel("")
+        self._readout.setProperty("role", "value")
+        self.statusBar().addWidget(self._status, 1)
+        self.statusBar().addPermanentWidget(self._readout)
+        self.statusBar().setSizeGripEnabled(False)
+
+    def install_actions(self, handlers: dict[str, Callable[[], object]]) -> None:
+        """Make menus, keys and the tool bar from the table of actions."""
+        menus = {name: self.menuBar().addMenu(name) for name in MENUS}
+        for spec in ACTIONS:
+            action = self._action(spec, handlers[spec.key])
+            menus[spec.menu].addAction(action)
+            self.addAction(action)
+            self.actions_by_key[spec.key] = action
+        panels = menus["View"].addMenu("Panels")
+        for dock in self._docks.values():
+            panels.addAction(dock.toggleViewAction())
+        self._make_toolbar()
+        theme.on_change(self._refresh_icons)
+
+    def _action(self, spec: Action, handler: Callable[[], object]) -> QAction:
+        action = QAction(spec.title, self)
+        action.setShortcuts([QKeySequence(keys) for keys in spec.shortcuts])
+        action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
+        action.setCheckable(spec.checkable)
+        keys = f"  ({spec.shortcuts[0]})" if spec.shortcuts else ""
+        action.setToolTip(spec.title.rstrip("…") + keys)
+        action.triggered.connect(lambda *_: handler())
+        return action
+
+    def _make_toolbar(self) -> None:
+        bar = QToolBar("Tools", self)
+        bar.setObjectName("toolbar")
+        bar.setMovable(False)
+        self._tabs: dict[str, QToolButton] = {}
+        for key, title in (("series", "Series"), ("export", "Export")):
+            button = QToolButton()
+            button.setText(title)
+            button.setCheckable(True)
+            button.setProperty("role", "tab")
+            button.clicked.connect(self.actions_by_key[f"{key}_workspace"].trigger)
+            bar.addWidget(button)
+            self._tabs[key] = button
+        spacer = QWidget()
+        spacer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        bar.addWidget(spacer)
+        for key in TOOLBAR:
+            bar.addAction(self.actions_by_key[key])
+        for key, text in (("open_file", "Open"), ("follow", "Follow"), ("show_mask", "Mask")):
+            widget = bar.widgetForAction(self.actions_by_key[key])
+            if isinstance(widget, QToolButton):
+                widget.setText(text)
+                widget.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.addToolBar(bar)
+        self._factory_layout = self.saveState()
+
+    def _refresh_icons(self, _: theme.Theme) -> None:
+        for spec in ACTIONS:
+            if spec.icon:
+                self.actions_by_key[spec.key].setIcon(icon(spec.icon))
+
+    # -- what presenters ask ------------------------------------------------------------------
+
+    def set_workspace(self, name: str) -> None:
+        """Show the widgets of a workspace."""
+        self.pages.setCurrentIndex(1 if name == "export" else 0)
+        for key, button in self._tabs.items():
+            button.setChecked(key == name)
+        for key in ("thresholds", "patch", "frame", "prepare", "regions"):
+            self._docks[key].setVisible(name == "series")
+
+    def enable_actions(self, frames: bool, peak: bool) -> None:
+        """Grey out what cannot be done now."""
+        for spec in ACTIONS:
+            wanted = {"": True, "frames": frames, "peak": frames and peak}[spec.needs]
+            self.actions_by_key[spec.key].setEnabled(wanted)
+
+    def commands(self) -> list[Command]:
+        """All actions, for palette and help."""
+        return [
+            Command(a.key, a.title, " ".join(a.shortcuts[:1]), a.menu, self.actions_by_key[a.key].isEnabled())
+            for a in ACTIONS
+        ]
+
+    def show_panel(self, key: str) -> None:
+        """Bring a dock to the front."""
+        self._docks[key].show()
+        self._docks[key].raise_()
+
+    def set_readout(self, text: str) -> None:
+        """What is under the cursor."""
+        self._readout.setText(text)
+
+    def set_status(self, text: str) -> None:
+        """Device, speed, memory, weights."""
+        self._status.setText(text)
+
+    def set_file_title(self, location: str) -> None:
+        """Name of the open file in the title bar."""
+        name = location.rpartition("/")[2] if "::" not in location else location.rpartition("::")[0]
+        name = name.rpartition("/")[2]
+        self.setWindowTitle(f"{name} — Braggscope" if name else "Braggscope")
+
+    def layout_text(self) -> str:
+        """Docks and tool bars as text, for the settings."""
+        return base64.b64encode(bytes(self.saveState())).decode()
+
+    def restore_layout(self, text: str) -> None:
+        """Inverse of :meth:`layout_text`; anything unusable is ignored."""
+        self.restoreState(QByteArray(base64.b64decode(text or "", validate=False)))
+
+    def reset_layout(self) -> None:
+        """Docks as delivered."""
+        self.restoreState(self._factory_layout)
+        for dock in self._docks.values():
+            dock.show()
+        self._docks["frame"].raise_()
+        self._docks["peaks"].raise_()
+
+    # -- events -------------------------------------------------------------------------------
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        """Files may be dropped anywhere."""
+        data = event.mimeData() if event is not None else None
+        if event is not None and data is not None and data.hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        """Open what was dropped."""
+        data = event.mimeData() if event is not None else None
+        paths = [url.toLocalFile() for url in data.urls() if url.isLocalFile()] if data is not None else []
+        if paths:
+            self.files_dropped.emit(paths)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Holding H hides the overlays."""
+        if event is not None and event.key() == Qt.Key.Key_H and not event.isAutoRepeat():
+            self.overlays_held.emit(True)
+        else:
+            super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event: QKeyEvent | None) -> None:
+        """See :meth:`keyPressEvent`."""
+        if event is not None and event.key() == Qt.Key.Key_H and not event.isAutoRepeat():
+            self.overlays_held.emit(False)
+        else:
+            super().keyReleaseEvent(event)
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        """Let the presenters put things in order."""
+        self.closing.emit()
+        super().closeEvent(event)

@@ -1,0 +1,114 @@
+"""What the presenters share: the store, the lanes, the open source, and news between them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass, fields
+
+from PyQt6.QtCore import QObject, pyqtSignal
+
+from braggscope.app.engine.frames import FrameEngine, Found, Measured, Picture, ViewKey
+from braggscope.app.engine.jobs import Lane, Order
+from braggscope.app.shell.delivery import Delivery
+from braggscope.app.shell.settings import Settings
+from braggscope.app.sources.protocol import SourceInfo
+from braggscope.app.state.store import Store
+from braggscope.models.results import PeakTable
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Lanes:
+    """The worker threads of the window."""
+
+    frame: Lane  # what is looked at: only the newest request
+    render: Lane  # the same pixels in other colours: only the newest request
+    detail: Lane  # the patch view: only the newest request
+    deep: Lane  # full merge trees and prefetching: only the newest request
+    files: Lane  # opening sources
+    scan: Lane  # whole-series runs
+    export: Lane  # tables, pictures, movies, autosave
+    models: Lane  # importing torch, loading weights
+
+    @classmethod
+    def start(cls, deliver: Delivery) -> Lanes:
+        """One thread each."""
+        latest, fifo = Order.LATEST, Order.FIFO
+        return cls(
+            Lane("frame", deliver, latest), Lane("render", deliver, latest),
+            Lane("detail", deliver, latest), Lane("deep", deliver, latest), Lane("files", deliver, latest),
+            Lane("scan", deliver, fifo), Lane("export", deliver, fifo),
+            Lane("models", deliver, fifo),
+        )  # fmt: skip
+
+    def all(self) -> tuple[Lane, ...]:
+        """Every lane."""
+        return tuple(getattr(self, entry.name) for entry in fields(self))
+
+
+class Desk(QObject):
+    """The table around which the presenters sit. Lives in the GUI thread."""
+
+    opened = pyqtSignal()  # another source is open, or none
+    grown = pyqtSignal()  # the open source has more frames
+    picture_shown = pyqtSignal()
+    peaks_shown = pyqtSignal()
+    runs_changed = pyqtSignal()
+    weights_changed = pyqtSignal()
+    notice = pyqtSignal(str, str, str, str)  # level, sentence, action title, action key
+    busy_changed = pyqtSignal()
+
+    def __init__(self, store: Store, settings: Settings, delivery: Delivery) -> None:
+        super().__init__()
+        self.store = store
+        self.settings = settings
+        self.delivery = delivery
+        self.lanes = Lanes.start(delivery)
+        self.engine: FrameEngine | None = None
+        self.picture: Picture | None = None
+        self.found: Found | Measured | None = None
+        self.device = "cpu"
+        self.workers = max(1, min(8, os.cpu_count() or 1))
+        self.memory = 1_000_000_000
+
+    @property
+    def info(self) -> SourceInfo | None:
+        """The open source, or None."""
+        return None if self.engine is None else self.engine.info
+
+    @property
+    def table(self) -> PeakTable | None:
+        """Peaks shown now, as measured so far; None while they belong to another view."""
+        return None if self.found is None or self.found.key != self.key() else self.found.table
+
+    def key(self) -> ViewKey | None:
+        """What should be on screen now."""
+        if self.engine is None:
+            return None
+        state = self.store.state
+        return ViewKey.of(self.engine.info, state.frame, state.parameters)
+
+    def say(self, level: str, sentence: str, action: str = "", key: str = "") -> None:
+        """Show one sentence in the notice bar and write it to the log."""
+        log.log({"error": logging.ERROR, "warning": logging.WARNING}.get(level, logging.INFO), sentence)
+        self.notice.emit(level, sentence, action, key)
+
+    def fail(self, error: Exception) -> None:
+        """Tell the user about an exception; unexpected ones go to the log with their traceback."""
+        from braggscope.app.errors import sentence
+
+        if not getattr(error, "expected", False):
+            log.debug("details", exc_info=error)
+        self.say("error", sentence(error))
+
+    def close(self) -> None:
+        """Stop all work. Nothing is delivered afterwards."""
+        self.delivery.close()
+        for lane in self.lanes.all():
+            lane.cancel_all()
+        for lane in self.lanes.all():
+            lane.close(1.5)
+        if self.engine is not None:
+            self.engine.reader.close()

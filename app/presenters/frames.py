@@ -1,0 +1,325 @@
+"""From state to screen: the frame, its peaks and the sliders' histograms."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PyQt6.QtCore import QTimer
+
+from braggscope.app.engine.frames import LIVE_LIMIT, Ask, Found, Landscape, Measured, Picture, ViewKey
+from braggscope.app.engine.jobs import Context, Progress, Ticket
+from braggscope.app.presenters.desk import Desk
+from braggscope.app.state.plan import Request
+from braggscope.app.state.session import Session
+from braggscope.models.results import PeakTable, Status
+from braggscope.widgets.marks import Marks
+from braggscope.widgets.orientation import Orientation
+
+if TYPE_CHECKING:
+    from braggscope.app.main_window import MainWindow
+
+PREFETCH = 4
+REDO = {Request.FRAME, Request.PREPARE}
+
+
+class FramePresenter:
+    """Asks the engine for views and shows what comes back, if it is still wanted.
+
+    At most one view is on its way until its picture has arrived; of those wanted meanwhile only the
+    newest is asked for, so that fast scrubbing shows as many frames as the machine can make.
+    """
+
+    def __init__(self, desk: Desk, window: MainWindow) -> None:
+        self._desk = desk
+        self._window = window
+        self._step = 1
+        self._waiting = False  # a view is asked for and its picture has not arrived
+        self._again = False  # another one was wanted meanwhile
+        self._ticket: Ticket | None = None
+        self._direction = 1
+        self._asked_at = 0.0
+        self.latency_ms = 0.0
+        self._deep_timer = QTimer(window)
+        self._deep_timer.setSingleShot(True)
+        self._deep_timer.setInterval(120)
+        self._deep_timer.timeout.connect(self._deepen)
+        view = window.frame_view
+        view.step_changed.connect(self._set_step)
+        view.hovered.connect(self._hover)
+        window.levels_panel.levels_changed.connect(self._user_levels)
+        window.levels_panel.colormap_changed.connect(lambda name: self._display(colormap=name))
+        window.levels_panel.scale_changed.connect(lambda name: self._display(scale=name))
+        window.levels_panel.auto_requested.connect(self.auto_levels)
+        desk.store.subscribe(self._on_state)
+        desk.opened.connect(self.restart)
+        desk.weights_changed.connect(self._ask_peaks)
+
+    # -- state --------------------------------------------------------------------------------
+
+    def on_plan(self, requests: frozenset[Request]) -> None:
+        """Do what a change of state asks of this presenter."""
+        if self._desk.engine is None or Request.OPEN in requests:  # restart() does it
+            return
+        if requests & REDO:
+            self._ask_view()
+        else:
+            if Request.RENDER in requests:
+                self._ask_picture()
+            if requests & {Request.SELECT, Request.LOCALIZE}:
+                self._ask_peaks()
+        if Request.MARKS in requests:
+            self.show_marks()
+
+    def _on_state(self, old: Session, new: Session) -> None:
+        if old.frame != new.frame:
+            self._direction = 1 if new.frame >= old.frame else -1
+        display = new.display
+        if old.display != display:
+            self.show_display()
+
+    def show_display(self) -> None:
+        """Bring the widgets to the display state."""
+        display = self._desk.store.state.display
+        window = self._window
+        window.levels_panel.set_colormap(display.colormap)
+        window.levels_panel.set_scale(display.scale)
+        if display.levels is not None:
+            window.levels_panel.set_levels(*display.levels)
+        view = window.frame_view
+        view.set_layer_visible("peaks", display.show_peaks)
+        view.set_layer_visible("mask", display.show_mask)
+        view.set_layer_visible("regions", display.show_regions)
+        view.set_orientation(Orientation(display.rotation, display.flip_h, display.flip_v))
+
+    def restart(self) -> None:
+        """Another source is open, or none."""
+        self._waiting = self._again = False
+        self._desk.picture = None
+        self._desk.found = None
+        if self._desk.engine is None:
+            self._window.frame_view.clear()
+            self._window.threshold_panel.set_count(0, 0)
+            self._desk.peaks_shown.emit()
+            return
+        self.show_display()
+        self._ask_view()
+        self._window.frame_view.zoom_to_fit()
+
+    # -- asking -------------------------------------------------------------------------------
+
+    def _ask(self) -> Ask | None:
+        key = self._desk.key()
+        if key is None:
+            return None
+        state = self._desk.store.state
+        return Ask(key, state.frame, state.parameters, state.display, self._step)
+
+    def _ask_view(self) -> None:
+        if self._waiting:
+            self._again = True
+            return
+        ask, engine = self._ask(), self._desk.engine
+        if ask is None or engine is None:
+            return
+        self._waiting = True
+        self._asked_at = time.perf_counter()
+        self._ticket = self._desk.lanes.frame.submit(
+            lambda context: engine.view(ask, context),
+            self._show_measured,
+            on_error=lambda error: self._failed(ask.key, error),
+            on_progress=self._show_part,
+            on_cancelled=lambda: None,
+        )
+
+    def _ask_picture(self) -> None:
+        ask, engine = self._ask(), self._desk.engine
+        if ask is None or engine is None or self._waiting:
+            self._again = self._waiting
+            return
+        self._desk.lanes.render.submit(
+            lambda context: engine.picture(ask, context), self._show_picture, on_error=self._desk.fail
+        )
+
+    def _ask_peaks(self) -> None:
+        if self._waiting:
+            self._again = True
+            return
+        ask, engine = self._ask(), self._desk.engine
+        if ask is None or engine is None:
+            return
+        self._desk.lanes.frame.submit(
+            lambda context: engine.peaks(ask, context),
+            self._show_measured,
+            on_error=lambda error: self._failed(ask.key, error),
+            on_progress=self._show_part,
+        )
+
+    def _deepen(self) -> None:
+        ask, engine = self._ask(), self._desk.engine
+        if ask is None or engine is None:
+            return
+        frames = [ask.frame + self._direction * k for k in range(1, PREFETCH + 1)]
+        frames = [i for i in frames if 0 <= i < engine.info.frames]
+
+        def work(context: Context) -> None:
+            context.progress(1, 2, payload=engine.landscape(ask, context))
+            engine.prefetch(ask, frames, context)
+
+        self._desk.lanes.deep.submit(
+            work, lambda _: None, on_error=lambda _: None, on_progress=self._show_landscape
+        )
+
+    # -- showing ------------------------------------------------------------------------------
+
+    def _show_part(self, progress: Progress) -> None:
+        if isinstance(progress.payload, Picture):
+            self._show_picture(progress.payload)
+            self._arrived()
+        elif isinstance(progress.payload, Found):
+            self._show_peaks(progress.payload)
+
+    def _arrived(self) -> None:
+        self._waiting = False
+        if self._again:
+            self._again = False
+            self._ask_view()
+
+    def _current(self, key: ViewKey, *, any_threshold: bool = False) -> bool:
+        wanted = self._desk.key()
+        if wanted is None:
+            return False
+        if any_threshold:
+            return (key.identity, key.frame) == (wanted.identity, wanted.frame)
+        return key == wanted
+
+    def _show_picture(self, picture: Picture) -> None:
+        wanted = self._desk.key()
+        if wanted is None or picture.key.identity != wanted.identity:
+            return
+        if self._desk.picture is not None and not self._current(picture.key, any_threshold=True):
+            if not self._again:
+                return
+        first = self._desk.picture is None
+        self._desk.picture = picture
+        view = self._window.frame_view
+        view.set_frame(picture.rgb, picture.prepared.image.shape)
+        view.set_mask(picture.prepared.mask)
+        if not self._current(picture.key):
+            view.set_marks(None)
+        self._window.levels_panel.set_histogram(picture.counts, picture.edges)
+        if self._desk.store.state.display.levels is None:
+            self._window.levels_panel.set_levels(*picture.levels)
+            self._display(levels=picture.levels)
+        if first:
+            view.zoom_to_fit()
+        self.latency_ms = (time.perf_counter() - self._asked_at) * 1e3
+        self._desk.picture_shown.emit()
+        self._deep_timer.start()
+
+    def _show_measured(self, measured: Measured) -> None:
+        self._waiting = False
+        self._show_peaks(measured)
+        if self._again:
+            self._again = False
+            self._ask_view()
+
+    def _show_peaks(self, found: Found | Measured) -> None:
+        if not self._current(found.key):
+            return
+        self._desk.found = found
+        self.show_marks()
+        table = found.table
+        note = f"first {LIVE_LIMIT:,} measured" if np.any(table["status"] == Status.PENDING) and isinstance(
+            found, Measured
+        ) else ""  # fmt: skip
+        self._window.threshold_panel.set_count(len(table), found.candidates, note)
+        self.latency_ms = (time.perf_counter() - self._asked_at) * 1e3
+        self._desk.peaks_shown.emit()
+        self._deep_timer.start()
+
+    def _show_landscape(self, progress: Progress) -> None:
+        landscape = progress.payload
+        if not isinstance(landscape, Landscape) or not self._current(landscape.key, any_threshold=True):
+            return
+        self._window.threshold_panel.set_histograms(*landscape.births, *landscape.scores)
+        table = self._desk.table
+        if table is not None:
+            self._window.threshold_panel.set_count(len(table), landscape.total)
+
+    def show_marks(self) -> None:
+        """Draw the marks of the peaks that are shown."""
+        table = self._desk.table
+        if table is None:
+            self._window.frame_view.set_marks(None)
+            return
+        self._window.frame_view.set_marks(marks_of(table, self._desk.store.state))
+
+    def _failed(self, key: ViewKey, error: Exception) -> None:
+        self._waiting = False
+        if self._current(key, any_threshold=True):
+            self._desk.found = None
+            self._window.frame_view.set_marks(None)
+            self._desk.fail(error)
+        if self._again:
+            self._again = False
+            self._ask_view()
+
+    # -- gestures -----------------------------------------------------------------------------
+
+    def _set_step(self, step: int) -> None:
+        if step != self._step:
+            self._step = step
+            self._ask_picture()
+
+    def _display(self, **changes: object) -> None:
+        state = self._desk.store.state
+        self._desk.store.update(display=state.display.model_copy(update=changes))
+
+    def _user_levels(self, low: float, high: float) -> None:
+        self._display(levels=(low, high))
+
+    def auto_levels(self) -> None:
+        """Levels from the percentiles of the frame on screen."""
+        self._display(levels=None)
+
+    def _hover(self, position: tuple[float, float] | None) -> None:
+        self._window.set_readout("" if position is None else self._readout(*position))
+
+    def _readout(self, x: float, y: float) -> str:
+        picture = self._desk.picture
+        if picture is None:
+            return ""
+        col, row = round(x), round(y)
+        height, width = picture.prepared.image.shape
+        if not (0 <= col < width and 0 <= row < height):
+            return ""
+        text = f"x {x:8.2f}   y {y:8.2f}   I {picture.prepared.image[row, col]:,.6g}"
+        reason = picture.prepared.reason(row, col)
+        return f"{text}   {reason}" if reason else text
+
+
+def marks_of(table: PeakTable, state: Session) -> Marks:
+    """Marks of a frame's peaks, hand-rejected ones included."""
+    status = table["status"].copy()
+    rejected = {(k.row, k.col) for k in state.rejected if k.frame == state.frame}
+    selected = None
+    if rejected:
+        for i, key in enumerate(zip(table["row"].tolist(), table["col"].tolist(), strict=True)):
+            if key in rejected:
+                status[i] = Status.REJECTED
+    if state.selected is not None and state.selected.frame == state.frame:
+        at = np.flatnonzero((table["row"] == state.selected.row) & (table["col"] == state.selected.col))
+        selected = int(at[0]) if len(at) else None
+    fitted = np.isfinite(table["x_fit"])
+    return Marks(
+        x=np.where(fitted, table["x_fit"], table["col"]),
+        y=np.where(fitted, table["y_fit"], table["row"]),
+        score=table["score"],
+        status=status,
+        x_braggnn=table["x_braggnn"],
+        y_braggnn=table["y_braggnn"],
+        selected=selected,
+        labels=None,
+    )

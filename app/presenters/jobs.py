@@ -1,0 +1,108 @@
+"""Long jobs: submitted to a lane, shown with progress and time left, cancellable."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from braggscope.app.engine.jobs import Context, Lane, Progress, Ticket
+from braggscope.app.errors import sentence
+from braggscope.app.presenters.desk import Desk
+from braggscope.widgets.jobs_panel import Job, JobsPanel
+
+T = TypeVar("T")
+KEPT = 8  # finished jobs that stay in the list
+
+
+@dataclass
+class _Entry:
+    job: Job
+    ticket: Ticket
+
+
+class JobBoard:
+    """Keeps the jobs panel true."""
+
+    def __init__(self, desk: Desk, panel: JobsPanel) -> None:
+        self._desk = desk
+        self._panel = panel
+        self._entries: dict[str, _Entry] = {}
+        self._numbers = itertools.count(1)
+        panel.cancel_requested.connect(self.cancel)
+        panel.clear_requested.connect(self._clear)
+
+    def submit(
+        self,
+        lane: Lane,
+        title: str,
+        run: Callable[[Context], T],
+        on_done: Callable[[T], str],
+        *,
+        on_progress: Callable[[Progress], None] | None = None,
+        on_end: Callable[[], None] = lambda: None,
+    ) -> str:
+        """Run a job; ``on_done`` returns the sentence that its row ends with. Returns the job's key."""
+        key = f"job{next(self._numbers)}"
+
+        def progressed(progress: Progress) -> None:
+            self._change(
+                key, state="running", done=progress.done, total=progress.total,
+                remaining_s=progress.remaining, note=progress.note,
+            )  # fmt: skip
+            if on_progress is not None:
+                on_progress(progress)
+
+        def done(result: T) -> None:
+            on_end()
+            self._change(key, state="done", note=on_done(result), remaining_s=None)
+
+        def failed(error: Exception) -> None:
+            on_end()
+            self._change(key, state="failed", note=sentence(error), remaining_s=None)
+            self._desk.fail(error)
+
+        def cancelled() -> None:
+            on_end()
+            self._change(key, state="cancelled", note="cancelled", remaining_s=None)
+
+        job = Job(key=key, title=title, done=0, total=0, remaining_s=None, state="waiting", note="")
+        ticket = lane.submit(
+            run, done, on_error=failed, on_progress=progressed, on_cancelled=cancelled
+        )
+        self._entries[key] = _Entry(job, ticket)
+        self._trim()
+        self._show()
+        return key
+
+    def cancel(self, key: str) -> None:
+        """Ask a job to stop."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            entry.ticket.cancel()
+
+    @property
+    def running(self) -> list[str]:
+        """Keys of the jobs that run or wait."""
+        return [k for k, e in self._entries.items() if e.job.state in ("waiting", "running")]
+
+    def _change(self, key: str, **changes: object) -> None:
+        entry = self._entries.get(key)
+        if entry is None:
+            return
+        entry.job = replace(entry.job, **changes)  # type: ignore[arg-type]
+        self._show()
+
+    def _trim(self) -> None:
+        running = set(self.running)
+        over = [k for k in self._entries if k not in running][:-KEPT]
+        for key in over:
+            del self._entries[key]
+
+    def _clear(self) -> None:
+        running = set(self.running)
+        self._entries = {k: e for k, e in self._entries.items() if k in running}
+        self._show()
+
+    def _show(self) -> None:
+        self._panel.set_jobs([entry.job for entry in self._entries.values()])
+        self._desk.busy_changed.emit()

@@ -1,0 +1,280 @@
+"""Thresholds, peak table, selection and the patch view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PyQt6.QtWidgets import QFileDialog
+
+from braggscope.app.engine.jobs import Context
+from braggscope.app.engine.patch import PatchDetail, patch_detail
+from braggscope.app.presenters.desk import Desk
+from braggscope.app.presenters.weights import WeightShelf
+from braggscope.app.state.session import PeakKey, Session
+from braggscope.models.parameters import Localization, Parameters
+from braggscope.models.peaks.detect import suggest_thresholds
+from braggscope.models.results import PeakTable, Status
+from braggscope.widgets.patch_view import MethodRow, PatchContent
+
+if TYPE_CHECKING:
+    from braggscope.app.main_window import MainWindow
+
+REASONS = {
+    Status.REJECTED: "Rejected by hand.",
+    Status.EDGE: "Not fitted: too much of the window lies outside the frame.",
+    Status.OVERLAP: "Not fitted: neighbours in the window could not be told apart.",
+    Status.MASKED: "Not fitted: bad pixels cover the core.",
+    Status.SATURATED: "Not fitted: the core is saturated.",
+    Status.BROAD: "Not fitted: wider than the window.",
+    Status.FAILED: "Not fitted: no Gaussian in this window.",
+    Status.PENDING: "Not measured yet.",
+}
+REACH_PX = 6.0  # a click selects the nearest peak within this
+STEP = 1.12  # factor of one key press on a threshold
+
+
+class PeakPresenter:
+    """One selection for image, table and plots; one pair of thresholds for sliders and keys."""
+
+    def __init__(self, desk: Desk, window: MainWindow, shelf: WeightShelf) -> None:
+        self._desk = desk
+        self._window = window
+        self._shelf = shelf
+        panel = window.threshold_panel
+        panel.minval_changed.connect(lambda v: self._detect("minval", minval=v))
+        panel.minscore_changed.connect(lambda v: self._detect("minscore", minscore=v))
+        panel.committed.connect(desk.store.end_merge)
+        panel.detector_changed.connect(lambda name: self._detect("", detector=name))
+        panel.suggest_requested.connect(self.suggest)
+        window.frame_view.clicked.connect(self._click)
+        table = window.peak_table
+        table.peak_selected.connect(self.select_row)
+        table.reject_requested.connect(self._reject_rows)
+        patch = window.patch_view
+        patch.next_requested.connect(lambda: self.step(1))
+        patch.previous_requested.connect(lambda: self.step(-1))
+        patch.reject_toggled.connect(lambda _: self.toggle_reject())
+        desk.store.subscribe(self._on_state)
+        desk.peaks_shown.connect(self._show_table)
+        desk.opened.connect(self._restart)
+
+    def _restart(self) -> None:
+        self._show_thresholds()
+        self._show_table()
+        self._shelf.want(self._desk.store.state.parameters)
+
+    # -- parameters ---------------------------------------------------------------------------
+
+    def _set(self, parameters: Parameters, merge: str = "") -> None:
+        store = self._desk.store
+        store.replace(store.state.with_parameters(parameters), merge=merge)
+
+    def _detect(self, merge: str, **changes: object) -> None:
+        self._set(self._desk.store.state.parameters.with_detect(**changes), merge)
+
+    def localize(self, **changes: object) -> None:
+        """Change how peaks are measured."""
+        self._set(self._desk.store.state.parameters.with_localize(**changes))
+
+    def nudge(self, name: str, up: bool) -> None:
+        """One key press on a threshold."""
+        value = float(getattr(self._desk.store.state.parameters.detect, name))
+        moved = value * STEP if up else value / STEP
+        if value == 0 and up:
+            moved = 1.0
+        self._detect(f"key-{name}", **{name: float(f"{moved:.3g}")})
+
+    def suggest(self) -> None:
+        """Thresholds from the frame on screen."""
+        picture = self._desk.picture
+        if picture is None:
+            return
+        prepared = picture.prepared
+
+        def run(_: Context) -> tuple[float, float]:
+            return suggest_thresholds(prepared.image, prepared.excluded)
+
+        self._desk.lanes.export.submit(
+            run,
+            lambda pair: self._detect("", minval=pair[0], minscore=pair[1]),
+            on_error=self._desk.fail,
+        )
+
+    def ask_weights(self) -> None:
+        """Choose a file of BraggNN weights."""
+        name, _ = QFileDialog.getOpenFileName(
+            self._window, "Load BraggNN weights", "", "Weights (*.safetensors *.pth *.pt *.ckpt)"
+        )
+        if name:
+            self.localize(braggnn=name)
+
+    def _on_state(self, old: Session, new: Session) -> None:
+        if old.parameters.detect != new.parameters.detect:
+            self._show_thresholds()
+        if old.parameters.localize != new.parameters.localize:
+            self._shelf.want(new.parameters)
+        if old.selected != new.selected or old.rejected != new.rejected:
+            self._show_selection()
+
+    def _show_thresholds(self) -> None:
+        detect = self._desk.store.state.parameters.detect
+        self._window.threshold_panel.set_thresholds(detect.minval, detect.minscore)
+        self._window.threshold_panel.set_detector(detect.detector)
+
+    # -- table and selection ------------------------------------------------------------------
+
+    def shown_table(self) -> PeakTable | None:
+        """Peaks on screen, rejected ones marked."""
+        table = self._desk.table
+        if table is None:
+            return None
+        return with_rejected(table, self._desk.store.state.rejected)
+
+    def _show_table(self) -> None:
+        self._window.peak_table.set_table(self.shown_table())
+        self._show_selection()
+
+    def selected_row(self) -> int | None:
+        """Row of the selected peak in the shown table."""
+        table, key = self._desk.table, self._desk.store.state.selected
+        if table is None or key is None or key.frame != self._desk.store.state.frame:
+            return None
+        at = np.flatnonzero((table["row"] == key.row) & (table["col"] == key.col))
+        return int(at[0]) if len(at) else None
+
+    def select_row(self, row: int) -> None:
+        """Select by row of the shown table."""
+        table = self._desk.table
+        if table is None or not 0 <= row < len(table):
+            return
+        key = PeakKey(
+            frame=self._desk.store.state.frame, row=int(table["row"][row]), col=int(table["col"][row])
+        )
+        self._desk.store.update(selected=key)
+
+    def select_peak(self, frame: int, peak: int) -> None:
+        """Go to a frame and select its peak of that number once it is shown."""
+        if frame == self._desk.store.state.frame:
+            self.select_row(peak)
+            return
+        self._desk.store.update(frame=frame)
+        self._pending = (frame, peak)
+
+    _pending: tuple[int, int] | None = None
+
+    def step(self, by: int) -> None:
+        """Next or previous peak by score."""
+        table = self._desk.table
+        if table is None or not len(table):
+            return
+        row = self.selected_row()
+        self.select_row(0 if row is None else (row + by) % len(table))
+
+    def _click(self, x: float, y: float) -> None:
+        table = self._desk.table
+        if table is None or not len(table):
+            return
+        px = np.where(np.isfinite(table["x_fit"]), table["x_fit"], table["col"])
+        py = np.where(np.isfinite(table["y_fit"]), table["y_fit"], table["row"])
+        distance = np.hypot(px - x, py - y)
+        nearest = int(np.argmin(distance))
+        if distance[nearest] <= REACH_PX:
+            self.select_row(nearest)
+        else:
+            self._desk.store.update(selected=None)
+
+    def centre(self) -> None:
+        """Bring the selected peak to the middle of the view."""
+        key = self._desk.store.state.selected
+        if key is not None:
+            self._window.frame_view.centre_on(key.col, key.row)
+
+    def toggle_reject(self) -> None:
+        """Reject the selected peak, or take it back."""
+        key = self._desk.store.state.selected
+        if key is not None:
+            self._desk.store.update(rejected=self._desk.store.state.rejected ^ {key})
+
+    def _reject_rows(self, rows: object) -> None:
+        table, state = self._desk.table, self._desk.store.state
+        if table is None:
+            return
+        keys = {
+            PeakKey(frame=state.frame, row=int(table["row"][i]), col=int(table["col"][i]))
+            for i in np.atleast_1d(np.asarray(rows, int))
+        }
+        self._desk.store.update(rejected=state.rejected ^ keys)
+
+    # -- patch --------------------------------------------------------------------------------
+
+    def _show_selection(self) -> None:
+        if self._pending is not None and self._pending[0] == self._desk.store.state.frame:
+            if self._desk.table is not None:
+                peak, self._pending = self._pending[1], None
+                self.select_row(peak)
+        row = self.selected_row()
+        self._window.peak_table.select(row)
+        picture, table = self._desk.picture, self.shown_table()
+        if row is None or table is None or picture is None or picture.key.frame != table["frame"][row]:
+            self._window.patch_view.set_content(None)
+            return
+        if table["status"][row] == Status.PENDING:
+            return
+        parameters = self._desk.store.state.parameters
+        localizer = self._shelf.ready(parameters)
+        key = self._desk.key()
+        self._desk.lanes.detail.submit(
+            lambda _: patch_detail(picture.prepared, table, row, parameters, localizer),
+            lambda detail: self._show_patch(detail, parameters.localize) if key == self._desk.key() else None,
+            on_error=self._desk.fail,
+        )
+
+    def _show_patch(self, detail: PatchDetail, settings: Localization) -> None:
+        self._window.patch_view.set_content(patch_content(detail, settings))
+
+
+def with_rejected(table: PeakTable, rejected: frozenset[PeakKey]) -> PeakTable:
+    """Table in which the peaks rejected by hand have that status."""
+    frames = set(np.unique(table["frame"]).tolist())
+    keys = [k for k in rejected if k.frame in frames]
+    if not keys:
+        return table
+    status = table["status"].copy()
+    for key in keys:
+        hit = (table["frame"] == key.frame) & (table["row"] == key.row) & (table["col"] == key.col)
+        status[hit] = Status.REJECTED
+    return table.with_columns(status=status)
+
+
+def patch_content(detail: PatchDetail, settings: Localization) -> PatchContent:
+    """What the patch view shows of one peak."""
+    row = {name: values[0] for name, values in detail.row.columns.items()}
+    title = {"gaussian": "Gaussian", "pseudovoigt": "Pseudo-Voigt"}[settings.model]
+    size = ""
+    if np.isfinite(row["fwhm_major"]):
+        size = f"{row['fwhm_major']:.2f} × {row['fwhm_minor']:.2f}"
+    nan = float("nan")
+    rows = []
+    if "fit" in settings.methods:
+        rows.append(
+            MethodRow("fit", title, row["x_fit"], row["y_fit"], row["x_fit_err"], row["y_fit_err"],
+                      size, row["chi2"], detail.fit_ms)
+        )  # fmt: skip
+    if detail.network_input is not None:
+        rows.append(
+            MethodRow("braggnn", "BraggNN", row["x_braggnn"], row["y_braggnn"], nan, nan, "", nan,
+                      detail.braggnn_ms)
+        )  # fmt: skip
+    return PatchContent(
+        peak=int(row["peak"]),
+        frame=int(row["frame"]),
+        origin=detail.origin,
+        data=detail.data,
+        valid=detail.valid,
+        network_input=detail.network_input,
+        model=detail.model,
+        rows=tuple(rows),
+        status=int(row["status"]),
+        note=REASONS.get(Status(int(row["status"])), ""),
+    )

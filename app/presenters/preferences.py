@@ -1,0 +1,91 @@
+"""Preferences: theme, device, threads, memory."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QGuiApplication
+from PyQt6.QtWidgets import QApplication
+
+from braggscope.app.engine.cache import default_bytes
+from braggscope.app.presenters.desk import Desk
+from braggscope.resources.files import style_sheet
+from braggscope.widgets import theme
+from braggscope.widgets.preferences import Preferences, PreferencesDialog
+
+if TYPE_CHECKING:
+    from braggscope.app.main_window import MainWindow
+    from braggscope.app.presenters.sessions import SessionPresenter
+
+
+class PreferencesPresenter:
+    """Applies preferences at once and keeps them in the settings."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._window: MainWindow | None = None
+        self._sessions: SessionPresenter | None = None
+        known = {entry.name for entry in fields(Preferences)}
+        saved = {k: v for k, v in desk.settings.preferences.items() if k in known}
+        self.value = _checked(saved, desk.workers)
+        self._apply_engine()
+
+    def attach(self, window: MainWindow, sessions: SessionPresenter) -> None:
+        """The window is there now."""
+        self._window = window
+        self._sessions = sessions
+        sessions.enabled = self.value.autosave
+        hints = QGuiApplication.styleHints()
+        if hints is not None:
+            hints.colorSchemeChanged.connect(lambda _: self.apply_theme())
+
+    def ask(self) -> None:
+        """Show the dialog."""
+        dialog = PreferencesDialog(self.value, self._window)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.accepted_preferences.connect(self.set)
+        dialog.open()
+
+    def set(self, preferences: Preferences) -> None:
+        """Take over new preferences."""
+        self.value = preferences
+        self._desk.settings.preferences = asdict(preferences)
+        if self._sessions is not None:
+            self._sessions.enabled = preferences.autosave
+        self._apply_engine()
+        self.apply_theme()
+
+    def switch_theme(self) -> None:
+        """Light becomes dark and dark light."""
+        from dataclasses import replace
+
+        other = "light" if theme.current().name == "dark" else "dark"
+        self.set(replace(self.value, theme=other))
+
+    def apply_theme(self) -> None:
+        """Style sheet and palette by preference or by the system."""
+        name = self.value.theme
+        if name == "system":
+            hints = QGuiApplication.styleHints()
+            light = hints is not None and hints.colorScheme() == Qt.ColorScheme.Light
+            name = "light" if light else "dark"
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            theme.apply(app, theme.LIGHT if name == "light" else theme.DARK, style_sheet())
+
+    def _apply_engine(self) -> None:
+        desk, value = self._desk, self.value
+        desk.workers = max(1, value.threads)
+        desk.memory = max(100, value.memory_mb) * 1_000_000
+        desk.device = "cpu" if value.device == "auto" else value.device
+
+
+def _checked(saved: dict[str, object], workers: int) -> Preferences:
+    """Preferences from the settings; defaults where they are damaged."""
+    default = Preferences(threads=workers, memory_mb=default_bytes() // 1_000_000)
+    try:
+        return Preferences(**{**asdict(default), **saved})  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return default

@@ -1,0 +1,249 @@
+"""Whole-series runs and the comparison of parameter sets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from braggscope.app.engine.batch import Gate, SeriesJob, run_series
+from braggscope.app.engine.jobs import Context, Progress
+from braggscope.app.engine.journal import Journal
+from braggscope.app.engine.runs import RunKey, RunRecord, prune, recall
+from braggscope.app.engine.summary import Curves
+from braggscope.app.presenters.desk import Desk
+from braggscope.app.presenters.jobs import JobBoard
+from braggscope.app.presenters.peaks import PeakPresenter
+from braggscope.app.presenters.weights import WeightShelf
+from braggscope.app.state.plan import Request
+from braggscope.app.state.session import ParameterSet, Session
+from braggscope.widgets.error_plot import Curve
+from braggscope.widgets.parameter_sets import SetEntry
+from braggscope.widgets.theme import SERIES_COLOURS
+
+if TYPE_CHECKING:
+    from braggscope.app.main_window import MainWindow
+
+
+class RunPresenter:
+    """Starts, shows and remembers runs. A set shows the run that belongs to its present parameters."""
+
+    def __init__(
+        self, desk: Desk, window: MainWindow, jobs: JobBoard, shelf: WeightShelf, peaks: PeakPresenter
+    ) -> None:
+        self._desk = desk
+        self._window = window
+        self._jobs = jobs
+        self._shelf = shelf
+        self.gate = Gate()
+        self._records: dict[RunKey, RunRecord] = {}
+        self._looked_for: set[RunKey] = set()
+        self._running: tuple[str, RunKey] | None = None
+        panel = window.sets_panel
+        panel.add_requested.connect(self.add_set)
+        panel.remove_requested.connect(self.remove_set)
+        panel.renamed.connect(lambda key, name: self._set(key, name=name))
+        panel.colour_changed.connect(lambda key, colour: self._set(key, colour=colour))
+        panel.visibility_changed.connect(lambda key, on: self._set(key, visible=on))
+        panel.activated.connect(lambda key: desk.store.update(active=key))
+        panel.run_requested.connect(self.run)
+        panel.cancel_requested.connect(self.cancel)
+        window.error_plot.frame_clicked.connect(lambda frame: desk.store.update(frame=frame))
+        window.error_plot.quantity_changed.connect(lambda _: self.show())
+        window.offset_plot.peak_clicked.connect(peaks.select_peak)
+        desk.store.subscribe(self._on_state)
+        desk.opened.connect(self._restart)
+        desk.grown.connect(self.show)
+
+    # -- records ------------------------------------------------------------------------------
+
+    def record(self, entry: ParameterSet | None = None) -> RunRecord | None:
+        """The run that belongs to a set (default: the active one), as far as there is one."""
+        info = self._desk.info
+        if info is None:
+            return None
+        return self._records.get(RunKey.of(info, (entry or self._desk.store.state.current).parameters))
+
+    def _restart(self) -> None:
+        self._records.clear()
+        self._looked_for.clear()
+        self._recall()
+        self.show()
+
+    def _recall(self, again: bool = False) -> None:
+        """Look on disk for earlier runs of the present sets."""
+        info = self._desk.info
+        if info is None:
+            return
+        for entry in self._desk.store.state.sets:
+            key = RunKey.of(info, entry.parameters)
+            if key in self._looked_for or (key in self._records and not again):
+                continue
+            self._looked_for.add(key)
+            self._desk.lanes.export.submit(
+                lambda _, key=key: recall(key, info.frames), self._recalled, on_error=self._desk.fail
+            )
+
+    def _recalled(self, record: RunRecord | None) -> None:
+        info = self._desk.info
+        if record is None or info is None or record.key.identity != info.identity:
+            return
+        if self._running is None or self._running[1] != record.key:
+            self._records[record.key] = record
+        self.show()
+        self._desk.runs_changed.emit()
+
+    # -- running ------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> bool:
+        """Whether a series is being analysed."""
+        return self._running is not None
+
+    def run(self) -> None:
+        """Analyse the whole series with the active set; frames in the journal are not done again."""
+        desk, info = self._desk, self._desk.info
+        if info is None or self.running:
+            return
+        state = desk.store.state
+        parameters = state.parameters
+        key = RunKey.of(info, parameters)
+        record = self._records.setdefault(key, RunRecord(key, Curves(info.frames)))
+        job = SeriesJob(
+            info.location, range(info.frames), parameters, state.frame_axis, desk.device, desk.workers
+        )
+        keep = {k.folder for k in self._records}
+
+        def work(context: Context) -> dict[int, str]:
+            prune(keep)
+            localizer = self._shelf.blocking(parameters, context)
+            journal = Journal.resume(key.folder, key.journal_key())
+            try:
+                return run_series(job, localizer, context, journal=journal, gate=self.gate)
+            finally:
+                journal.close()
+
+        def progressed(progress: Progress) -> None:
+            record.add(progress.payload or [])
+            self.show()
+
+        def done(problems: dict[int, str]) -> str:
+            if not problems:
+                return f"{record.peaks:,} peaks"
+            first = min(problems)
+            desk.say("warning", f"{len(problems)} frames failed; the first is {first}: {problems[first]}")
+            return f"{record.peaks:,} peaks, {len(problems)} frames failed"
+
+        title = f"Whole series · {state.current.name}"
+        job_key = self._jobs.submit(
+            desk.lanes.scan, title, work, done, on_progress=progressed, on_end=self._ended
+        )
+        self._running = (job_key, key)
+        self.show()
+
+    def cancel(self) -> None:
+        """Stop the run; what is done stays."""
+        if self._running is not None:
+            self._jobs.cancel(self._running[0])
+
+    def _ended(self) -> None:
+        if self._running is not None:  # a cancelled run journals frames that were never reported
+            self._looked_for.discard(self._running[1])
+            self._running = None
+            self._recall(again=True)
+        self.show()
+        self._desk.runs_changed.emit()
+
+    # -- sets ---------------------------------------------------------------------------------
+
+    def add_set(self) -> None:
+        """Keep the present thresholds and go on with a copy under a new name."""
+        state = self._desk.store.state
+        used = {s.key for s in state.sets}
+        key = next(k for k in map(_letters, range(len(used) + 1)) if k not in used)
+        taken = {s.colour for s in state.sets}
+        colour = next((c for c in SERIES_COLOURS if c not in taken), SERIES_COLOURS[len(used) % 8])
+        entry = ParameterSet(key=key, name=key, colour=colour, parameters=state.parameters)
+        self._desk.store.update(sets=(*state.sets, entry), active=key)
+
+    def remove_set(self, key: str = "") -> None:
+        """Remove a set (default: the active one); the last one stays."""
+        state = self._desk.store.state
+        key = key or state.current.key
+        sets = tuple(s for s in state.sets if s.key != key)
+        if sets:
+            active = state.active if state.active != key else sets[-1].key
+            self._desk.store.update(sets=sets, active=active)
+
+    def _set(self, key: str, **changes: object) -> None:
+        store = self._desk.store
+        store.replace(store.state.with_set(key, **changes))
+
+    # -- showing ------------------------------------------------------------------------------
+
+    def on_plan(self, requests: frozenset[Request]) -> None:
+        """Do what a change of state asks of this presenter."""
+        if Request.SETS in requests:
+            self._recall()
+            self.show()
+
+    def _on_state(self, old: Session, new: Session) -> None:
+        if old.frame != new.frame:
+            self._window.error_plot.set_frame(new.frame)
+        if old.selected != new.selected and new.selected is not None:
+            table, row = self._desk.table, None
+            if table is not None:
+                at = np.flatnonzero((table["row"] == new.selected.row) & (table["col"] == new.selected.col))
+                row = int(at[0]) if len(at) else None
+            if row is not None:
+                self._window.offset_plot.highlight(new.selected.frame, row)
+
+    def show(self) -> None:
+        """Bring sets, curves, offsets and timeline up to date."""
+        state, info = self._desk.store.state, self._desk.info
+        frames = 0 if info is None else info.frames
+        entries, curves = [], []
+        quantity = self._window.error_plot.quantity
+        for entry in state.sets:
+            record = self.record(entry)
+            entries.append(self._entry(entry, record, frames))
+            if record is not None and entry.visible:
+                values = record.curves.values[quantity]
+                at = np.flatnonzero(record.curves.done)
+                curves.append(Curve(entry.name, entry.colour, at.astype(float), values[at]))
+        self._window.sets_panel.set_sets(entries)
+        self._window.sets_panel.set_running(self.running)
+        self._window.error_plot.set_curves(curves)
+        self._show_active(frames)
+
+    def _show_active(self, frames: int) -> None:
+        record, colour = self.record(), self._desk.store.state.current.colour
+        timeline = self._window.timeline
+        if record is None:
+            timeline.set_curve(np.full(frames, np.nan), colour, "peaks")
+            timeline.set_done(np.zeros(frames, bool))
+            self._window.offset_plot.set_points(*np.empty((4, 0)), colour, "")
+            return
+        timeline.set_curve(record.curves.values["peaks"][:frames], colour, "peaks")
+        timeline.set_done(record.curves.done[:frames])
+        dx, dy, frame, peak = record.offsets.points.T
+        note = f"{record.offsets.unpaired:,} without a pair"
+        if record.offsets.seen > len(dx):
+            note += f", {len(dx):,} of {record.offsets.seen:,} drawn"
+        self._window.offset_plot.set_points(dx, dy, frame.astype(int), peak.astype(int), colour, note)
+
+    def _entry(self, entry: ParameterSet, record: RunRecord | None, frames: int) -> SetEntry:
+        detect = entry.parameters.detect
+        state = "not run"
+        if record is not None:
+            state = "done" if record.done == frames else f"{record.done:,} of {frames:,}"
+            if record.problems:
+                state += f", {len(record.problems)} failed"
+        summary = f"minval {detect.minval:g} · minscore {detect.minscore:g}"
+        active = entry.key == self._desk.store.state.current.key
+        return SetEntry(entry.key, entry.name, entry.colour, summary, state, entry.visible, active)
+
+
+def _letters(number: int) -> str:
+    """A, B, … Z, A1, B1, …"""
+    return chr(ord("A") + number % 26) + (str(number // 26) if number >= 26 else "")

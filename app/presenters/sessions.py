@@ -1,0 +1,96 @@
+"""The session on disk: autosaved, named, restored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PyQt6.QtCore import QTimer
+from PyQt6.QtWidgets import QFileDialog
+
+from braggscope.app.folders import state_folder
+from braggscope.app.presenters.desk import Desk
+from braggscope.app.presenters.sources import SourcePresenter
+from braggscope.app.state.plan import Request
+from braggscope.app.state.session import Session, SessionError, load_session, save_session
+
+if TYPE_CHECKING:
+    from braggscope.app.main_window import MainWindow
+
+DELAY_MS = 800
+FILTER = "Braggscope session (*.braggscope.json)"
+
+
+def autosave_path() -> Path:
+    """Where the running session is kept."""
+    return state_folder() / "session.json"
+
+
+class SessionPresenter:
+    """Writes the session shortly after every change, on the export lane."""
+
+    def __init__(self, desk: Desk, window: MainWindow, sources: SourcePresenter) -> None:
+        self._desk = desk
+        self._window = window
+        self._sources = sources
+        self.enabled = True
+        self._timer = QTimer(window)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(DELAY_MS)
+        self._timer.timeout.connect(self._autosave)
+
+    def on_plan(self, requests: frozenset[Request]) -> None:
+        """Do what a change of state asks of this presenter."""
+        if Request.SAVE in requests and self.enabled:
+            self._timer.start()
+
+    def _autosave(self) -> None:
+        state = self._desk.store.state
+        self._desk.lanes.export.submit(
+            lambda _: save_session(state, autosave_path()), lambda _: None, on_error=self._desk.fail
+        )
+
+    def save_now(self) -> None:
+        """Write at once, in the calling thread; for the moment of closing only."""
+        if self.enabled:
+            save_session(self._desk.store.state, autosave_path())
+
+    def restore(self) -> None:
+        """Bring back the autosaved session, if there is one with a file."""
+        path = autosave_path()
+        if path.exists():
+            self._open(path, quiet=True)
+
+    def ask_save(self) -> None:
+        """Save under a name."""
+        name, _ = QFileDialog.getSaveFileName(self._window, "Save session", "", FILTER)
+        if not name:
+            return
+        path = Path(name if name.endswith(".json") else f"{name}.braggscope.json")
+        state = self._desk.store.state
+        self._desk.lanes.export.submit(
+            lambda _: save_session(state, path),
+            lambda _: self._desk.say("info", f"Session saved as {path.name}."),
+            on_error=self._desk.fail,
+        )
+
+    def ask_open(self) -> None:
+        """Open a named session."""
+        name, _ = QFileDialog.getOpenFileName(self._window, "Open session", "", "Sessions (*.json)")
+        if name:
+            self._open(Path(name), quiet=False)
+
+    def _open(self, path: Path, quiet: bool) -> None:
+        def failed(error: Exception) -> None:
+            if quiet and isinstance(error, SessionError):
+                self._desk.say("warning", f"The last session could not be restored: {error}")
+            else:
+                self._desk.fail(error)
+
+        self._desk.lanes.export.submit(lambda _: load_session(path), self._loaded, on_error=failed)
+
+    def _loaded(self, session: Session) -> None:
+        if session.location is None:
+            self._desk.store.reset(session)
+        else:
+            self._sources.open(session.location, session.frame_axis, keep=session)

@@ -1,0 +1,266 @@
+"""Opening files: drop, dialog, recent, dataset choice, follow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PyQt6.QtCore import QTimer
+from PyQt6.QtWidgets import QFileDialog
+
+from braggscope.app.demo import ensure_demo_series
+from braggscope.app.engine.frames import FrameEngine
+from braggscope.app.engine.jobs import Context
+from braggscope.app.presenters.desk import Desk
+from braggscope.app.presenters.jobs import JobBoard
+from braggscope.app.presenters.weights import WeightShelf
+from braggscope.app.sources.protocol import SourceInfo
+from braggscope.app.sources.reader import Reader
+from braggscope.app.state.session import Session
+from braggscope.models.parameters import Parameters
+from braggscope.models.peaks.detect import suggest_thresholds
+from braggscope.widgets.dataset_dialog import DatasetDialog
+from braggscope.widgets.source_panel import Entry, Recent
+
+if TYPE_CHECKING:
+    from braggscope.app.main_window import MainWindow
+
+FOLLOW_MS = 1000
+
+
+class SourcePresenter:
+    """Opens sources on the files lane; the old one stays until the new one is there."""
+
+    def __init__(self, desk: Desk, window: MainWindow, jobs: JobBoard, shelf: WeightShelf) -> None:
+        self._desk = desk
+        self._window = window
+        self._jobs = jobs
+        self._shelf = shelf
+        self._follow_timer = QTimer(window)
+        self._follow_timer.setInterval(FOLLOW_MS)
+        self._follow_timer.timeout.connect(self.refresh)
+        self._refreshing = False
+        panel = window.source_panel
+        panel.open_requested.connect(self.ask_file)
+        panel.recent_chosen.connect(self.open)
+        panel.dataset_chosen.connect(self._choose_dataset)
+        panel.axis_chosen.connect(self._choose_axis)
+        panel.follow_toggled.connect(lambda on: desk.store.update(follow=on))
+        window.frame_view.open_requested.connect(self.ask_file)
+        window.frame_view.demo_requested.connect(self.open_demo)
+        window.files_dropped.connect(lambda paths: self.open(paths[0]))
+        desk.store.subscribe(self._on_state)
+        self.show_recent()
+
+    # -- opening ------------------------------------------------------------------------------
+
+    def open(self, location: str, frame_axis: int | None = None, keep: Session | None = None) -> None:
+        """Open a location; with ``keep`` its state is restored instead of started afresh."""
+        memory, device = self._desk.memory, self._desk.device
+
+        def run(context: Context) -> tuple[FrameEngine, tuple[float, float] | None]:
+            reader = Reader()
+            try:
+                info = reader.open(location, frame_axis, cancelled=context.cancelled)
+                engine = FrameEngine(reader, info, self._shelf.ready, device=device, memory=memory)
+                suggestion = None if keep is not None else _suggest(engine, context)
+            except BaseException:
+                reader.close()
+                raise
+            return engine, suggestion
+
+        def done(result: tuple[FrameEngine, tuple[float, float] | None]) -> str:
+            engine, suggestion = result
+            self._opened(engine, frame_axis, suggestion, keep)
+            return f"{engine.info.frames:,} frames"
+
+        self._jobs.submit(self._desk.lanes.files, f"Opening {Path(location).name}", run, done)
+
+    def _opened(
+        self,
+        engine: FrameEngine,
+        frame_axis: int | None,
+        suggestion: tuple[float, float] | None,
+        keep: Session | None,
+    ) -> None:
+        desk, info = self._desk, engine.info
+        if desk.engine is not None:
+            old = desk.engine.reader
+            desk.lanes.export.submit(lambda _: old.close(), lambda _: None)
+        desk.engine = engine
+        state = keep or self._fresh(info, suggestion)
+        frame = min(state.frame, max(info.frames - 1, 0))
+        desk.store.reset(
+            state.model_copy(update={"location": info.location, "frame_axis": frame_axis, "frame": frame})
+        )
+        desk.settings.remember(info.location)
+        self.show_recent()
+        self._show_source(info)
+        for warning in info.warnings:
+            desk.say("warning", warning)
+        desk.opened.emit()
+
+    def _fresh(self, info: SourceInfo, suggestion: tuple[float, float] | None) -> Session:
+        """State for a new source: settings stay, thresholds are suggested, sets and marks start afresh."""
+        old = self._desk.store.state
+        parameters = old.parameters
+        same_shape = self._desk.picture is not None
+        if not same_shape:
+            parameters = parameters.model_copy(update={"prepare": Parameters().prepare})
+        else:
+            parameters = parameters.with_prepare(masked=(), regions=(), centre=None)
+        if suggestion is not None:
+            parameters = parameters.with_detect(minval=suggestion[0], minscore=suggestion[1])
+        first = Session().sets[0].model_copy(update={"parameters": parameters})
+        display = old.display.model_copy(update={"levels": None})
+        return Session(
+            sets=(first,), display=display, fps=old.fps, play_mode=old.play_mode, workspace=old.workspace
+        )
+
+    def _show_source(self, info: SourceInfo) -> None:
+        entries = tuple(Entry(d.path, d.shape, d.dtype, d.problem) for d in info.datasets)
+        current = info.location.partition("::")[2]
+        panel = self._window.source_panel
+        panel.set_source(info.location, entries, current)
+        panel.set_axes(info.stack_shape, info.frame_axis)
+        panel.set_follow(self._desk.store.state.follow)
+        height, width = info.shape
+        items = [
+            ("Format", info.format),
+            ("Frames", f"{info.frames:,}"),
+            ("Size", f"{width} × {height} px"),
+            ("Type", info.dtype),
+            *info.metadata.items(),
+        ]
+        self._window.metadata_panel.set_items(items)
+        self._window.set_file_title(info.location)
+
+    def close_source(self) -> None:
+        """Back to the empty window."""
+        desk = self._desk
+        if desk.engine is None:
+            return
+        old = desk.engine.reader
+        desk.lanes.export.submit(lambda _: old.close(), lambda _: None)
+        desk.engine = None
+        desk.store.reset(Session(display=desk.store.state.display, workspace=desk.store.state.workspace))
+        self._window.source_panel.set_source("", (), "")
+        self._window.metadata_panel.set_items([])
+        self._window.set_file_title("")
+        desk.opened.emit()
+
+    # -- gestures -----------------------------------------------------------------------------
+
+    def ask_file(self) -> None:
+        """Open dialog for one or several files."""
+        folder = self._desk.settings.last_folder
+        names, _ = QFileDialog.getOpenFileNames(self._window, "Open a series", folder)
+        if names:
+            self._desk.settings.last_folder = str(Path(names[0]).parent)
+            self.open(names[0])
+
+    def ask_folder(self) -> None:
+        """Open dialog for a folder of single images."""
+        name = QFileDialog.getExistingDirectory(
+            self._window, "Open a folder of images", self._desk.settings.last_folder
+        )
+        if name:
+            self._desk.settings.last_folder = str(Path(name).parent)
+            self.open(name)
+
+    def open_demo(self) -> None:
+        """Make the demo series if it is not there yet, and open it."""
+
+        def run(context: Context) -> str:
+            return str(ensure_demo_series(context=context))
+
+        def done(path: str) -> str:
+            self.open(path)
+            return "written"
+
+        self._jobs.submit(self._desk.lanes.export, "Demo series", run, done)
+
+    def choose_dataset(self) -> None:
+        """Dialog for files with several datasets."""
+        info = self._desk.info
+        if info is None or not info.datasets:
+            return
+        entries = tuple(Entry(d.path, d.shape, d.dtype, d.problem) for d in info.datasets)
+        dialog = DatasetDialog(entries, self._window)
+        dialog.dataset_chosen.connect(self._choose_dataset)
+        dialog.open()
+
+    def _choose_dataset(self, dataset: str) -> None:
+        location = self._desk.store.state.location
+        if location is not None:
+            self.open(f"{location.partition('::')[0]}::{dataset}")
+
+    def _choose_axis(self, axis: int) -> None:
+        location = self._desk.store.state.location
+        if location is not None:
+            self.open(location, axis)
+
+    def show_recent(self) -> None:
+        """Recent files; whether they still exist is asked of the disk on the export lane."""
+        recent = list(self._desk.settings.recent)
+
+        def run(_: Context) -> tuple[Recent, ...]:
+            return tuple(Recent(item, _exists(item)) for item in recent)
+
+        self._desk.lanes.export.submit(run, self._window.source_panel.set_recent)
+
+    # -- growing files ------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Look for new frames now."""
+        engine = self._desk.engine
+        if engine is None or self._refreshing:
+            return
+        self._refreshing = True
+        self._desk.lanes.files.submit(
+            lambda _: engine.reader.refresh(),
+            lambda info: self._refreshed(engine, info),
+            on_error=self._refresh_failed,
+            on_cancelled=self._refresh_over,
+        )
+
+    def _refreshed(self, engine: FrameEngine, info: SourceInfo) -> None:
+        self._refreshing = False
+        old = engine.info
+        if self._desk.engine is not engine or info.frames == old.frames:
+            return
+        at_end = self._desk.store.state.frame == old.frames - 1
+        engine.info = info
+        self._desk.grown.emit()
+        if self._desk.store.state.follow and at_end:
+            self._desk.store.update(frame=info.frames - 1)
+
+    def _refresh_failed(self, error: Exception) -> None:
+        self._refreshing = False
+        self._desk.store.update(follow=False)
+        self._desk.fail(error)
+
+    def _refresh_over(self) -> None:
+        self._refreshing = False
+
+    def _on_state(self, old: Session, new: Session) -> None:
+        if old.follow != new.follow:
+            self._window.source_panel.set_follow(new.follow)
+            if new.follow:
+                self._follow_timer.start()
+                self.refresh()
+            else:
+                self._follow_timer.stop()
+
+
+def _exists(location: str) -> bool:
+    return Path(location.partition("::")[0]).exists() or any(c in location for c in "*?[")
+
+
+def _suggest(engine: FrameEngine, context: Context) -> tuple[float, float] | None:
+    """Thresholds from the middle frame; None where it cannot be read (the first view will say why)."""
+    try:
+        prepared = engine.prepared(engine.info.frames // 2, Parameters(), context)
+    except (OSError, ValueError):
+        return None
+    return suggest_thresholds(prepared.image, prepared.excluded)

@@ -1,0 +1,51 @@
+"""BraggNN in memory: loaded once, in the background, because importing torch takes seconds."""
+
+from __future__ import annotations
+
+from braggscope.app.engine.jobs import Context
+from braggscope.app.engine.peaks import PatchLocalizer
+from braggscope.app.presenters.desk import Desk
+from braggscope.models.parameters import Parameters
+
+
+class WeightShelf:
+    """Localisers by the name of their weights. :meth:`ready` is called from any thread."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._loaded: dict[str, PatchLocalizer] = {}
+        self._asked: set[str] = set()
+
+    def ready(self, parameters: Parameters) -> PatchLocalizer | None:
+        """The localiser for these parameters if it is loaded already."""
+        return self._loaded.get(parameters.localize.braggnn)
+
+    def want(self, parameters: Parameters) -> None:
+        """Load it in the background; ``weights_changed`` follows."""
+        key = parameters.localize.braggnn
+        if key in self._asked or "braggnn" not in parameters.localize.methods:
+            return
+        self._asked.add(key)
+        device = self._desk.device
+
+        def done(localizer: PatchLocalizer) -> None:
+            self._loaded[key] = localizer
+            self._desk.weights_changed.emit()
+
+        self._desk.lanes.models.submit(
+            lambda context: load(parameters, device, context), done, on_error=self._desk.fail
+        )
+
+    def blocking(self, parameters: Parameters, context: Context) -> PatchLocalizer | None:
+        """The localiser, loaded now if need be; for jobs on other lanes."""
+        if "braggnn" not in parameters.localize.methods:
+            return None
+        return self.ready(parameters) or load(parameters, self._desk.device, context)
+
+
+def load(parameters: Parameters, device: str, context: Context) -> PatchLocalizer:
+    """Open the weights that the parameters name."""
+    from braggscope.app.engine.localizers import open_localizer
+
+    context.check()
+    return open_localizer(parameters.localize.braggnn, device)
