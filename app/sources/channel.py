@@ -3,8 +3,10 @@
 The memory has no name where the system allows it, so nothing can be left behind however either side ends.
 """
 
+import contextlib
 import mmap
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -75,12 +77,15 @@ class SharedMemory:
 
     def _unmap(self) -> None:
         if self._map is not None:
-            self._map.close()
+            with contextlib.suppress(
+                BufferError
+            ):  # somebody still looks at a frame; it goes with the last view
+                self._map.close()
             self._map = None
 
 
 def start_child() -> tuple["subprocess.Popen[bytes]", Connection, SharedMemory]:
-    """Start a reader process. Its standard input is never written: its end tells the child that we are gone."""
+    """Start a reader process. Nothing is written to its standard input: its end means we are gone."""
     ours, theirs = Pipe(duplex=True)
     memory = SharedMemory()
     environment = os.environ | {
@@ -132,9 +137,9 @@ def end_with_parent() -> None:
     The kernel signals the end of standard input with SIGIO, whose default is to end the process. Where that
     does not exist a thread waits for it.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
     try:
         import fcntl
-        import signal
 
         signal.signal(signal.SIGIO, signal.SIG_DFL)
         fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())

@@ -117,7 +117,7 @@ class Child:
         if ahead is not None:
             self._ahead = [int(k) for k in ahead]
         elif step == last - before and step in (-1, 1):
-            self._ahead = [index + step, index + 2 * step]
+            self._ahead = [index + step]
         elif step:
             self._ahead = []
 

@@ -25,8 +25,8 @@ from braggscope.app.sources.quantities import from_header
 
 PACKED = (".bz2", ".gz")
 _NAMES = (
-    "tif tiff cbf edf img mar2300 mar3450 mccd mar marccd sfrm gfrm pnm pgm kcd osc stl raxis npy ge ge1 ge2 ge3"
-    " ge4 ge5 sor esperanto fit2d msk f2d spr unw cor"
+    "tif tiff cbf edf img mar mar2300 mar3450 marccd mccd sfrm gfrm pnm pgm kcd osc stl raxis npy sor"
+    " esperanto ge ge1 ge2 ge3 ge4 ge5 fit2d msk f2d spr"
 )
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 MAX_FILES = 1_000_000

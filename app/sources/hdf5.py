@@ -34,13 +34,12 @@ CHUNK_CACHE_BYTES = 64 << 20
 def open_file(path: str) -> Any:
     """File for reading, also while another program writes it (SWMR). Raises SourceError."""
     Stamp.of(path)
-    cache = {"rdcc_nbytes": CHUNK_CACHE_BYTES, "rdcc_w0": 1.0}
     try:
-        return h5py.File(path, "r", **cache)
+        return h5py.File(path, "r")
     except OSError as error:
         first = reason(error)
     try:
-        return h5py.File(path, "r", libver="latest", swmr=True, **cache)
+        return h5py.File(path, "r", libver="latest", swmr=True)
     except (OSError, ValueError):
         pass
     if "truncated" in first:
@@ -99,9 +98,25 @@ def make_part(dataset: Any, frame_axis: int | None, first: int, beat: Beat) -> P
     sources = virtual_map(dataset, beat) if dataset.is_virtual else None
     sparse = False
     if dataset.chunks is not None:
+        dataset = _with_cache(dataset, layout)
         expected = int(np.prod([-(-n // c) for n, c in zip(dataset.shape, dataset.chunks, strict=True)]))
         sparse = expected < 1 << 22 and dataset.id.get_num_chunks() < expected
     return Part(dataset, layout, first, Stamp.of(dataset.file.filename), sources, sparse)
+
+
+def _with_cache(dataset: Any, layout: Layout) -> Any:
+    """Keep unpacked chunks only where one serves several frames; else that costs a copy of each."""
+    chunks = dataset.chunks
+    rows, columns = (-(-dataset.shape[k] // chunks[k]) for k in layout.image)
+    size = rows * columns * int(np.prod(chunks)) * dataset.dtype.itemsize
+    if all(chunks[k] == 1 for k in layout.lead) or size > CHUNK_CACHE_BYTES:
+        return dataset
+    access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
+    access.set_chunk_cache(10007, CHUNK_CACHE_BYTES, 1.0)
+    where = dataset.file, (dataset.name or "").encode()
+    # The cache is made when a dataset is opened first, so nobody else may hold it open.
+    dataset.id.close()
+    return h5py.Dataset(h5py.h5d.open(where[0].id, where[1], access))
 
 
 class Hdf5Source(Source):

@@ -14,8 +14,9 @@ from braggscope.app.sources.protocol import SourceError
 
 MAX_NESTING = 8
 FILTER_NAMES = {
-    4: "szip", 305: "lzo", 307: "bzip2", 32000: "lzf", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32013: "zfp",
-    32015: "zstd", 32017: "sz", 32018: "fcidecomp", 32024: "sz3", 32026: "blosc2", 32028: "sperr",
+    4: "szip", 305: "lzo", 307: "bzip2", 32000: "lzf", 32001: "blosc", 32004: "lz4",
+    32008: "bitshuffle", 32013: "zfp", 32015: "zstd", 32017: "sz", 32018: "fcidecomp",
+    32024: "sz3", 32026: "blosc2", 32028: "sperr",
 }  # fmt: skip
 
 
@@ -104,7 +105,7 @@ def virtual_map(dataset: Any, beat: Beat = silent, depth: int = 0) -> VirtualMap
     for entry in dataset.virtual_sources():
         beat()
         bounds = _bounds(entry.vspace, dataset.shape)
-        needed = tuple(entry.src_space.shape)
+        needed = _needed(entry)
         key = (entry.file_name, entry.dset_name, needed)
         if key not in known:
             try:
@@ -130,6 +131,26 @@ def _bounds(space: Any, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[
         return tuple(space.get_select_bounds()[0]), tuple(space.get_select_bounds()[1])
     except (RuntimeError, ValueError):  # an unlimited selection has no bounds
         return full
+
+
+def _needed(entry: Any) -> tuple[int, ...]:
+    """Extent a source must have; where the whole of it is mapped, one number of elements."""
+    space = entry.src_space
+    if space.get_simple_extent_ndims() > 0 and space.get_select_type() == h5py.h5s.SEL_HYPERSLABS:
+        try:
+            return tuple(int(n) + 1 for n in space.get_select_bounds()[1])
+        except (RuntimeError, ValueError):  # unlimited
+            return ()
+    if entry.vspace.get_select_type() != h5py.h5s.SEL_HYPERSLABS:
+        return ()
+    points = entry.vspace.get_select_npoints()
+    return (points,) if 0 < points < h5py.h5s.UNLIMITED else ()
+
+
+def _fits(shape: tuple[int, ...], needed: tuple[int, ...]) -> bool:
+    if len(shape) != len(needed):
+        return len(needed) < 2 and int(np.prod(shape)) >= sum(needed)
+    return all(a >= b for a, b in zip(shape, needed, strict=True))
 
 
 def _check_source(
@@ -163,10 +184,10 @@ def _check_inside(file: Any, path: str, needed: tuple[int, ...], where: str, bea
         raise SourceError(
             f"{where} is assembled from {file.filename}::{path}, which is no dataset; choose another."
         )
-    if len(source.shape) != len(needed) or any(a < b for a, b in zip(source.shape, needed, strict=True)):
+    if source.shape is None or not _fits(source.shape, needed):
         raise SourceError(
             f"{where} is assembled from {file.filename}::{path}, which has shape {source.shape} where"
-            f" {needed} is needed; that file is incomplete."
+            f" {needed} is mapped; that file is incomplete."
         )
     check_dataset(source)
     if source.is_virtual:

@@ -153,7 +153,7 @@ def _fabio(path: str, data: bytes) -> Image:
         raise SourceError(f"{path} is an HDF5 file; open it by itself, not as part of a series of images.")
     packed = path.lower().endswith((".bz2", ".gz"))
     try:
-        image = fabio.open(io.BytesIO(data) if packed else path)
+        image = fabio.open(fabio.fabioutils.BytesIO(data, path) if packed else path)
     except Exception as error:
         if not packed:
             raise _unknown(path, error) from error

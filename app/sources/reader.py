@@ -253,8 +253,8 @@ class Reader:
         if used > MEMORY_LIMIT + (self._info.frame_bytes if self._info else 0):
             self._restart()
             raise SourceError(
-                f"Reading {what} took {used / 2**30:.1f} GiB of memory and was stopped; the file is damaged or"
-                " stored in too large pieces."
+                f"Reading {what} took {used / 2**30:.1f} GiB of memory and was stopped; the file is"
+                " damaged or stored in too large pieces."
             )
 
     def _died(self, what: str) -> SourceError:
@@ -262,6 +262,4 @@ class Reader:
         code: Any = self._process.wait()
         cause = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
         self._restart()
-        return SourceError(
-            f"Reading {what} ended the reader process ({cause}); check that the file is complete."
-        )
+        return SourceError(f"Reading {what} ended its process ({cause}); check that file.")

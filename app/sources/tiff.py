@@ -56,14 +56,17 @@ class TiffSource(Source):
             raise SourceError(f"{path} is a TIFF file without a complete image; copy it again.")
         self._check_chain(path, size)
         series = max(self._tiff.series, key=lambda s: s.size)
-        shape = tuple(series.shape)
+        alike = [s for s in self._tiff.series if s.shape == series.shape and s.dtype == series.dtype]
+        stacked = len(alike) > 1 and len(series.shape) == 2  # single pages that nothing joins to a stack
+        self._pages: Any = [s.pages[0] for s in alike] if stacked else series.pages
+        shape = (len(alike), *series.shape) if stacked else tuple(series.shape)
         first = self._tiff.pages.first
         check_tiff_page(path, first, size)
         self._layout = Layout.of(shape, self._frame_axis, path)
         dtype = image_dtype(series.dtype, path)
         header = {"ImageDescription": first.description} if first.description else {}
         quantities, metadata = from_header(header)
-        left = len(self._tiff.series) - 1
+        left = len(self._tiff.series) - (len(alike) if stacked else 1)
         note = f"{left} further series of pages in the file have another shape and are left out."
         self._info = describe(
             self._location,
@@ -77,7 +80,7 @@ class TiffSource(Source):
         )
         self._series = series
         self._stored = np.dtype(series.dtype).newbyteorder(self._tiff.byteorder)
-        self._offset = self._place(series, path, size)
+        self._offset = None if stacked else self._place(series, path, size)
 
     def _check_chain(self, path: str, size: int) -> None:
         """A file cut between its pages would silently have fewer."""
@@ -116,9 +119,8 @@ class TiffSource(Source):
 
     def _page(self, index: int) -> NDArray:
         shape, place = self._info.shape, self._layout.start(index)
-        pages = self._series.pages
-        if self._layout.contiguous and len(pages) == self._info.frames:
-            page: Any = pages[index]
+        if self._layout.contiguous and len(self._pages) == self._info.frames:
+            page = self._pages[index]
             check_tiff_page(self._location.path, page, self._stamps[0].size)
             pixels = page.asarray()
         else:

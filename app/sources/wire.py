@@ -15,7 +15,7 @@ def pack(message: Message, arrays: dict[str, NDArray] | None = None) -> list[byt
     """A message as a list of byte strings: JSON, then one for each array."""
     held = {name: np.ascontiguousarray(a) for name, a in (arrays or {}).items()}
     shapes = [[name, a.dtype.str, list(a.shape)] for name, a in held.items()]
-    text = json.dumps(message | {"arrays": shapes}).encode()
+    text = json.dumps(message | ({"arrays": shapes} if shapes else {})).encode()
     return [text, *(a.tobytes() for a in held.values())]
 
 
