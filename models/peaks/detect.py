@@ -11,7 +11,10 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from braggscope.models.peaks.radix import order_falling
+from braggscope.models.peaks.suggest import suggest_thresholds
 from braggscope.models.results import Candidates, Selection
+
+__all__ = ["log_histogram", "reference_peaks", "select", "suggest_thresholds"]
 
 
 def select(candidates: Candidates, minval: float, minscore: float) -> Selection:

@@ -1,0 +1,106 @@
+"""Persistence against the findpeaks package on the same frames, and the threshold sliders.
+
+python benchmarks/bench_detection.py [--json FILE]
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from braggscope.models.peaks.detect import reference_peaks, select
+from braggscope.models.peaks.persistence import Workspace, find_candidates
+
+SIDE = 1024
+BACKGROUND = 20.0
+N_PEAKS = 100
+CASES = {"no threshold": None, "2 % of the pixels": 0.02, "0.4 % of the pixels": 0.004}
+
+
+def frame(seed: int = 0) -> np.ndarray:
+    """(1024, 1024) float32 whole counts: Poisson background and 100 round peaks."""
+    rng = np.random.default_rng(seed)
+    mean = np.full((SIDE, SIDE), BACKGROUND)
+    near = np.arange(-15, 16)
+    for _ in range(N_PEAKS):
+        row, col = rng.integers(20, SIDE - 20, 2)
+        sigma, height = rng.uniform(1.0, 2.5), rng.uniform(100, 3000)
+        y, x = near[:, None] - rng.uniform(-0.5, 0.5), near - rng.uniform(-0.5, 0.5)
+        mean[row - 15 : row + 16, col - 15 : col + 16] += height * np.exp(-(x**2 + y**2) / (2 * sigma**2))
+    return rng.poisson(mean).astype(np.uint16).astype(np.float32)
+
+
+def split_ties(image: np.ndarray, fraction: float) -> tuple[np.ndarray, float]:
+    """The frame and the value that leaves the given fraction of its pixels.
+
+    Whole counts allow few fractions, so every pixel gets a fraction of a count first, from a fixed seed.
+    """
+    image = image + np.random.default_rng(1).random(image.shape, np.float32) * np.float32(0.99)
+    return image, float(np.quantile(image, 1 - fraction))
+
+
+def median_ms(work: Callable[[], object], repeats: int = 25) -> float:
+    work()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return 1e3 * float(np.median(times))
+
+
+def detection(case: str, fraction: float | None) -> dict:
+    image, floor = (frame(), 0.0) if fraction is None else split_ties(frame(), fraction)
+    workspace = Workspace()
+    found = find_candidates(image, None, floor, workspace)
+    ours = median_ms(lambda: find_candidates(image, None, floor, workspace))
+    reference_peaks(np.eye(8))  # import
+    start = time.perf_counter()
+    expected = reference_peaks(image, None, floor)
+    peer = 1e3 * (time.perf_counter() - start)
+    for name in ("index", "birth", "death"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    part = float((image >= floor).mean()) if floor else 1.0
+    name = f"{SIDE}², {case} ({100 * part:.2g} %, {len(found)} maxima)"
+    return {"case": name, "ours_ms": ours, "peer_ms": peer, "peer": "findpeaks", "ratio": peer / ours}
+
+
+def slider(n: int) -> dict:
+    """A step of a slider on the first n candidates of a frame: median over positions of both."""
+    found = find_candidates(frame())
+    order = np.arange(n)
+    few = type(found)(found.shape, 0.0, found.index[order], found.birth[order], found.death[order])
+    steps = [(v, s) for v in np.linspace(0, 40, 9) for s in np.linspace(0, 20, 5)]
+    ours = float(np.max([median_ms(lambda v=v, s=s: select(few, v, s), 9) for v, s in steps]))
+    return {
+        "case": f"slider, {n} candidates (worst step)",
+        "ours_ms": ours,
+        "peer_ms": None,
+        "peer": "",
+        "ratio": None,
+    }
+
+
+def run() -> list[dict]:
+    """Measure all cases: case, ours_ms, peer_ms, peer, ratio (None where there is no peer)."""
+    return [detection(case, fraction) for case, fraction in CASES.items()] + [slider(10_000), slider(100_000)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", metavar="FILE", help="also write the rows to a file")
+    arguments = parser.parse_args()
+    rows = run()
+    print("| case | ours, ms | findpeaks, ms | ratio |\n|---|---|---|---|")
+    for row in rows:
+        peer = f"{row['peer_ms']:,.0f} | {row['ratio']:,.0f}" if row["peer"] else "- | -"
+        print(f"| {row['case']} | {row['ours_ms']:.3f} | {peer} |")
+    if arguments.json:
+        with open(arguments.json, "w", encoding="utf-8") as file:
+            json.dump(rows, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()
