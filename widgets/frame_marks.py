@@ -18,7 +18,7 @@ FINE = 2_500  # up to so many visible marks are drawn smoothly
 # Frames look the same under both themes, so what is drawn on them does too.
 INK = theme.DARK
 HALO = QColor(0, 0, 0, 165)
-LABEL_GROUND = QColor(10, 12, 15, 175)
+LABEL_GROUND = QColor(14, 17, 21, 205)
 Points = NDArray[np.float64]
 _QUIET = (Status.OK, Status.PENDING)
 
@@ -47,8 +47,10 @@ def strongest(marks: Marks) -> Marks:
             keep.sort()
         selected = int(np.searchsorted(keep, selected))
     labels = None if marks.labels is None else tuple(marks.labels[k] for k in keep)
-    columns = (marks.x, marks.y, marks.score, marks.status, marks.x_braggnn, marks.y_braggnn)
-    return Marks(*(column[keep] for column in columns), selected, labels)  # type: ignore[arg-type]
+    return Marks(
+        marks.x[keep], marks.y[keep], marks.score[keep], marks.status[keep],
+        marks.x_braggnn[keep], marks.y_braggnn[keep], selected, labels,
+    )  # fmt: skip
 
 
 def build(marks: Marks, transform: QTransform, scale: float, window: QRectF) -> Paths:
@@ -62,7 +64,7 @@ def build(marks: Marks, transform: QTransform, scale: float, window: QRectF) -> 
     missing = seen[marks.status[seen] != Status.OK]
     circled = seen[np.isfinite(nn[seen, 0])]
     fit = _pluses(at[ok], gap, arm[ok])
-    braggnn = _circles(nn[circled], min(max(0.9 * scale, 3.0), 14.0), len(seen))
+    braggnn = _circles(nn[circled], min(max(1.6 * scale, 3.5), 14.0), len(seen))
     if scale >= 10:  # room enough to show where exactly
         fit.addPath(_pluses(at[ok], 0.0, np.full(len(ok), 1.5)))
         braggnn.addPath(_circles(nn[circled], 1.2, len(seen)))
@@ -117,7 +119,6 @@ def paint_labels(painter: QPainter, labels: tuple[tuple[QPointF, str], ...], fon
 
 def _pen(colour: QColor, width: float) -> QPen:
     pen = QPen(colour, width)
-    pen.setCosmetic(True)
     pen.setCapStyle(Qt.PenCapStyle.FlatCap)
     return pen
 

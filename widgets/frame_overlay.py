@@ -19,7 +19,7 @@ LAYERS = ("peaks", "mask", "rings", "regions", "trails")
 RING = QColor("#7fd6c2")
 MASKED = QColor("#9db8d9")
 REGION = QColor("#ffffff")
-_MASK_LIGHT, _MASK_DENSE = 0x66395270, 0xB0496A92  # premultiplied ARGB: slate, hatched light and dense
+_MASK_LIGHT, _MASK_DENSE = 0x5A2A3A50, 0x8E3A526F  # premultiplied ARGB: slate, hatched light and dense
 LegendRow = tuple[str, str, str]  # symbol, colour (hex or role), text
 
 

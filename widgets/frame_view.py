@@ -34,7 +34,6 @@ class EmptyState(QWidget):
         self.title.setProperty("role", "title")
         self.detail.setProperty("role", "muted")
         self.detail.setWordWrap(True)
-        self.detail.setMaximumWidth(520)
         for label in (self._picture, self.title, self.detail):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.open_button = QPushButton(icons.icon("open", "on_accent"), "Open…")
@@ -56,7 +55,7 @@ class EmptyState(QWidget):
         layout.addSpacing(10)
         layout.addWidget(self.title)
         layout.addSpacing(4)
-        layout.addWidget(self.detail, 0, Qt.AlignmentFlag.AlignHCenter)
+        layout.addWidget(self.detail)
         layout.addSpacing(16)
         layout.addLayout(buttons)
         layout.addStretch(3)
