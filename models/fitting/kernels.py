@@ -64,30 +64,27 @@ def _mix_lorentzian(theta, o, px, py, live, n, height, slope, mixing):
 def _shape_rows(theta, o, px, py, n, slope, jacobian):
     """Rows of the Jacobian for x, y, a, b, c from ``slope`` = dm/dq."""
     x, y, a, b, c = theta[o + 1], theta[o + 2], theta[o + 3], theta[o + 4], theta[o + 5]
-    row = jacobian[o + 1]
     for t in range(n):
-        row[t] = -2.0 * slope[t] * (a * (px[t] - x) + b * (py[t] - y))
-    row = jacobian[o + 2]
+        jacobian[o + 1, t] = -2.0 * slope[t] * (a * (px[t] - x) + b * (py[t] - y))
     for t in range(n):
-        row[t] = -2.0 * slope[t] * (b * (px[t] - x) + c * (py[t] - y))
-    row = jacobian[o + 3]
+        jacobian[o + 2, t] = -2.0 * slope[t] * (b * (px[t] - x) + c * (py[t] - y))
     for t in range(n):
-        row[t] = slope[t] * (px[t] - x) * (px[t] - x)
-    row = jacobian[o + 4]
+        jacobian[o + 3, t] = slope[t] * (px[t] - x) * (px[t] - x)
     for t in range(n):
-        row[t] = 2.0 * slope[t] * (px[t] - x) * (py[t] - y)
-    row = jacobian[o + 5]
+        jacobian[o + 4, t] = 2.0 * slope[t] * (px[t] - x) * (py[t] - y)
     for t in range(n):
-        row[t] = slope[t] * (py[t] - y) * (py[t] - y)
+        jacobian[o + 5, t] = slope[t] * (py[t] - y) * (py[t] - y)
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
 def model_and_jacobian(theta, count, stride, px, py, live, n, jacobian, model, slope):
     """Model (n,) and Jacobian (parameters, n) of ``count`` components over a constant background."""
     last = count * stride
-    jacobian[last, :n] = live[:n]
+    background = theta[last]
     for t in range(n):
-        model[t] = theta[last] * live[t]
+        jacobian[last, t] = live[t]
+    for t in range(n):
+        model[t] = background * live[t]
     for k in range(count):
         o = k * stride
         height = jacobian[o]
@@ -99,8 +96,9 @@ def model_and_jacobian(theta, count, stride, px, py, live, n, jacobian, model, s
         else:
             _slope_gaussian(theta[o], height, slope, n)
         _shape_rows(theta, o, px, py, n, slope, jacobian)
+        amplitude = theta[o]
         for t in range(n):
-            model[t] += theta[o] * height[t]
+            model[t] += amplitude * height[t]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
@@ -133,6 +131,15 @@ def deviance(value, model, live, n, residual, weight):
             total += m - k - k * math.log(m / reference)
         else:
             total += 0.5 * m * m - k * m + 0.5 + k * math.log(reference)
+    return total
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def pearson(model, residual, n):
+    """Sum of r² / max(model, 1)."""
+    total = 0.0
+    for t in range(n):
+        total += residual[t] * residual[t] / max(model[t], 1.0)
     return total
 
 

@@ -18,6 +18,7 @@ from braggscope.models.fitting.kernels import (
     deviance,
     model_and_jacobian,
     normal_equations,
+    pearson,
     solve_factored,
     solve_scaled,
     squares,
@@ -169,15 +170,26 @@ def _small(theta, step, count, stride):
 
 
 @njit(cache=True, nogil=True)
+def _copy(matrix, gradient, to_matrix, to_gradient, p):
+    for i in range(p):
+        to_gradient[i] = gradient[i]
+        for j in range(i + 1):
+            to_matrix[i, j] = matrix[i, j]
+
+
+@njit(cache=True, nogil=True)
 def _descend(theta, count, stride, poisson, side, pixels, n, space):
-    """Minimise from ``theta`` in place. Leaves the normal equations of (nearly) the minimum in ``space``."""
+    """Minimise from ``theta`` in place. Returns whether it converged, and the objective.
+
+    ``space`` is left with the model and the normal equations of the minimum, or of a point closer to it
+    than :data:`STEP_PX`.
+    """
     jacobian, buffers, matrix, gradient, spare_matrix, spare_gradient, factor, scale, step, trial = space
     p = count * stride + 1
     objective = _evaluate(theta, count, stride, poisson, pixels, n, jacobian, buffers, matrix, gradient)
-    damping = FIRST_DAMPING
+    damping, fresh, converged = FIRST_DAMPING, True, False
     for _ in range(MAX_ITERATIONS):
-        spare_matrix[:p, :p] = matrix[:p, :p]
-        spare_gradient[:p] = gradient[:p]
+        _copy(matrix, gradient, spare_matrix, spare_gradient, p)
         solved = _step(theta, count, stride, damping, spare_matrix, spare_gradient, (factor, scale), step)
         if solved:
             for i in range(p):
@@ -187,51 +199,47 @@ def _descend(theta, count, stride, poisson, side, pixels, n, space):
             damping = max(damping, 1e-4) * 10.0
             continue
         if damping <= 1e-2 and _small(theta, step, count, stride):
-            theta[:p] = trial[:p]
-            return True
+            for i in range(p):
+                theta[i] = trial[i]
+            converged = True
+            break
         new = _evaluate(
             trial, count, stride, poisson, pixels, n, jacobian, buffers, spare_matrix, spare_gradient
         )
-        if new <= objective:
+        fresh = new <= objective
+        if fresh:
             objective = new
-            theta[:p] = trial[:p]
-            matrix[:p, :p] = spare_matrix[:p, :p]
-            gradient[:p] = spare_gradient[:p]
+            for i in range(p):
+                theta[i] = trial[i]
+            _copy(spare_matrix, spare_gradient, matrix, gradient, p)
             damping *= 0.1
         else:
             damping = max(damping, 1e-4) * 10.0
-    return False
+    if not fresh:
+        objective = _evaluate(theta, count, stride, poisson, pixels, n, jacobian, buffers, matrix, gradient)
+    return converged, objective
 
 
 @njit(cache=True, nogil=True)
-def _finish(theta, count, stride, poisson, pixels, n, valid, space, covariance, amplitude_err):
-    """Covariances at the minimum; returns objective and chi2."""
-    jacobian, buffers, matrix, gradient, _, _, factor, scale, step, _ = space
-    model, residual, _, _ = buffers
+def _errors(theta, count, stride, variance, space, covariance, amplitude_err):
+    """Covariances from the normal equations of the minimum; nothing where these are singular."""
+    _, _, matrix, gradient, _, _, factor, scale, unit, _ = space
     p = count * stride + 1
-    objective = _evaluate(theta, count, stride, poisson, pixels, n, jacobian, buffers, matrix, gradient)
-    chi2 = 0.0
-    for t in range(n):
-        chi2 += residual[t] * residual[t] / max(model[t], 1.0)
-    chi2 /= max(valid - p, 1)
-    variance = chi2 if poisson else 2.0 * objective / max(valid - p, 1)
     if stride == 7:
         _hold_bound_etas(theta, count, matrix, gradient, p)
-    if not solve_scaled(matrix, gradient, p, 0.0, factor, scale, step):
-        return objective, chi2
+    if not solve_scaled(matrix, gradient, p, 0.0, factor, scale, unit):
+        return
     for k in range(-2, count):
         wanted = k + 3 if k < 0 else k * stride  # x, y, then the amplitudes
-        step[:p] = 0.0
-        step[wanted] = scale[wanted]
-        solve_factored(factor, p, step)
-        own = step[wanted] * scale[wanted] * variance
+        for i in range(p):
+            unit[i] = 0.0
+        unit[wanted] = scale[wanted] * variance
+        solve_factored(factor, p, unit)
         if k < 0:
-            covariance[k + 2] = own
+            covariance[k + 2] = unit[wanted] * scale[wanted]
+            covariance[2] = unit[3 - wanted] * scale[3 - wanted]
         else:
-            amplitude_err[k] = math.sqrt(own)
-        if k == -2:
-            covariance[2] = step[2] * scale[2] * variance
-    return objective, chi2
+            amplitude_err[k] = math.sqrt(unit[wanted] * scale[wanted])
 
 
 @njit(cache=True, nogil=True)
@@ -267,12 +275,13 @@ def _solve(
             jacobian, buffers[1], (matrix, gradient, factor, scale, step),
         ):  # fmt: skip
             continue
-        converged[k] = _descend(theta, count, stride, poisson, side, pixels, n, space)
-        objective[k], chi2[k] = _finish(
-            theta, count, stride, poisson, pixels, n, valid, space, covariance[k], amplitude_err[k]
-        )
+        converged[k], objective[k] = _descend(theta, count, stride, poisson, side, pixels, n, space)
+        chi2[k] = pearson(buffers[0], buffers[1], n) / (valid - p)
+        variance = chi2[k] if poisson else 2.0 * objective[k] / (valid - p)
+        _errors(theta, count, stride, variance, space, covariance[k], amplitude_err[k])
         for i in range(count):
-            parameters[k, 7 * i : 7 * i + stride] = theta[i * stride : (i + 1) * stride]
+            for j in range(stride):
+                parameters[k, 7 * i + j] = theta[i * stride + j]
         parameters[k, 21] = theta[p - 1]
 
 

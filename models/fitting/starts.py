@@ -5,18 +5,37 @@
 
 from numba import njit
 
-from braggscope.models.fitting.kernels import gaussian_values, normal_equations, solve_scaled
+from braggscope.models.fitting.kernels import FAST, gaussian_values, normal_equations, solve_scaled
 
 FIRST_SIGMA, SIGMA_RATIO, LAST_SIGMA = 0.6, 1.6, 0.4  # px, step of the scan, windows
 START_ETA = 0.3
 
 
+@njit(cache=True, nogil=True, fastmath=FAST)
+def _height(row, centred, n, valid, heights):
+    """:func:`_heights` of a single profile in closed form."""
+    s, ss, sc = 0.0, 0.0, 0.0
+    for t in range(n):
+        s += row[t]
+        ss += row[t] * row[t]
+        sc += row[t] * centred[t]
+    spread = ss - s * s / valid
+    if not (spread > 1e-13 * ss and sc > 0.0):
+        return -1.0
+    heights[0] = sc / spread
+    heights[1] = -heights[0] * s / valid
+    return heights[0] * sc
+
+
 @njit(cache=True, nogil=True)
-def _heights(rows, count, centred, n, matrix, gradient, factor, scale, heights):
+def _heights(rows, count, centred, n, valid, space):
     """Best positive heights over a constant for the profiles in ``rows``; the sum of squares explained.
 
     ``centred`` has zero mean; row ``count`` holds ones. The sum is -1 where a height is not positive.
     """
+    matrix, gradient, factor, scale, heights = space
+    if count == 1:
+        return _height(rows[0], centred, n, valid, heights)
     normal_equations(rows, centred, centred, centred, count + 1, n, False, matrix, gradient)
     if not solve_scaled(matrix, gradient, count + 1, 0.0, factor, scale, heights):
         return -1.0
@@ -28,7 +47,7 @@ def _heights(rows, count, centred, n, matrix, gradient, factor, scale, heights):
     return explained
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=FAST)
 def _matched_moments(row, sigma, height, base, centred, px, py, n):
     """Centre and form of an ellipse from moments weighted with a round Gaussian of about its size.
 
@@ -68,7 +87,7 @@ def start_values(theta, count, stride, starts, side, px, py, value, live, n, val
     ``starts`` (count, 2) x and y of the peaks' pixels relative to the middle; ``rows`` and ``centred`` are
     overwritten; ``space`` = (matrix, gradient, factor, scale, heights) of the solver.
     """
-    matrix, gradient, factor, scale, heights = space
+    heights = space[4]
     mean = 0.0
     for t in range(n):
         mean += value[t]
@@ -81,7 +100,7 @@ def start_values(theta, count, stride, starts, side, px, py, value, live, n, val
         for k in range(count):
             form = 1.0 / (sigma * sigma)
             gaussian_values(starts[k, 0], starts[k, 1], form, 0.0, form, px, py, live, n, rows[k])
-        explained = _heights(rows, count, centred, n, matrix, gradient, factor, scale, heights)
+        explained = _heights(rows, count, centred, n, valid, space)
         if explained > best:
             best, best_sigma = explained, sigma
             for k in range(count):
@@ -95,14 +114,14 @@ def start_values(theta, count, stride, starts, side, px, py, value, live, n, val
     if best <= 0.0:
         return False
     if count == 1:
-        _refine(theta, best, best_sigma, mean, px, py, live, n, rows, centred, space)
+        _refine(theta, best, best_sigma, mean, px, py, live, n, valid, rows, centred, space)
     return True
 
 
 @njit(cache=True, nogil=True)
-def _refine(theta, best, sigma, mean, px, py, live, n, rows, centred, space):
+def _refine(theta, best, sigma, mean, px, py, live, n, valid, rows, centred, space):
     """Replace the round start of a single peak by the ellipse of its moments where that explains more."""
-    matrix, gradient, factor, scale, heights = space
+    heights = space[4]
     last = theta.size - 1
     form = 1.0 / (sigma * sigma)
     gaussian_values(theta[1], theta[2], form, 0.0, form, px, py, live, n, rows[0])
@@ -110,7 +129,7 @@ def _refine(theta, best, sigma, mean, px, py, live, n, rows, centred, space):
     if not found or not (abs(x) < 2.0 * sigma + 1.0 and abs(y) < 2.0 * sigma + 1.0):
         return
     gaussian_values(x, y, a, b, c, px, py, live, n, rows[0])
-    explained = _heights(rows, 1, centred, n, matrix, gradient, factor, scale, heights)
+    explained = _heights(rows, 1, centred, n, valid, space)
     if explained > best:
         theta[0], theta[1], theta[2], theta[3], theta[4], theta[5] = heights[0], x, y, a, b, c
         theta[last] = heights[1] + mean

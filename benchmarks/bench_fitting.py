@@ -1,0 +1,135 @@
+"""Cost of one fit on one thread beside scipy's curve_fit, on the same simulated 11 x 11 windows.
+
+``python benchmarks/bench_fitting.py`` prints a table; :func:`run` returns its rows.
+"""
+
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.optimize import OptimizeWarning, curve_fit
+
+from braggscope.models import profiles
+from braggscope.models.fitting.peaks import Fits, fit_peaks
+
+WINDOW, STEP = 11, 24  # the peaks stand on a grid wide enough that none is another's neighbour
+SNR, AMPLITUDE, BACKGROUND = 20.0, 100.0, 50.0
+PATCHES, PEER_PATCHES = 10_000, 300
+
+
+def simulate(n: int, *, voigt: bool, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A frame of n rotated elliptical peaks (sigma 1-2 px, ratio 1-2) with noise, and their pixels."""
+    rng = np.random.default_rng(seed)
+    across = int(np.ceil(np.sqrt(n)))
+    index = np.arange(n)
+    rows, cols = index // across * STEP + STEP // 2, index % across * STEP + STEP // 2
+    frame = np.full((across * STEP, across * STEP), BACKGROUND)
+    for row, col in zip(rows, cols, strict=True):
+        x, y = STEP // 2 + rng.uniform(-0.5, 0.5, 2)
+        minor = profiles.FWHM_PER_SIGMA * rng.uniform(1.0, 2.0)
+        eta = rng.uniform(0.2, 0.8) if voigt else 0.0
+        angle = rng.uniform(-np.pi / 2, np.pi / 2)
+        tile = profiles.peak((STEP, STEP), x, y, AMPLITUDE, minor * rng.uniform(1, 2), minor, angle, eta)
+        frame[row - STEP // 2 : row + STEP // 2, col - STEP // 2 : col + STEP // 2] += tile
+    return frame + rng.normal(0.0, AMPLITUDE / SNR, frame.shape), rows, cols
+
+
+def gaussian(
+    at: np.ndarray, height: float, x: float, y: float, a: float, b: float, c: float, base: float
+) -> Any:
+    dx, dy = at[0] - x, at[1] - y
+    return height * np.exp(-0.5 * (a * dx * dx + 2 * b * dx * dy + c * dy * dy)) + base
+
+
+def pseudo_voigt(
+    at: np.ndarray, height: float, x: float, y: float, a: float, b: float, c: float, eta: float, base: float
+) -> Any:
+    dx, dy = at[0] - x, at[1] - y
+    q = a * dx * dx + 2 * b * dx * dy + c * dy * dy
+    return height * ((1 - eta) * np.exp(-0.5 * q) + eta / (1 + q / profiles.HALF_MAXIMUM)) + base
+
+
+def start(patch: np.ndarray, voigt: bool) -> list[float]:
+    """Start values from moments, as one would write them for curve_fit."""
+    base = float(np.median(np.concatenate((patch[[0, -1]].ravel(), patch[:, [0, -1]].ravel()))))
+    values = {"height": float(patch.max()) - base, "form": 1 / 1.7**2}
+    middle = WINDOW // 2
+    shape = [values["height"], middle, middle, values["form"], 0.0, values["form"]]
+    return [*shape, 0.5, base] if voigt else [*shape, base]
+
+
+def peer(frame: np.ndarray, rows: np.ndarray, cols: np.ndarray, voigt: bool) -> tuple[float, np.ndarray]:
+    """Seconds a fit, and (n, 3) x, y and eta, NaN where curve_fit gives up."""
+    half = WINDOW // 2
+    at = np.mgrid[:WINDOW, :WINDOW][::-1].reshape(2, -1).astype(float)
+    answers = np.full((len(rows), 3), np.nan)
+    begin = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", (OptimizeWarning, RuntimeWarning))
+        for k, (row, col) in enumerate(zip(rows, cols, strict=True)):
+            patch = frame[row - half : row + half + 1, col - half : col + half + 1]
+            try:
+                best, _ = curve_fit(
+                    pseudo_voigt if voigt else gaussian,
+                    at,
+                    patch.ravel(),
+                    start(patch, voigt),
+                    xtol=1e-9,
+                    ftol=1e-12,
+                )
+            except RuntimeError:
+                continue
+            answers[k] = best[1] + col - half, best[2] + row - half, best[6] if voigt else 0.0
+    return (time.perf_counter() - begin) / len(rows), answers
+
+
+def fastest(fit: Callable[[], Fits], repeats: int = 3) -> tuple[float, Fits]:
+    """Seconds of the fastest call, and its result."""
+    fit()  # compile
+    best = np.inf
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        result = fit()
+        best = min(best, time.perf_counter() - begin)
+    return best, result
+
+
+def run() -> list[dict[str, Any]]:
+    """One row per model: microseconds a fit, the ratio, and the largest difference in position."""
+    table = []
+    for name, voigt in (("rotated Gaussian, 7 parameters", False), ("pseudo-Voigt, 8 parameters", True)):
+        frame, rows, cols = simulate(PATCHES, voigt=voigt)
+        model = "pseudovoigt" if voigt else "gaussian"
+        seconds, fits = fastest(lambda f=frame, r=rows, c=cols, m=model: fit_peaks(f, None, r, c, model=m))
+        ours = seconds / PATCHES * 1e6
+        peer_seconds, answers = peer(frame, rows[:PEER_PATCHES], cols[:PEER_PATCHES], voigt)
+        # curve_fit knows no bounds here: compare where its eta is a mixture.
+        same = np.isfinite(answers[:, 0]) & (answers[:, 2] >= 0) & (answers[:, 2] <= 1)
+        apart = np.hypot(fits.x[:PEER_PATCHES] - answers[:, 0], fits.y[:PEER_PATCHES] - answers[:, 1])
+        table.append(
+            {
+                "case": name,
+                "ours_us": ours,
+                "peer_us": peer_seconds * 1e6,
+                "peer": "scipy curve_fit",
+                "ratio": peer_seconds * 1e6 / ours,
+                "max_difference_px": float(np.nanmax(apart[same])),
+            }
+        )
+    return table
+
+
+def main() -> None:
+    print("| case | ours, µs | peer | peer, µs | ratio | largest difference, px |")
+    print("|---|---|---|---|---|---|")
+    for row in run():
+        print(
+            f"| {row['case']} | {row['ours_us']:.2f} | {row['peer']} | {row['peer_us']:.0f} "
+            f"| {row['ratio']:.0f} | {row['max_difference_px']:.1e} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
