@@ -63,7 +63,7 @@ def detection(case: str, fraction: float | None) -> dict:
     for name in ("index", "birth", "death"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
     part = float((image >= floor).mean()) if floor else 1.0
-    name = f"{SIDE}², {case} ({100 * part:.2g} %, {len(found)} maxima)"
+    name = f"{SIDE}², {case} ({100 * part:.3g} %, {len(found)} maxima)"
     return {"case": name, "ours_ms": ours, "peer_ms": peer, "peer": "findpeaks", "ratio": peer / ours}
 
 
