@@ -86,7 +86,8 @@ class CommandPalette(Overlay):
         """A card in the upper middle, as tall as the list needs."""
         width = min(600, self.width() - 48)
         rows = max(min(self._model().rowCount(), 12), 1)
-        height = min(62 + rows * _Line.HEIGHT + 6, self.height() - 80)
+        head = self.input.sizeHint().height() + 22  # margins and spacing
+        height = min(head + max(rows * _Line.HEIGHT, 48), self.height() - 80)
         self.card.setGeometry(
             (self.width() - width) // 2, max(min(90, self.height() // 8), 16), width, height
         )

@@ -1,19 +1,27 @@
 """Asks which dataset of a file is the series, and which axis counts its frames."""
 
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from braggscope.widgets.dataset_tree import DatasetTree, Entry
 from braggscope.widgets.elided import ElidedLabel
+from braggscope.widgets.prepare_fields import restyle
 
 __all__ = ["DatasetDialog", "Entry"]
 
 
 class DatasetDialog(QDialog):
-    """After ``exec()``: ``dataset()`` and ``axis()``."""
+    """Emits once, when a usable dataset was chosen; ``location`` is only shown."""
+
+    dataset_chosen = pyqtSignal(str, int)  # path, frame axis
 
     def __init__(
-        self, location: str, entries: tuple[Entry, ...], current: str = "", parent: QWidget | None = None
+        self,
+        entries: tuple[Entry, ...],
+        parent: QWidget | None = None,
+        *,
+        current: str = "",
+        location: str = "",
     ) -> None:
         super().__init__(parent)
         self._path = ""
@@ -23,7 +31,8 @@ class DatasetDialog(QDialog):
         column.setContentsMargins(16, 14, 16, 14)
         column.setSpacing(10)
         column.addWidget(QLabel(self._question(entries), self))
-        column.addWidget(ElidedLabel(location, role="muted", parent=self))
+        if location:
+            column.addWidget(ElidedLabel(location, role="muted", parent=self))
         self.tree = DatasetTree(self)
         self.tree.set_entries("", entries, current)
         column.addWidget(self.tree, 1)
@@ -64,6 +73,7 @@ class DatasetDialog(QDialog):
         self.open_button = self.buttons.button(kinds.Open)
         if self.open_button is not None:
             self.open_button.setProperty("role", "primary")
+            restyle(self.open_button)
             self.open_button.setDefault(True)
         self.buttons.accepted.connect(self._accept_if_chosen)
         self.buttons.rejected.connect(self.reject)
@@ -91,3 +101,4 @@ class DatasetDialog(QDialog):
     def _accept_if_chosen(self) -> None:
         if self._path:
             self.accept()
+            self.dataset_chosen.emit(self._path, self.axis())

@@ -9,7 +9,8 @@ from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWi
 from braggscope.widgets import theme
 
 _ENTRY = Qt.ItemDataRole.UserRole
-_NAME_SHARE = 0.4  # of the width that the names keep, however long the shapes are
+_NAME_SHARE = 0.45  # of the width that the names keep, however long the shapes are
+_SHORT = {"uint": "u", "int": "i", "float": "f", "complex": "c"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,13 @@ def shape_text(shape: tuple[int, ...], dtype: str = "") -> str:
     return f"{size}  {dtype}".rstrip()
 
 
+def short_shape_text(shape: tuple[int, ...], dtype: str = "") -> str:
+    """``480×256×256 u16``, for narrow places."""
+    kind = dtype.rstrip("0123456789")
+    size = "×".join(str(n) for n in shape) if shape else "scalar"
+    return f"{size} {_SHORT.get(kind, kind)}{dtype[len(kind) :]}".rstrip()
+
+
 class DatasetTree(QTreeWidget):
     """Path pieces as nodes; groups with a single child are written on one line."""
 
@@ -39,6 +47,8 @@ class DatasetTree(QTreeWidget):
         self.setColumnCount(2)
         self.setHeaderHidden(True)
         self.setIndentation(12)
+        self.setStyleSheet("QTreeView::item { border-radius: 0; padding: 4px; }")
+        self.setRootIsDecorated(False)
         self.setUniformRowHeights(True)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -54,6 +64,7 @@ class DatasetTree(QTreeWidget):
 
     def set_entries(self, root: str, entries: tuple[Entry, ...], current: str, tooltip: str = "") -> None:
         """Show the datasets under a root node (no root node when it is empty)."""
+        self.ensurePolished()  # row heights are measured now and depend on the style sheet
         self.clear()
         self._current = current
         top: QTreeWidgetItem | None = None
@@ -62,6 +73,7 @@ class DatasetTree(QTreeWidget):
             top.setToolTip(0, tooltip or root)
             top.setFlags(Qt.ItemFlag.ItemIsEnabled)
             self.addTopLevelItem(top)
+            top.setFirstColumnSpanned(True)
         nested: dict[str, dict | Entry] = {}
         for entry in entries:
             _insert(nested, entry)
@@ -123,6 +135,7 @@ class DatasetTree(QTreeWidget):
                 parent.addChild(item)
             if isinstance(child, dict):
                 item.setFlags(Qt.ItemFlag.ItemIsEnabled)
+                item.setFirstColumnSpanned(True)
                 item.setToolTip(0, label)
                 self._grow(item, child)
             else:
@@ -163,7 +176,14 @@ class DatasetTree(QTreeWidget):
     def _fit_columns(self) -> None:
         viewport = self.viewport()
         width = viewport.width() if viewport is not None else self.width()
-        wanted = min(self.sizeHintForColumn(1) + 4, int(width * (1 - _NAME_SHARE)))
+        room, leaves = int(width * (1 - _NAME_SHARE)), self._leaves()
+        for text in (shape_text, short_shape_text, lambda shape, _: short_shape_text(shape)):
+            for item in leaves:
+                entry: Entry = item.data(0, _ENTRY)
+                item.setText(1, text(entry.shape, entry.dtype))
+            if self.sizeHintForColumn(1) <= room:
+                break
+        wanted = min(self.sizeHintForColumn(1), room)
         self.setColumnWidth(1, max(wanted, 20))
         self.setColumnWidth(0, max(width - self.columnWidth(1), 20))
 

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtCore import QEvent, pyqtSignal
 from PyQt6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFrame,
+    QGridLayout,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -60,15 +61,14 @@ class Card(QFrame):
         self.column.setSpacing(8)
         head = QHBoxLayout()
         head.setSpacing(8)
-        sign = QLabel(self)
-        self._glyph, self._sign = glyph, sign
-        sign.setPixmap(icon(glyph, "accent").pixmap(18, 18))
+        self._glyph, self._sign = glyph, QLabel(self)
+        self._sign.setPixmap(icon(glyph, "accent").pixmap(18, 18))
         name = QLabel(title, self)
         font = name.font()
         font.setPointSizeF(font.pointSizeF() + 1.5)
         font.setBold(True)
         name.setFont(font)
-        head.addWidget(sign)
+        head.addWidget(self._sign)
         head.addWidget(name, 1)
         self.column.addLayout(head)
         self.note = QLabel(self)
@@ -85,9 +85,11 @@ class Card(QFrame):
             row.addWidget(button, 1)
         self.column.addLayout(row)
 
-    def showEvent(self, event: object) -> None:
-        """Qt: the sign in the colour of the theme."""
-        self._sign.setPixmap(icon(self._glyph, "accent").pixmap(18, 18))
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Qt: the sign follows the theme."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.PaletteChange:
+            self._sign.setPixmap(icon(self._glyph, "accent").pixmap(18, 18))
 
 
 class MovieCard(Card):
@@ -115,14 +117,12 @@ class MovieCard(Card):
         grid.add("Size", self.longer_side, "px", "Longer side of the picture")
         self.column.addWidget(grid)
         self.layers = {name: QCheckBox(text, self) for name, text in LAYERS}
-        boxes = list(self.layers.values())
-        for left, right in zip(boxes[::2], boxes[1::2], strict=True):
-            line = QHBoxLayout()
-            for box in (left, right):
-                box.setChecked(True)
-                box.clicked.connect(lambda _: self.edited.emit())
-                line.addWidget(box, 1)
-            self.column.addLayout(line)
+        table = QGridLayout()
+        for place, box in enumerate(self.layers.values()):
+            box.setChecked(True)
+            box.clicked.connect(lambda _: self.edited.emit())
+            table.addWidget(box, place // 2, place % 2)
+        self.column.addLayout(table)
         self.estimate = QLabel(self)
         self.estimate.setProperty("role", "value")
         self.column.addWidget(self.estimate)

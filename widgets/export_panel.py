@@ -64,9 +64,9 @@ class ExportPanel(QWidget):
         elif not has_peaks:
             note = "No peaks yet: analyse the series, or lower minval and minscore."
         elif analysed < frames:
-            note = f"{peaks:,} peaks of {analysed:,} of {frames:,} frames; the others are not analysed yet."
+            note = f"{peaks:,} peaks in {analysed:,} of {frames:,} frames; the others are not analysed yet."
         else:
-            note = f"{peaks:,} peaks of all {frames:,} frames."
+            note = f"{peaks:,} peaks in all {frames:,} frames."
         self.table_note.setText(note)
         self._frames, self._peaks = frames, has_peaks
         self._figure_state()
@@ -76,22 +76,12 @@ class ExportPanel(QWidget):
 
     def set_preview(self, image: QImage | None) -> None:
         """Show a picture of what the movie will look like, or what to do to get one."""
-        self._image = image
-        self._draw_preview()
-
-    def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Qt: the preview follows."""
-        super().resizeEvent(event)
-        self._draw_preview()
+        self.preview.show_image(image)
 
     def _preview_card(self, parent: QWidget) -> Card:
         card = Card("image", "Preview", parent)
         card.note.hide()
-        self.preview = QLabel(card)
-        self.preview.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.preview.setProperty("role", "muted")
-        self.preview.setMinimumSize(160, 200)
-        self.preview.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
+        self.preview = _Preview(card)
         card.column.addWidget(self.preview, 1)
         return card
 
@@ -153,16 +143,37 @@ class ExportPanel(QWidget):
             )
             self.figure_note.setText(missing)
 
-    def _draw_preview(self) -> None:
-        if self._image is None or self._image.isNull():
-            self.preview.setPixmap(QPixmap())
-            self.preview.setText("The movie's picture appears here\nonce a series is open.")
+
+class _Preview(QLabel):
+    """A picture as large as fits, or what to do to get one."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._image: QImage | None = None
+        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.setProperty("role", "muted")
+        self.setMinimumSize(160, 200)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
+
+    def show_image(self, image: QImage | None) -> None:
+        """Show a picture."""
+        self._image = None if image is None or image.isNull() else image
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Qt: the picture follows."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        if self._image is None:
+            self.setText("The movie's picture appears here\nonce a series is open.")
             return
         ratio = self.devicePixelRatioF()
         pixmap = QPixmap.fromImage(self._image).scaled(
-            self.preview.size() * ratio,
+            self.size() * ratio,
             Qt.AspectRatioMode.KeepAspectRatio,
             Qt.TransformationMode.SmoothTransformation,
         )
         pixmap.setDevicePixelRatio(ratio)
-        self.preview.setPixmap(pixmap)
+        self.setPixmap(pixmap)

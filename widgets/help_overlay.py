@@ -54,7 +54,7 @@ class HelpOverlay(Overlay):
         if wanted != self._columns:
             self._fill(wanted)
         width = min(wanted * (_COLUMN_WIDTH + 24) + 60, self.width() - 24)
-        needed = self.page.page.sizeHint().height() + 92
+        needed = self._sheet.sizeHint().height() + 84 if self._sheet is not None else 0
         height = min(needed, self.height() - 48)
         self.card.setGeometry((self.width() - width) // 2, (self.height() - height) // 2, width, height)
 
@@ -84,6 +84,7 @@ class HelpOverlay(Overlay):
             stack.addStretch(1)
             row.addLayout(stack, 1)
         self.page.add(self._sheet)
+        self._sheet.show()  # a hidden sheet has no size
 
     def _section(self, name: str, commands: list[Command]) -> QWidget:
         box = QWidget(self._sheet)
@@ -93,6 +94,7 @@ class HelpOverlay(Overlay):
         grid.setColumnStretch(0, 1)
         caption = QLabel(name, box)
         caption.setProperty("role", "caption")
+        caption.setIndent(0)
         grid.addWidget(caption, 0, 0, 1, 2)
         for line, command in enumerate(commands, start=1):
             title = QLabel(command.title, box)

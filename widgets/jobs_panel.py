@@ -63,10 +63,13 @@ class JobRow(QWidget):
         super().__init__(parent)
         self.job = job
         self.title = ElidedLabel(parent=self)
-        self.text = ElidedLabel(parent=self)
-        self.text.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.result = ElidedLabel(parent=self)
+        self.result.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.text = QLabel(self)  # beside the bar, or a sentence on lines of its own
+        self.text.setTextFormat(Qt.TextFormat.PlainText)
         self.bar = QProgressBar(self)
         self.bar.setTextVisible(False)
+        self.bar.setMinimumWidth(24)
         self.bar.setStyleSheet("QProgressBar { min-height: 5px; max-height: 5px; border-radius: 2px; }")
         self.cancel = small_button("cancel", "Cancel this job", self)
         self.cancel.clicked.connect(lambda: self.cancel_requested.emit(self.job.key))
@@ -76,10 +79,14 @@ class JobRow(QWidget):
         top = QHBoxLayout()
         top.setSpacing(8)
         top.addWidget(self.title, 3)
-        top.addWidget(self.text, 2)
+        top.addWidget(self.result, 2)
         top.addWidget(self.cancel)
         column.addLayout(top)
-        column.addWidget(self.bar)
+        below = QHBoxLayout()
+        below.setSpacing(10)
+        below.addWidget(self.bar, 1)
+        below.addWidget(self.text)
+        column.addLayout(below)
         self.show_job(job)
 
     def show_job(self, job: Job) -> None:
@@ -87,15 +94,21 @@ class JobRow(QWidget):
         self.job = job
         ended = job.state in ENDED
         self.title.setText(job.title)
-        self.text.setText(progress_text(job))
+        running, failed = job.state == "running", job.state == "failed"
+        self.text.setWordWrap(failed)
+        self.text.setText(progress_text(job) if running or failed else "")
+        self.text.setVisible(running or failed)
+        self.result.setText("" if running or failed else progress_text(job))
+        self.result.setVisible(not (running or failed))
         self.bar.setRange(0, job.total if job.total or job.state != "running" else 0)
         self.bar.setValue(job.done)
-        self.bar.setVisible(not ended)
+        self.bar.setVisible(running)
         self.cancel.setVisible(not ended)
         self.cancel.setAccessibleName(f"Cancel {job.title}")
         self.setToolTip(job.note)
         self._role(self.title, "muted" if ended else "value")
-        self._role(self.text, ROLES[job.state])
+        for label in (self.text, self.result):
+            self._role(label, ROLES[job.state])
 
     @staticmethod
     def _role(label: QLabel, role: str) -> None:

@@ -2,30 +2,24 @@
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction, QGuiApplication
-from PyQt6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QLabel, QWidget
 
 from braggscope.widgets.key_values import KeyValues
+from braggscope.widgets.section import SectionPage
 
 
-class MetadataPanel(QScrollArea):
+class MetadataPanel(SectionPage):
     """Two aligned columns; every value can be selected, the whole list copied."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        page = QWidget(self)
-        column = QVBoxLayout(page)
-        column.setContentsMargins(10, 8, 10, 8)
-        self.values = KeyValues(page)
-        self.empty = QLabel("The metadata of the open file appear here.", page)
+        self.column.setContentsMargins(10, 8, 10, 8)
+        self.values = KeyValues(self.page)
+        self.empty = QLabel("The metadata of the open file appear here.", self.page)
         self.empty.setProperty("role", "muted")
         self.empty.setWordWrap(True)
-        column.addWidget(self.values)
-        column.addWidget(self.empty)
-        column.addStretch(1)
-        self.setWidget(page)
+        self.add(self.values)
+        self.add(self.empty)
         copy = QAction("Copy all", self)
         copy.triggered.connect(self._copy)
         self.addAction(copy)

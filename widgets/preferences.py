@@ -14,20 +14,22 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from braggscope.widgets.prepare_fields import FieldGrid, Segmented
+from braggscope.widgets.prepare_fields import FieldGrid, Segmented, restyle
 
+_LABELS = 140  # px, width of the labels
 ThemeChoice = Literal["system", "dark", "light"]
 DeviceChoice = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """``threads`` 0 = one per core; ``memory_mb`` 0 = a quarter of the memory, at most 4,096."""
+    """``threads`` of a whole-series run; ``memory_mb`` bounds the caches of frames and results."""
 
-    theme: ThemeChoice = "system"
+    theme: _LABELS = 140  # px, width of the labels
+ThemeChoice = "system"
     device: DeviceChoice = "auto"
-    threads: int = 0
-    memory_mb: int = 0
+    threads: int = 2
+    memory_mb: int = 2048
     reader_timeout_s: int = 10
     autosave: bool = True
 
@@ -45,12 +47,12 @@ def problems(value: Preferences, machine: Machine) -> list[str]:
     """One sentence for every entry that cannot work here."""
     found = []
     if machine.cores and value.threads > machine.cores:
-        found.append(f"This machine has {machine.cores} cores; enter at most {machine.cores} threads, or 0.")
-    if value.memory_mb and value.memory_mb < 256:
-        found.append("Frames and results need at least 256 MB of memory; enter more, or 0.")
+        found.append(f"This machine has {machine.cores} cores; enter at most {machine.cores} threads.")
+    if value.memory_mb < 256:
+        found.append("The caches need at least 256 MB of memory; enter more.")
     if machine.memory_mb and value.memory_mb > machine.memory_mb * 0.8:
         most = int(machine.memory_mb * 0.8)
-        found.append(f"This machine has {machine.memory_mb:,} MB; enter at most {most:,} MB, or 0.")
+        found.append(f"This machine has {machine.memory_mb:,} MB; enter at most {most:,} MB.")
     if value.device == "cuda" and not machine.cuda:
         found.append("No CUDA device was found on this machine; choose Auto or CPU.")
     return found
@@ -62,10 +64,16 @@ class PreferencesDialog(QDialog):
     accepted_preferences = pyqtSignal(object)
 
     def __init__(
-        self, value: Preferences, machine: Machine | None = None, parent: QWidget | None = None
+        self,
+        value: Preferences,
+        parent: QWidget | None = None,
+        *,
+        machine: Machine | None = None,
+        defaults: Preferences | None = None,
     ) -> None:
         super().__init__(parent)
         self.machine = machine or Machine()
+        self._defaults = defaults or Preferences()
         self.setWindowTitle("Preferences")
         self.setMinimumWidth(460)
         column = QVBoxLayout(self)
@@ -78,6 +86,7 @@ class PreferencesDialog(QDialog):
         ):
             label = QLabel(caption, self)
             label.setProperty("role", "caption")
+            label.setIndent(0)
             column.addWidget(label)
             column.addWidget(grid)
         self.problem = QLabel(self)
@@ -115,37 +124,36 @@ class PreferencesDialog(QDialog):
         )
 
     def _appearance(self) -> FieldGrid:
-        grid = FieldGrid(self)
+        grid = FieldGrid(self, _LABELS)
         choices = [("system", "System"), ("dark", "Dark"), ("light", "Light")]
         self.theme = Segmented(choices, "Theme", grid)
         grid.add("Theme", self.theme)
         return grid
 
     def _computing(self) -> FieldGrid:
-        grid = FieldGrid(self)
+        grid = FieldGrid(self, _LABELS)
         self.device = Segmented([("auto", "Auto"), ("cpu", "CPU"), ("cuda", "CUDA")], "Device", grid)
         self.device.chosen.connect(lambda _: self._check())
-        self.threads = self._spin(grid, 0, 1024, "one per core")
-        self.memory = self._spin(grid, 0, 1_048_576, "a quarter, at most 4,096", 256)
+        self.threads = self._spin(grid, 1, 1024)
+        self.memory = self._spin(grid, 64, 1_048_576, 256)
         grid.add("Device", self.device, "", "Auto takes the GPU when there is one; results are the same")
         grid.add("Threads", self.threads, "", "Worker threads of a whole-series run")
         grid.add("Memory", self.memory, "MB", "Bound of the caches of frames and results")
         return grid
 
     def _files(self) -> FieldGrid:
-        grid = FieldGrid(self)
+        grid = FieldGrid(self, _LABELS)
         self.timeout = self._spin(grid, 1, 3600)
         self.autosave = QCheckBox("Save the session as you work", grid)
         grid.add("Give up reading after", self.timeout, "s", "A read without progress for this long is ended")
         grid.add("Session", self.autosave)
         return grid
 
-    def _spin(self, parent: QWidget, low: int, high: int, zero: str = "", step: int = 1) -> QSpinBox:
+    def _spin(self, parent: QWidget, low: int, high: int, step: int = 1) -> QSpinBox:
         spin = QSpinBox(parent)
         spin.setRange(low, high)
         spin.setSingleStep(step)
         spin.setGroupSeparatorShown(True)
-        spin.setSpecialValueText(zero)
         spin.valueChanged.connect(lambda _: self._check())
         return spin
 
@@ -156,9 +164,10 @@ class PreferencesDialog(QDialog):
         defaults = self.buttons.button(kinds.RestoreDefaults)
         if self.ok is not None:
             self.ok.setProperty("role", "primary")
+            restyle(self.ok)
         if defaults is not None:
             defaults.setText("Defaults")
-            defaults.clicked.connect(lambda: self.set_value(Preferences()))
+            defaults.clicked.connect(lambda: self.set_value(self._defaults))
         self.buttons.accepted.connect(self._accept)
         self.buttons.rejected.connect(self.reject)
         return self.buttons

@@ -78,7 +78,7 @@ class FileRow(QWidget):
         row.setSpacing(4)
         label = QLabel(name, self)
         label.setProperty("role", "muted")
-        label.setMinimumWidth(40)
+        label.setMinimumWidth(34)
         self.file = ElidedLabel("none", role="muted", parent=self)
         self.file.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.choose = small_button("open", f"Choose {tip}", self)
@@ -116,7 +116,7 @@ class Segmented(QWidget):
         for number, (_, text) in enumerate(choices):
             button = QPushButton(text, self)
             button.setCheckable(True)
-            button.setMinimumWidth(28)
+            button.setStyleSheet("padding-left: 4px; padding-right: 4px;")
             button.setAccessibleName(f"{name}: {text}")
             button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
             self.group.addButton(button, number)
@@ -141,15 +141,16 @@ class Segmented(QWidget):
 class FieldGrid(QWidget):
     """Muted labels on the left, inputs on the right, aligned."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, label_width: int = 0) -> None:
         super().__init__(parent)
         self._rows = 0
-        self._labels: dict[QWidget, QLabel] = {}
+        self._labels: dict[QWidget, list[QLabel]] = {}
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(8)
         self._grid.setVerticalSpacing(5)
         self._grid.setColumnStretch(1, 1)
+        self._grid.setColumnMinimumWidth(0, label_width)
 
     def add(self, name: str, field: QWidget, unit: str = "", tip: str = "") -> None:
         """Append a labelled input."""
@@ -160,17 +161,18 @@ class FieldGrid(QWidget):
             widget.setToolTip(tip)
         self._grid.addWidget(label, self._rows, 0)
         self._grid.addWidget(field, self._rows, 1, 1, 1 if unit else 2)
+        self._labels[field] = [label]
         if unit:
             suffix = QLabel(unit, self)
             suffix.setProperty("role", "muted")
             self._grid.addWidget(suffix, self._rows, 2)
-        self._labels[field] = label
+            self._labels[field].append(suffix)
         self._rows += 1
 
     def show_row(self, field: QWidget, visible: bool) -> None:
         """Show or hide an input with its label."""
-        field.setVisible(visible)
-        self._labels[field].setVisible(visible)
+        for widget in (field, *self._labels[field]):
+            widget.setVisible(visible)
 
 
 def small_button(icon_name: str, tip: str, parent: QWidget) -> QToolButton:

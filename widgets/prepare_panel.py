@@ -95,8 +95,6 @@ class PreparePanel(QWidget):
 
     def set_counts(self, text: str) -> None:
         """What the mask amounts to, such as ``912 px masked (1.4 %)``."""
-        self.counts.setText(text)
-        self.counts.setVisible(bool(text))
         self.sections["mask"].set_summary(text)
 
     def set_error(self, text: str) -> None:
@@ -121,12 +119,9 @@ class PreparePanel(QWidget):
 
     def _mask_section(self) -> Section:
         section = Section("Mask", parent=self)
-        self.counts = QLabel(section)
-        self.counts.setProperty("role", "value")
         self.dtype_limits = QCheckBox("Limits of the data type", section)
         self.dtype_limits.setToolTip("Negative and all-ones integers are bad pixels")
         self.dtype_limits.clicked.connect(lambda on: self._change(dtype_limits=on))
-        section.add(self.counts)
         section.add(self.dtype_limits)
         grid = FieldGrid(section)
         for name, (label, unit, tip) in NUMBERS.items():

@@ -47,6 +47,7 @@ class RegionPanel(QWidget):
         self.values = KeyValues(self)
         self.title = QLabel(self)
         self.title.setProperty("role", "caption")
+        self.title.setIndent(0)
         self.plot = make_plot(parent=self)
         self.plot.setMinimumHeight(130)
         self.curve = self.plot.plot([], [], connect="finite")

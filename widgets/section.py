@@ -117,6 +117,10 @@ class SectionPage(QScrollArea):
         self.column.setSpacing(0)
         self.column.addStretch(1)
         self.setWidget(self.page)
+        self.page.setAutoFillBackground(False)  # Qt gives both a ground of their own; the dock has one
+        viewport = self.viewport()
+        if viewport is not None:
+            viewport.setAutoFillBackground(False)
 
     def add(self, widget: QWidget) -> None:
         """Append a section, or any other widget."""

@@ -11,12 +11,12 @@ TOOLS = ("rectangle", "ellipse", "polygon")
 TARGETS = {"mask": "Mask out", "region": "Detect in"}
 
 
-def describe(region: Region) -> str:
-    """``rectangle 30 × 12 at (5, 80)``: size and upper left corner in pixels."""
+def describe(region: Region) -> tuple[str, str]:
+    """``rectangle 30 × 12``, and where it is: ``x 5 to 35, y 80 to 92 px``."""
     xs, ys = [p[0] for p in region.points], [p[1] for p in region.points]
     size = f"{max(xs) - min(xs):.0f} × {max(ys) - min(ys):.0f}"
-    corners = f", {len(region.points)} corners" if region.kind == "polygon" else ""
-    return f"{region.kind} {size} at ({min(xs):.0f}, {min(ys):.0f}){corners}"
+    place = f"x {min(xs):.0f} to {max(xs):.0f}, y {min(ys):.0f} to {max(ys):.0f} px"
+    return f"{region.kind} {size}", place
 
 
 class ShapeTools(QWidget):
@@ -112,6 +112,8 @@ class ShapeList(QWidget):
         delete = small_button("close", f"Delete this {shape.kind}", row)
         delete.clicked.connect(lambda: self.delete_requested.emit(target, index))
         line.addWidget(kind)
-        line.addWidget(ElidedLabel(describe(shape), parent=row), 1)
+        text, place = describe(shape)
+        row.setToolTip(f"{text}, {place}")
+        line.addWidget(ElidedLabel(text, parent=row), 1)
         line.addWidget(delete)
         return row

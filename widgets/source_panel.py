@@ -139,6 +139,7 @@ class SourcePanel(QWidget):
         column.setSpacing(4)
         caption = QLabel("Recent", self._recent_box)
         caption.setProperty("role", "caption")
+        caption.setIndent(0)
         column.addWidget(caption)
         column.addWidget(self.recent, 1)
         self._recent_box.hide()
