@@ -25,8 +25,7 @@ DeviceChoice = Literal["auto", "cpu", "cuda"]
 class Preferences:
     """``threads`` of a whole-series run; ``memory_mb`` bounds the caches of frames and results."""
 
-    theme: _LABELS = 140  # px, width of the labels
-ThemeChoice = "system"
+    theme: ThemeChoice = "system"
     device: DeviceChoice = "auto"
     threads: int = 2
     memory_mb: int = 2048
