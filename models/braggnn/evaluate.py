@@ -15,18 +15,18 @@ CHUNK = 128
 
 
 class Accuracy(NamedTuple):
-    """Median and 95th percentile of the distance to the truth, px, over ``count`` patches."""
+    """Median and 95th percentile of the distance to the truth, px, over ``patches`` patches."""
 
     median_px: float
     p95_px: float
-    count: int
+    patches: int
 
 
 def predict(network: BraggNN, images: Tensor) -> Tensor:
     """Centres in px as the network orders them: (N, S, S) float32 to (N, 2)."""
     with torch.no_grad():
         folded = fold(network)
-        parts = [folded_forward(network, folded, part) for part in images.split(CHUNK)]
+        parts = [folded_forward(network, folded, part) for part in torch.split(images, CHUNK)]
     return torch.cat(parts) * network.config.window
 
 
@@ -44,5 +44,7 @@ def accuracy_table(
     scenes: Mapping[str, Scene] = benchmark_scenes(window)
     for number, (case, scene) in enumerate(scenes.items()):
         for kind, share in (("raw", 0.0), ("thresholded", 1.0)):
-            drawn = simulate(count, HELD_OUT_SEED + 1000 * seed + number, replace(scene, threshold_share=share))
+            drawn = simulate(
+                count, HELD_OUT_SEED + 1000 * seed + number, replace(scene, threshold_share=share)
+            )
             yield case, kind, errors(locate(drawn.image), drawn.centre)

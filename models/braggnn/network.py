@@ -1,10 +1,11 @@
 """BraggNN as published: Liu et al., IUCrJ 9, 104 (2022). State-dict keys are those of public checkpoints."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 SLOPE = 0.01  # of every LeakyReLU
@@ -50,18 +51,18 @@ class BraggNN(nn.Module):
         if side < 1:
             raise ValueError(f"BraggNN needs a window of at least 7 px, got {config.window}")
         convolutions: list[nn.Module] = []
-        for before, after in zip((1, *CHANNELS), CHANNELS, strict=False):
+        for before, after in pairwise((1, *CHANNELS)):
             convolutions += [nn.Conv2d(before, after, 3), nn.LeakyReLU(SLOPE)]
         self.cnn_layers = nn.Sequential(*convolutions)
         self.nlb = NonLocalBlock(CHANNELS[0])
         sizes = (side * side * CHANNELS[-1], *config.hidden)
         dense: list[nn.Module] = []
-        for before, after in zip(sizes, sizes[1:], strict=False):
+        for before, after in pairwise(sizes):
             dense += [nn.Linear(before, after), nn.LeakyReLU(SLOPE)]
         self.dense_layers = nn.Sequential(*dense, nn.Linear(sizes[-1], 2))
 
     def forward(self, patches: Tensor) -> Tensor:
-        """(N, 1, S, S) float32, min-max normalised, to (N, 2): centre / S, order (column, row) as trained here."""
+        """(N, 1, S, S) float32, in 0-1, to (N, 2): centre / S, (column, row) as trained here."""
         x = self.cnn_layers[0](patches)  # (N, 64, S-2, S-2)
         x = self.nlb(x)  # attention comes before the first activation
         x = self.cnn_layers[1:](x)  # (N, 8, S-6, S-6)
@@ -69,7 +70,7 @@ class BraggNN(nn.Module):
 
 
 class Folded(NamedTuple):
-    """BraggNN with everything before the first activation folded into one attention over 3 x 3 neighbourhoods.
+    """BraggNN with all before the first activation folded into one attention over 3 x 3 neighbourhoods.
 
     With u_i the 9 pixels around position i, convolution, queries, keys and values are affine in u. Terms of
     the scores that do not depend on the key cancel in the softmax, and its rows sum to one, so
@@ -88,7 +89,8 @@ def fold(network: BraggNN) -> Folded:
     wanted = torch.is_grad_enabled()
 
     def matrix(layer: nn.Module) -> tuple[Tensor, Tensor]:
-        assert isinstance(layer, nn.Conv2d) and layer.bias is not None
+        assert isinstance(layer, nn.Conv2d)
+        assert layer.bias is not None
         weight, bias = layer.weight.flatten(1), layer.bias
         return (weight, bias) if wanted else (weight.double(), bias.double())
 

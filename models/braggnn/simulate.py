@@ -47,8 +47,10 @@ class Scene:
 
 
 class Patches(NamedTuple):
-    """``image`` (N, S, S) float32 in 0-1; ``centre`` (N, 2) (x, y) px in the patch; ``bound`` (N,) px: rough
-    lower bound of the error from width and noise."""
+    """``image`` (N, S, S) float32 in 0-1; ``centre`` (N, 2) (x, y) px in the patch.
+
+    ``bound`` (N,) px: rough lower bound of the error from width and noise.
+    """
 
     image: Tensor
     centre: Tensor

@@ -3,16 +3,18 @@
 import copy
 import math
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from braggscope.models.braggnn.measured import Measured
 from braggscope.models.braggnn.network import BraggNN, BraggNNConfig, fold, folded_forward
 from braggscope.models.braggnn.simulate import Scene, simulate
 
 SOFT_PX = 0.01  # below this distance the loss is quadratic
 FLOOR_PX = 0.03  # errors are weighed by 1 / (FLOOR_PX + bound)
+MEASURED_BOUND_PX = 0.02  # taken for measured patches, whose noise is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +34,8 @@ class TrainSettings:
     scene: Scene = field(default_factory=Scene)
 
 
-class Measured(NamedTuple):
-    """Measured patches: ``image`` (N, S, S) float32 in 0-1, ``centre`` (N, 2) (x, y) px in the patch."""
-
-    image: Tensor
-    centre: Tensor
-
-
 def initialise(network: BraggNN, seed: int) -> None:
-    """Seeded start. The last layers are two units wide, so they start in the linear part of their LeakyReLU."""
+    """Seeded start. The last layers are so narrow that they start in the linear part of their LeakyReLU."""
     generator = torch.Generator().manual_seed(seed)
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -63,8 +58,10 @@ def position_loss(output: Tensor, centre: Tensor, bound: Tensor, window: int) ->
 
 
 class Trainer:
-    """AdamW with warm-up and cosine; the weights to use are the moving average. Every step draws its own
-    seed, so a restored state goes on exactly as if nothing had happened."""
+    """AdamW with warm-up and cosine; the weights to use are the moving average.
+
+    Every step has its own seed, so a restored state goes on exactly as if nothing had happened.
+    """
 
     def __init__(
         self, settings: TrainSettings, base: BraggNN | None = None, measured: Measured | None = None
@@ -98,7 +95,7 @@ class Trainer:
         output = folded_forward(self.network, fold(self.network), image)
         loss = position_loss(output, centre, bound, settings.network.window)
         self.optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
         self.optimizer.step()
         self.step += 1
@@ -132,26 +129,10 @@ class Trainer:
             return simulate(s.batch, seed, s.scene)
         count = round(s.batch * s.measured_share)
         simulated = simulate(s.batch - count, seed, s.scene)
-        image, centre = draw_measured(self.measured, count, seed)
-        bound = torch.full((count,), 0.02)
+        image, centre = self.measured.draw(count, seed)
+        bound = torch.full((count,), MEASURED_BOUND_PX)
         return (
             torch.cat([simulated.image, image]),
             torch.cat([simulated.centre, centre]),
             torch.cat([simulated.bound, bound]),
         )
-
-
-def draw_measured(measured: Measured, count: int, seed: int) -> Measured:
-    """Random measured patches, each turned by one of the 8 symmetries of the square."""
-    generator = torch.Generator().manual_seed(seed)
-    pick = torch.randint(len(measured.image), (count,), generator=generator)
-    image, centre = measured.image[pick], measured.centre[pick]
-    last = image.shape[-1] - 1
-    turn = torch.rand(count, 3, generator=generator) < 0.5
-    image = torch.where(turn[:, 0, None, None], image.flip(2), image)
-    image = torch.where(turn[:, 1, None, None], image.flip(1), image)
-    image = torch.where(turn[:, 2, None, None], image.transpose(1, 2), image)
-    x = torch.where(turn[:, 0], last - centre[:, 0], centre[:, 0])
-    y = torch.where(turn[:, 1], last - centre[:, 1], centre[:, 1])
-    swapped = torch.stack([torch.where(turn[:, 2], y, x), torch.where(turn[:, 2], x, y)], dim=1)
-    return Measured(image.contiguous(), swapped)
