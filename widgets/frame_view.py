@@ -135,9 +135,10 @@ class FrameView(QWidget):
         self.canvas.set_marks(marks)
 
     def set_mask(self, mask: NDArray[np.bool_] | None) -> None:
-        """Tint bad pixels: (H, W) bool, True = bad. The same array again costs nothing."""
-        if mask is not self._mask:
-            self._mask = mask
+        """Tint bad pixels: (H, W) bool, True = bad. The same mask again costs next to nothing."""
+        old, self._mask = self._mask, mask
+        same = mask is old or (mask is not None and old is not None and np.array_equal(mask, old))
+        if not same:
             self.canvas.overlays.mask = None if mask is None or not mask.any() else mask_image(mask)
             self.canvas.update()
 

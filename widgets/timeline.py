@@ -77,7 +77,6 @@ class Timeline(QWidget):
 
     def _set_up_inputs(self) -> None:
         self.number.setToolTip("Frame, counted from 0 as in the file")
-        self.number.setMinimumWidth(112)
         self.sum.setRange(1, 1000)
         self.sum.setPrefix("sum ")
         self.sum.setToolTip("Add up so many neighbouring frames")
@@ -89,6 +88,8 @@ class Timeline(QWidget):
         for name, text in MODES:
             self.mode.addItem(text, name)
         self.mode.setToolTip("Play every frame, or keep the pace and leave frames out")
+        self.sum.setFixedWidth(92)
+        self.fps.setFixedWidth(92)
         for box in (self.number, self.sum, self.fps):
             box.setKeyboardTracking(False)
             box.setAlignment(Qt.AlignmentFlag.AlignRight)
@@ -112,8 +113,9 @@ class Timeline(QWidget):
         row.addSpacing(12)
         row.addWidget(self.axis)
         row.addStretch()
+        row.addSpacing(12)
         row.addWidget(self.follow)
-        row.addSpacing(8)
+        row.addSpacing(12)
         for box in (self.sum, self.fps, self.mode):
             row.addWidget(box)
             row.addSpacing(4)
@@ -141,6 +143,8 @@ class Timeline(QWidget):
         with QSignalBlocker(self.number):
             self.number.setRange(0, max(0, n - 1))
             self.number.setSuffix(f" / {n:,}")
+            words = self.number.fontMetrics().horizontalAdvance(f"{n} / {n:,}")
+            self.number.setFixedWidth(words + 44)
         for widget in (self.first, self.back, self.play, self.forward, self.last, self.number):
             widget.setEnabled(n > 1)
         self.set_frame(self.frame)

@@ -104,7 +104,7 @@ class TimelineTrack(QWidget):
         painter.setFont(tick_font())
         strip = QRectF(SIDE, 2, self._width(), self.height() - FOOT - 3)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(colour("window"))
+        painter.setBrush(colour("raised", 0.7))
         painter.drawRoundedRect(strip, 4, 4)
         if not self.frames:
             return
@@ -193,8 +193,8 @@ class TimelineTrack(QWidget):
             elif x < strip.right() - 14:
                 painter.drawText(box, centre, f"{frame:,}")
         if self._label:
-            inside = strip.adjusted(7, 2, -7, 0)
-            painter.drawText(inside, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, self._label)
+            inside = strip.adjusted(7, 0, -7, -1)
+            painter.drawText(inside, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom, self._label)
 
     def _paint_cursor(self, painter: QPainter, strip: QRectF) -> None:
         if self._hover is not None:
@@ -212,7 +212,7 @@ class TimelineTrack(QWidget):
 
     def _words(self, frame: int) -> str:
         known = len(self._values) == self.frames and math.isfinite(self._values[frame])
-        return f"{frame:,}  ·  {self._values[frame]:g}" if known else f"{frame:,}"
+        return f"{frame:,}  ·  {self._values[frame]:.4g}" if known else f"{frame:,}"
 
     def _paint_flag(self, painter: QPainter, strip: QRectF, x: float, text: str) -> None:
         wide = painter.fontMetrics().horizontalAdvance(text) + 12
