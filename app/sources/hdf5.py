@@ -95,6 +95,8 @@ def make_part(dataset: Any, frame_axis: int | None, first: int, beat: Beat) -> P
     layout = Layout.of(tuple(dataset.shape), frame_axis, where)
     check_frame_size(layout.frame_shape, image_dtype(dataset.dtype, where), where)
     check_dataset(dataset)
+    if dataset.external:
+        dataset = beside_file(dataset)
     sources = virtual_map(dataset, beat) if dataset.is_virtual else None
     sparse = False
     if dataset.chunks is not None:
@@ -113,10 +115,21 @@ def _with_cache(dataset: Any, layout: Layout) -> Any:
         return dataset
     access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
     access.set_chunk_cache(10007, CHUNK_CACHE_BYTES, 1.0)
-    where = dataset.file, (dataset.name or "").encode()
-    # The cache is made when a dataset is opened first, so nobody else may hold it open.
+    return _reopen(dataset, access)
+
+
+def beside_file(dataset: Any) -> Any:
+    """Let HDF5 look for raw storage where it was checked: beside the file, not in the working folder."""
+    access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
+    access.set_efile_prefix(b"${ORIGIN}")
+    return _reopen(dataset, access)
+
+
+def _reopen(dataset: Any, access: Any) -> Any:
+    # Access properties count when a dataset is opened first, so it must not be open already.
+    file, name = dataset.file, dataset.name.encode()
     dataset.id.close()
-    return h5py.Dataset(h5py.h5d.open(where[0].id, where[1], access))
+    return h5py.Dataset(h5py.h5d.open(file.id, name, access))
 
 
 class Hdf5Source(Source):
@@ -248,6 +261,8 @@ def load_array(location: Location) -> NDArray:
         dtype = image_dtype(dataset.dtype, where, allow_bool=True)
         check_frame_size(dataset.shape, dtype, where)
         check_dataset(dataset)
+        if dataset.external:
+            dataset = beside_file(dataset)
         if dataset.is_virtual and (problems := virtual_map(dataset).problems):
             raise SourceError(problems[0])
         return np.asarray(dataset[()], dtype)

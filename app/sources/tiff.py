@@ -87,6 +87,7 @@ class TiffSource(Source):
         handle, form = self._tiff.filehandle, self._tiff.tiff
         count = len(self._tiff.pages)
         last = self._tiff.pages[count - 1]
+        check_tiff_page(path, last, size)
         handle.seek(last.offset)
         entries = int.from_bytes(handle.read(form.tagnosize), "big" if form.byteorder == ">" else "little")
         handle.seek(last.offset + form.tagnosize + entries * form.tagsize)
