@@ -64,7 +64,7 @@ class LevelsPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.track = LevelsTrack(self)
-        self.upper, self.lower = _LevelEdit("Upper level", self), _LevelEdit("Lower level", self)
+        self.upper_edit, self.lower_edit = _LevelEdit("Upper level", self), _LevelEdit("Lower level", self)
         self.menu = QMenu(self)
         self._reversed = QAction("Reversed", self.menu)
         self._maps, self._scales = QActionGroup(self.menu), QActionGroup(self.menu)
@@ -72,8 +72,8 @@ class LevelsPanel(QWidget):
         self._lay_out()
         self.track.dragged.connect(self._dragged)
         self.track.auto_requested.connect(self.auto_requested)
-        self.upper.entered.connect(lambda value: self._typed(self.track.low, value))
-        self.lower.entered.connect(lambda value: self._typed(value, self.track.high))
+        self.upper_edit.entered.connect(lambda value: self._typed(self.track.low, value))
+        self.lower_edit.entered.connect(lambda value: self._typed(value, self.track.high))
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.customContextMenuRequested.connect(self._show_menu)
         self.setFixedWidth(112)
@@ -117,9 +117,9 @@ class LevelsPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(4, 8, 8, 6)
         column.setSpacing(4)
-        column.addWidget(self.upper)
+        column.addWidget(self.upper_edit)
         column.addWidget(self.track, 1, Qt.AlignmentFlag.AlignRight)
-        column.addWidget(self.lower)
+        column.addWidget(self.lower_edit)
         column.addLayout(buttons)
 
     def _button(self, name: str, tip: str) -> QToolButton:
@@ -141,8 +141,8 @@ class LevelsPanel(QWidget):
     def set_levels(self, lo: float, hi: float) -> None:
         """Show the values that are the first and the last colour."""
         self.track.set_levels(float(lo), float(hi))
-        self.lower.show_value(lo)
-        self.upper.show_value(hi)
+        self.lower_edit.show_value(lo)
+        self.upper_edit.show_value(hi)
 
     def set_colormap(self, name: str) -> None:
         """Show a colour map by its name, ``_r`` reversed. ValueError for an unknown one."""
@@ -166,8 +166,8 @@ class LevelsPanel(QWidget):
     # ---- gestures ----
 
     def _dragged(self, low: float, high: float) -> None:
-        self.lower.show_value(low)
-        self.upper.show_value(high)
+        self.lower_edit.show_value(low)
+        self.upper_edit.show_value(high)
         self.levels_changed.emit(low, high)
 
     def _typed(self, low: float, high: float) -> None:

@@ -54,7 +54,8 @@ def stretched(u: NDArray[np.float64], scale: Scale) -> NDArray[np.float64]:
 def colours_of(name: str) -> NDArray[np.uint32]:
     """(256,) uint32 0xFFRRGGBB of a colour map. ValueError for an unknown name."""
     rgb = np.round(np.asarray(cmap.Colormap(name).lut(256))[:, :3] * 255).astype(np.uint32)
-    return np.uint32(0xFF000000) | rgb[:, 0] << 16 | rgb[:, 1] << 8 | rgb[:, 2]
+    packed = 0xFF000000 | rgb[:, 0] << 16 | rgb[:, 1] << 8 | rgb[:, 2]
+    return packed.astype(np.uint32)
 
 
 def density(
