@@ -14,10 +14,10 @@ from braggscope.widgets import theme
 from braggscope.widgets.plot_hint import PlotHint
 from braggscope.widgets.plotting import make_plot
 
-QUANTITIES = {
-    "median": ("median distance", "median |fit − BraggNN| / px"),
-    "p95": ("95th percentile", "95 % of |fit − BraggNN| / px"),
-    "mean": ("mean distance", "mean |fit − BraggNN| / px"),
+QUANTITIES = {  # key: choice, axis
+    "median": ("median |fit − BraggNN|", "distance / px"),
+    "p95": ("95 % of |fit − BraggNN|", "distance / px"),
+    "mean": ("mean |fit − BraggNN|", "distance / px"),
     "count": ("peaks per frame", "peaks"),
 }
 EMPTY = "Analyse the series to compare parameter sets frame by frame."

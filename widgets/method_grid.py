@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from functools import partial
 
 from PyQt6.QtCore import QPointF, QSize, Qt
 from PyQt6.QtGui import QFont, QPainter, QPixmap, QResizeEvent
@@ -42,11 +41,8 @@ def concise(value: float, error: float = math.nan, decimals: int = 3) -> str:
         return NONE
     if not (math.isfinite(error) and error > 0):
         return f"{value:.{decimals}f}"
-    power = math.floor(math.log10(error))
-    if round(error / 10.0**power, 6) < 1.95:  # a leading 1 keeps a second digit
-        power -= 1
-    elif round(error / 10.0**power) == 10:
-        power += 1
+    mantissa, exponent = f"{error:.0e}".split("e")
+    power = int(exponent) - (mantissa == "1")  # a leading 1 keeps a second digit
     places = max(-power, 0)
     digits = round(error / 10.0**power) * (1 if power <= 0 else 10**power)
     shown = round(value, -power) if power > 0 else value
@@ -80,9 +76,7 @@ class MethodGrid(QWidget):
             self._headings.append(self._label(k, "muted", heading))
             self._grid.addWidget(self._headings[k], 0, k + 1)
             self._grid.setColumnStretch(k + 1, 0 if k == 0 else 1)
-        listener = self._paint_marks
-        theme.on_change(listener)
-        self.destroyed.connect(partial(theme.forget, listener))
+        theme.on_change(self._paint_marks)
 
     def set_rows(self, rows: tuple[MethodRow, ...]) -> None:
         """Show these lines."""

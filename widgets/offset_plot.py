@@ -88,7 +88,7 @@ class OffsetPlot(QWidget):
         if len(drawn) > MOST_DRAWN:
             drawn = np.random.default_rng(0).choice(drawn, MOST_DRAWN, replace=False)
         colour = QColor(self._colour)
-        colour.setAlphaF(float(np.clip(400.0 / max(len(self._dx), 1), 0.12, 0.75)))
+        colour.setAlphaF(float(np.clip(600.0 / max(len(drawn), 1), 0.06, 0.75)))
         self.points.setData(self._dx[drawn], self._dy[drawn], brush=pg.mkBrush(colour))
         some = bool(len(self._dx))
         angle = np.linspace(0.0, 2.0 * np.pi, 97)

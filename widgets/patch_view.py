@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,9 +108,7 @@ class PatchView(QWidget):
         self.previous.clicked.connect(lambda _: self.previous_requested.emit())
         self.next.clicked.connect(lambda _: self.next_requested.emit())
         self.reject.clicked.connect(self.reject_toggled)
-        listener = self._restyle
-        theme.on_change(listener)
-        self.destroyed.connect(partial(theme.forget, listener))
+        theme.on_change(self._restyle)
         self.set_content(None)
 
     def set_content(self, content: PatchContent | None) -> None:

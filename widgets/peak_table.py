@@ -3,23 +3,26 @@
 import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import QItemSelection, QItemSelectionModel, QModelIndex, QPoint, Qt, pyqtSignal
-from PyQt6.QtGui import QAction, QFontMetrics, QGuiApplication, QKeyEvent, QKeySequence, QPainter, QPaintEvent
+from PyQt6.QtGui import (
+    QAction,
+    QFontMetrics,
+    QGuiApplication,
+    QKeySequence,
+)
 from PyQt6.QtWidgets import (
-    QAbstractItemView,
     QComboBox,
     QHBoxLayout,
     QHeaderView,
     QLabel,
     QMenu,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
 
 from braggscope.models.results import PeakTable, Status
+from braggscope.widgets.peak_lines import EMPTY, PeakLines
 from braggscope.widgets.peak_table_model import DEFAULT, FIELDS, POSITION, PeakTableModel
 
-EMPTY = "No peaks yet. Open a series, or lower minval and minscore."
 _SAMPLES = {
     "peak": "88888",
     "frame": "888888",
@@ -29,48 +32,6 @@ _SAMPLES = {
     "fwhm_major": "88.88 × 88.88",
     "status": "saturated",
 }
-
-
-class _Lines(QTableView):
-    """The table itself; says something when it has nothing to show."""
-
-    delete_pressed = pyqtSignal()
-    copy_pressed = pyqtSignal()
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.hint = EMPTY
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setShowGrid(False)
-        self.setWordWrap(False)
-        self.setTabKeyNavigation(False)
-        self.setCornerButtonEnabled(False)
-        self.setFrameShape(QTableView.Shape.NoFrame)
-        self.setCornerWidget(QWidget(self))
-
-    def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Copy, reject, or move."""
-        if event is None:
-            return
-        if event.matches(QKeySequence.StandardKey.Copy):
-            self.copy_pressed.emit()
-        elif event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
-            self.delete_pressed.emit()
-        else:
-            super().keyPressEvent(event)
-
-    def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Lines, or the hint."""
-        super().paintEvent(event)
-        model, port = self.model(), self.viewport()
-        if port is not None and (model is None or model.rowCount() == 0):
-            painter = QPainter(port)
-            painter.setPen(self.palette().placeholderText().color())
-            flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
-            painter.drawText(port.rect().adjusted(12, 4, -12, -4), flags, self.hint)
 
 
 class PeakTableView(QWidget):
@@ -86,7 +47,7 @@ class PeakTableView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.model = PeakTableModel(self)
-        self.lines = _Lines(self)
+        self.lines = PeakLines(self)
         self.lines.setModel(self.model)
         self.filter = QComboBox(self)
         self.filter.setToolTip("Show only peaks of one status")
@@ -243,7 +204,7 @@ class PeakTableView(QWidget):
     # gestures
 
     def _on_current(self, index: QModelIndex) -> None:
-        if not self._quiet and index.isValid():
+        if not (self._quiet or self.lines.arriving) and index.isValid():
             self._current = int(self.model.rows[index.row()])
             self.peak_selected.emit(self._current)
 
