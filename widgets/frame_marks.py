@@ -18,7 +18,7 @@ FINE = 2_500  # up to so many visible marks are drawn smoothly
 # Frames look the same under both themes, so what is drawn on them does too.
 INK = theme.DARK
 HALO = QColor(0, 0, 0, 165)
-LABEL_GROUND = QColor(14, 17, 21, 205)
+LABEL_GROUND = QColor(14, 17, 21, 225)
 Points = NDArray[np.float64]
 _QUIET = (Status.OK, Status.PENDING)
 
@@ -85,17 +85,17 @@ def paint(painter: QPainter, paths: Paths, font: QFont) -> None:
         if path.isEmpty():
             continue
         if paths.fine:
-            painter.setPen(_pen(HALO, 3.6))
+            painter.setPen(_pen(HALO, 3.2))
             painter.drawPath(path)
-        painter.setPen(_pen(QColor(colour), 1.6 if paths.fine else 1.0))
+        painter.setPen(_pen(QColor(colour), 1.5 if paths.fine else 1.0))
         painter.drawPath(path)
-    paint_labels(painter, paths.labels, font)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     if paths.selected is not None:
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(_pen(QColor(0, 0, 0, 210), 4.0))
         painter.drawRect(paths.selected)
         painter.setPen(_pen(QColor("#ffffff"), 1.8))
         painter.drawRect(paths.selected)
+    paint_labels(painter, paths.labels, font)
 
 
 def paint_labels(painter: QPainter, labels: tuple[tuple[QPointF, str], ...], font: QFont) -> None:

@@ -10,6 +10,8 @@ from PyQt6.QtWidgets import QApplication, QGraphicsSceneWheelEvent, QWidget
 from braggscope.widgets import theme
 from braggscope.widgets.theme import Theme
 
+pg.setConfigOptions(antialias=True)  # curves ask the configuration, not their view
+
 
 class _CalmViewBox(pg.ViewBox):
     """Pans by dragging, zooms by Ctrl + wheel only, fits on a double click; no context menu."""

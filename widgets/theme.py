@@ -33,15 +33,16 @@ class Theme:
     warning: str
     error: str
     good: str
+    progress: str  # bars under text
 
 
 DARK = Theme(
     "dark", "#15181c", "#1c2025", "#272c33", "#343b44", "#e3e7ec", "#97a1ad", "#4db8ff", "#06121c",
-    "#56c1ff", "#ffb000", "#3ddbb0", "#b3bac2", "#f0c04f", "#ff7a6b", "#52d29a",
+    "#56c1ff", "#ffb000", "#3ddbb0", "#b3bac2", "#f0c04f", "#ff7a6b", "#52d29a", "#22577d",
 )  # fmt: skip
 LIGHT = Theme(
     "light", "#f3f5f7", "#ffffff", "#e8ecf0", "#ccd3da", "#1b2026", "#5c6772", "#0b72b9", "#ffffff",
-    "#0072b2", "#c05a00", "#00795c", "#5c6772", "#9a6a00", "#c0392b", "#1d7f4e",
+    "#0072b2", "#c05a00", "#00795c", "#5c6772", "#9a6a00", "#c0392b", "#1d7f4e", "#a9d3ee",
 )  # fmt: skip
 SERIES_COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#f0e442", "#0072b2", "#999999")
 
