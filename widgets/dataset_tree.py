@@ -10,6 +10,10 @@ from braggscope.widgets import theme
 
 _ENTRY = Qt.ItemDataRole.UserRole
 _NAME_SHARE = 0.45  # of the width that the names keep, however long the shapes are
+_STYLE = """
+QTreeView::item { border-radius: 0; padding: 4px; }
+QTreeView::branch:has-children:open, QTreeView::branch:has-children:closed { padding: 1px; }
+"""
 _SHORT = {"uint": "u", "int": "i", "float": "f", "complex": "c"}
 
 
@@ -47,7 +51,7 @@ class DatasetTree(QTreeWidget):
         self.setColumnCount(2)
         self.setHeaderHidden(True)
         self.setIndentation(12)
-        self.setStyleSheet("QTreeView::item { border-radius: 0; padding: 4px; }")
+        self.setStyleSheet(_STYLE)
         self.setRootIsDecorated(False)
         self.setUniformRowHeights(True)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from PyQt6.QtCore import QEvent, Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QColor, QPainter, QPaintEvent
+from PyQt6.QtGui import QColor, QCursor, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from braggscope.widgets import theme
@@ -129,7 +129,7 @@ class NoticeBar(QFrame):
         self._refresh()
 
     def _faded(self) -> None:
-        if self.underMouse():  # somebody reads it
+        if self.rect().contains(self.mapFromGlobal(QCursor.pos())):  # somebody reads it
             self._timer.start()
         else:
             self._next()

@@ -1,5 +1,6 @@
 """The small inputs of the Prepare panel. Setters never emit, only gestures do."""
 
+import re
 from collections.abc import Sequence
 from pathlib import PurePath
 
@@ -19,6 +20,8 @@ from PyQt6.QtWidgets import (
 
 from braggscope.widgets.elided import ElidedLabel
 from braggscope.widgets.icons import icon
+
+_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")  # 60,000 but not 7,5
 
 
 class NumberField(QLineEdit):
@@ -58,7 +61,7 @@ class NumberField(QLineEdit):
             self.entered.emit(None)
             return
         try:
-            value = float(text.replace(",", "")) if text.count(".") or text.count(",") != 1 else float(text)
+            value = float(text.replace(",", "") if _GROUPED.fullmatch(text) else text)
         except ValueError:
             self.refused.emit(f"{self.name}: “{text}” is not a number; type one, or leave the field empty.")
             return
