@@ -181,9 +181,9 @@ def _evaluate(problem: Problem, theta: Tensor) -> Normal:
 
 
 def _hold(matrix: Tensor, gradient: Tensor, e: int, where: Tensor, by: Tensor) -> None:
-    """Take unknown ``e`` out of the systems ``where``, its step being fixed at ``by``. In place."""
+    """Take unknown ``e`` out of the systems ``where``, its step fixed at ``by``, left in the gradient. In place."""
     gradient -= torch.where(where, by, 0.0)[:, None] * matrix[:, :, e]
-    gradient[:, e] = torch.where(where, 0.0, gradient[:, e])
+    gradient[:, e] = torch.where(where, by, gradient[:, e])
     matrix[:, :, e] = torch.where(where[:, None], 0.0, matrix[:, :, e])
     matrix[:, e, :] = torch.where(where[:, None], 0.0, matrix[:, e, :])
 
@@ -206,12 +206,11 @@ def _step(problem: Problem, theta: Tensor, normal: Normal, damping: Tensor) -> t
     for e in _etas(problem):
         limited = (theta[:, e] + step[:, e, 0]).clamp(0.0, 1.0) - theta[:, e]
         _hold(matrix, gradient, e, limited != step[:, e, 0], limited)
-        held = limited != step[:, e, 0]
         step, again = _solve_scaled(matrix, gradient[..., None], damping)
-        step[:, e, 0] = torch.where(held, limited, step[:, e, 0])
         regular = regular & again
     for e in _etas(problem):
-        step[:, e, 0] = (theta[:, e] + step[:, e, 0]).clamp(0.0, 1.0) - theta[:, e]
+        wanted = torch.where(matrix[:, e, e] > 0, step[:, e, 0], gradient[:, e])
+        step[:, e, 0] = (theta[:, e] + wanted).clamp(0.0, 1.0) - theta[:, e]
     return step[..., 0], regular
 
 

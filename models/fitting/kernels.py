@@ -18,7 +18,7 @@ from braggscope.models.profiles import HALF_MAXIMUM
 FAST = {"reassoc", "contract", "nsz", "arcp"}  # sums may be reordered; NaN and infinity keep their meaning
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, fastmath=FAST, forceinline=True)
 def exp_negative(x):
     """exp(x) for x <= 0, absolute error below 1e-15: a polynomial of x / 128, squared seven times."""
     t = max(x, -40.0) * (1.0 / 128.0)
@@ -32,7 +32,7 @@ def exp_negative(x):
     return y * y
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, fastmath=FAST, forceinline=True)
 def gaussian_values(x, y, a, b, c, px, py, live, n, out):
     """Height 0-1 of a Gaussian on every pixel, 0 on the padding."""
     for t in range(n):
@@ -40,13 +40,13 @@ def gaussian_values(x, y, a, b, c, px, py, live, n, out):
         out[t] = exp_negative(-0.5 * (dx * (a * dx + 2.0 * b * dy) + c * dy * dy)) * live[t]
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, fastmath=FAST, forceinline=True)
 def _slope_gaussian(amplitude, height, slope, n):
     for t in range(n):
         slope[t] = -0.5 * amplitude * height[t]
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, fastmath=FAST, forceinline=True)
 def _mix_lorentzian(theta, o, px, py, live, n, height, slope, mixing):
     """Turn Gaussian heights into those of a pseudo-Voigt; ``slope`` = dm/dq, ``mixing`` = dm/deta."""
     amplitude, x, y, a, b, c, eta = theta[o : o + 7]
@@ -60,7 +60,7 @@ def _mix_lorentzian(theta, o, px, py, live, n, height, slope, mixing):
         height[t] = gauss + eta * (lorentz - gauss)
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, fastmath=FAST, forceinline=True)
 def _shape_rows(theta, o, px, py, n, slope, jacobian):
     """Rows of the Jacobian for x, y, a, b, c from ``slope`` = dm/dq."""
     x, y, a, b, c = theta[o + 1], theta[o + 2], theta[o + 3], theta[o + 4], theta[o + 5]
@@ -76,7 +76,7 @@ def _shape_rows(theta, o, px, py, n, slope, jacobian):
         jacobian[o + 5, t] = slope[t] * (py[t] - y) * (py[t] - y)
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, fastmath=FAST, forceinline=True)
 def model_and_jacobian(theta, count, stride, px, py, live, n, jacobian, model, slope):
     """Model (n,) and Jacobian (parameters, n) of ``count`` components over a constant background."""
     last = count * stride
@@ -101,7 +101,7 @@ def model_and_jacobian(theta, count, stride, px, py, live, n, jacobian, model, s
             model[t] += amplitude * height[t]
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, fastmath=FAST, forceinline=True)
 def squares(value, model, live, n, residual):
     """Residuals, and half the sum of their squares."""
     total = 0.0
@@ -134,7 +134,7 @@ def deviance(value, model, live, n, residual, weight):
     return total
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, fastmath=FAST, forceinline=True)
 def pearson(model, residual, n):
     """Sum of r² / max(model, 1)."""
     total = 0.0
@@ -143,7 +143,7 @@ def pearson(model, residual, n):
     return total
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, fastmath=FAST, forceinline=True)
 def normal_equations(jacobian, residual, weight, weighted, p, n, weights, matrix, gradient):
     """Lower triangle of JᵀWJ and JᵀWr for the first ``p`` parameters; W = 1 unless ``weights``."""
     for i in range(p):

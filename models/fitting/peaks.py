@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 Model = Literal["gaussian", "pseudovoigt"]
 Noise = Literal["uniform", "poisson"]
 
-CHUNK = 4096  # windows cut at a time, 4 MB at 11 px
+CHUNK = 2048  # windows cut at a time, 2 MB at 11 px
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def _fit_all(
         possible = status[part] == Status.OK
         joint = np.isfinite(starts[part, 1, 0])
         for some in (possible & ~joint, possible & joint):
-            chosen, values = part[some], cut.values[some]
+            chosen, values = part[some], cut.values if some.all() else cut.values[some]
             if joint[some].any():
                 wide = window + 2 * MARGIN
                 values = cut_windows(image, mask, rows[chosen], cols[chosen], wide, saturation).values

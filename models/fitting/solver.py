@@ -31,7 +31,7 @@ MAX_ITERATIONS = 25
 STEP_PX = 1e-6  # a shorter step ends the fit; what remains is then below 1e-7 px
 STEP_SHAPE = 1e-4  # of the form, the amplitude and eta, relative
 NARROWEST, WIDEST = 0.15, 2.0  # bounds of sigma: px, and windows
-FIRST_DAMPING = 1e-3
+FIRST_DAMPING = 1e-4
 
 
 class Solution(NamedTuple):
@@ -59,7 +59,7 @@ def blank_solution(n: int) -> Solution:
     )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _compact(values, side, px, py, value, live):
     """Valid pixels of a window, padded to a multiple of eight. Returns their number and the padded one."""
     half = side // 2
@@ -76,7 +76,7 @@ def _compact(values, side, px, py, value, live):
     return n, padded
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _evaluate(theta, count, stride, poisson, pixels, n, jacobian, buffers, matrix, gradient):
     """Objective at ``theta``; fills the normal equations."""
     px, py, value, live = pixels
@@ -91,9 +91,9 @@ def _evaluate(theta, count, stride, poisson, pixels, n, jacobian, buffers, matri
     return objective
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _hold(matrix, gradient, p, e, by):
-    """Take unknown ``e`` out of the system, its step being fixed at ``by``."""
+    """Take unknown ``e`` out of the system, its step being fixed at ``by``, which is left in the gradient."""
     for i in range(p):
         if i < e:
             gradient[i] -= matrix[e, i] * by
@@ -101,10 +101,10 @@ def _hold(matrix, gradient, p, e, by):
         elif i > e:
             gradient[i] -= matrix[i, e] * by
             matrix[i, e] = 0.0
-    matrix[e, e], gradient[e] = 0.0, 0.0
+    matrix[e, e], gradient[e] = 0.0, by
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _hold_bound_etas(theta, count, matrix, gradient, p):
     """Hold each eta that lies on a bound and is pushed against it."""
     for k in range(count):
@@ -113,7 +113,7 @@ def _hold_bound_etas(theta, count, matrix, gradient, p):
             _hold(matrix, gradient, p, e, 0.0)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _step(theta, count, stride, damping, matrix, gradient, space, step):
     """Damped step that keeps each eta in [0, 1]. May change matrix and gradient (those of a copy)."""
     factor, scale = space
@@ -130,14 +130,14 @@ def _step(theta, count, stride, damping, matrix, gradient, space, step):
             _hold(matrix, gradient, p, e, limited)
             if not solve_scaled(matrix, gradient, p, damping, factor, scale, step):
                 return False
-            step[e] = limited
-    for k in range(count):  # solving again for one eta may push another over its bound
+    for k in range(count):  # solving again for one eta may push an earlier one over its bound
         e = k * 7 + 6
-        step[e] = min(max(theta[e] + step[e], 0.0), 1.0) - theta[e]
+        wanted = step[e] if matrix[e, e] > 0.0 else gradient[e]
+        step[e] = min(max(theta[e] + wanted, 0.0), 1.0) - theta[e]
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _possible(theta, count, stride, side):
     """Whether every component is an ellipse of sensible size not far outside the window."""
     narrow, wide = 1.0 / (NARROWEST * NARROWEST), 1.0 / (WIDEST * side * WIDEST * side)
@@ -152,7 +152,7 @@ def _possible(theta, count, stride, side):
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _small(theta, step, count, stride):
     """Whether a step is too short to matter."""
     for k in range(count):
@@ -169,7 +169,7 @@ def _small(theta, step, count, stride):
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _copy(matrix, gradient, to_matrix, to_gradient, p):
     for i in range(p):
         to_gradient[i] = gradient[i]
@@ -177,7 +177,7 @@ def _copy(matrix, gradient, to_matrix, to_gradient, p):
             to_matrix[i, j] = matrix[i, j]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _descend(theta, count, stride, poisson, side, pixels, n, space):
     """Minimise from ``theta`` in place. Returns whether it converged, and the objective.
 
@@ -220,7 +220,7 @@ def _descend(theta, count, stride, poisson, side, pixels, n, space):
     return converged, objective
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _errors(theta, count, stride, variance, space, covariance, amplitude_err):
     """Covariances from the normal equations of the minimum; nothing where these are singular."""
     _, _, matrix, gradient, _, _, factor, scale, unit, _ = space
@@ -242,7 +242,7 @@ def _errors(theta, count, stride, variance, space, covariance, amplitude_err):
             amplitude_err[k] = math.sqrt(unit[wanted] * scale[wanted])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _solve(
     values,
     starts,
