@@ -11,6 +11,10 @@ from braggscope.widgets.prepare_fields import restyle, small_button
 from braggscope.widgets.section import SectionPage
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
+_SLIM = """
+QProgressBar { min-height: 5px; max-height: 5px; border-radius: 2px; }
+QProgressBar::chunk { background: palette(highlight); border-radius: 2px; }
+"""
 ENDED = ("done", "failed", "cancelled")
 ROLES = {"waiting": "muted", "running": "muted", "done": "good", "failed": "error", "cancelled": "muted"}
 
@@ -70,7 +74,7 @@ class JobRow(QWidget):
         self.bar = QProgressBar(self)
         self.bar.setTextVisible(False)
         self.bar.setMinimumWidth(24)
-        self.bar.setStyleSheet("QProgressBar { min-height: 5px; max-height: 5px; border-radius: 2px; }")
+        self.bar.setStyleSheet(_SLIM)
         self.cancel = small_button("cancel", "Cancel this job", self)
         self.cancel.clicked.connect(lambda: self.cancel_requested.emit(self.job.key))
         column = QVBoxLayout(self)
