@@ -12,8 +12,11 @@ from PyQt6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMainWindow,
+    QMenu,
+    QMenuBar,
     QSizePolicy,
     QStackedWidget,
+    QStatusBar,
     QToolBar,
     QToolButton,
     QVBoxLayout,
@@ -44,6 +47,7 @@ from braggscope.widgets.threshold_panel import ThresholdPanel
 from braggscope.widgets.timeline import Timeline
 
 Area = Qt.DockWidgetArea
+GAP = 8  # px between the edge of a dock and what is in it
 TOOLBAR = ("open_file", "follow", "show_mask", "undo", "redo", "palette", "help")
 
 
@@ -134,16 +138,18 @@ class MainWindow(QMainWindow):
         ):
             dock = QDockWidget(title, self)
             dock.setObjectName(f"dock-{key}")
-            dock.setWidget(widget)
-            self.addDockWidget(area, dock)
+            dock.setWidget(_padded(widget))
             self._docks[key] = dock
+            if area != bottom:
+                self.addDockWidget(area, dock)
         docks = self._docks
         self.tabifyDockWidget(docks["frame"], docks["prepare"])
         self.tabifyDockWidget(docks["prepare"], docks["regions"])
-        self.tabifyDockWidget(docks["peaks"], docks["jobs"])
-        self.tabifyDockWidget(docks["jobs"], docks["log"])
+        self.addDockWidget(bottom, docks["peaks"])
         self.splitDockWidget(docks["peaks"], docks["error"], Qt.Orientation.Horizontal)
         self.splitDockWidget(docks["error"], docks["offsets"], Qt.Orientation.Horizontal)
+        self.tabifyDockWidget(docks["peaks"], docks["jobs"])
+        self.tabifyDockWidget(docks["jobs"], docks["log"])
         docks["frame"].raise_()
         docks["peaks"].raise_()
         sides = Qt.Orientation.Horizontal
@@ -159,19 +165,26 @@ class MainWindow(QMainWindow):
         self._status.setProperty("role", "muted")
         self._readout = QLabel("")
         self._readout.setProperty("role", "value")
-        self.statusBar().addWidget(self._status, 1)
-        self.statusBar().addPermanentWidget(self._readout)
-        self.statusBar().setSizeGripEnabled(False)
+        bar = QStatusBar(self)
+        bar.addWidget(self._status, 1)
+        bar.addPermanentWidget(self._readout)
+        bar.setSizeGripEnabled(False)
+        self.setStatusBar(bar)
 
     def install_actions(self, handlers: dict[str, Callable[[], object]]) -> None:
         """Make menus, keys and the tool bar from the table of actions."""
-        menus = {name: self.menuBar().addMenu(name) for name in MENUS}
+        bar = QMenuBar(self)
+        self.setMenuBar(bar)
+        menus = {name: QMenu(name, bar) for name in MENUS}
+        for menu in menus.values():
+            bar.addMenu(menu)
         for spec in ACTIONS:
             action = self._action(spec, handlers[spec.key])
             menus[spec.menu].addAction(action)
             self.addAction(action)
             self.actions_by_key[spec.key] = action
-        panels = menus["View"].addMenu("Panels")
+        panels = QMenu("Panels", menus["View"])
+        menus["View"].addMenu(panels)
         for dock in self._docks.values():
             panels.addAction(dock.toggleViewAction())
         self._make_toolbar()
@@ -206,9 +219,9 @@ class MainWindow(QMainWindow):
         for key in TOOLBAR:
             bar.addAction(self.actions_by_key[key])
         for key, text in (("open_file", "Open"), ("follow", "Follow"), ("show_mask", "Mask")):
+            self.actions_by_key[key].setIconText(text)
             widget = bar.widgetForAction(self.actions_by_key[key])
             if isinstance(widget, QToolButton):
-                widget.setText(text)
                 widget.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.addToolBar(bar)
         self._factory_layout = self.saveState()
@@ -262,7 +275,7 @@ class MainWindow(QMainWindow):
 
     def layout_text(self) -> str:
         """Docks and tool bars as text, for the settings."""
-        return base64.b64encode(bytes(self.saveState())).decode()
+        return base64.b64encode(self.saveState().data()).decode()
 
     def restore_layout(self, text: str) -> None:
         """Inverse of :meth:`layout_text`; anything unusable is ignored."""
@@ -309,3 +322,12 @@ class MainWindow(QMainWindow):
         """Let the presenters put things in order."""
         self.closing.emit()
         super().closeEvent(event)
+
+
+def _padded(widget: QWidget) -> QWidget:
+    """The widget with some air around it."""
+    frame = QWidget()
+    layout = QVBoxLayout(frame)
+    layout.setContentsMargins(GAP, GAP // 2, GAP, GAP // 2)
+    layout.addWidget(widget)
+    return frame

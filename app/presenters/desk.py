@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from braggscope.app.engine.frames import FrameEngine, Found, Measured, Picture, ViewKey
+from braggscope.app.engine.frames import Found, FrameEngine, Measured, Picture, ViewKey
 from braggscope.app.engine.jobs import Lane, Order
 from braggscope.app.shell.delivery import Delivery
 from braggscope.app.shell.settings import Settings
@@ -72,6 +72,7 @@ class Desk(QObject):
         self.device = "cpu"
         self.workers = max(1, min(8, os.cpu_count() or 1))
         self.memory = 1_000_000_000
+        self.timeout_s = 10.0
 
     @property
     def info(self) -> SourceInfo | None:

@@ -198,14 +198,15 @@ class FramePresenter:
         wanted = self._desk.key()
         if wanted is None or picture.key.identity != wanted.identity:
             return
-        if self._desk.picture is not None and not self._current(picture.key, any_threshold=True):
-            if not self._again:
-                return
+        current = self._current(picture.key, any_threshold=True)
+        if self._desk.picture is not None and not current and not self._again:
+            return
         first = self._desk.picture is None
         self._desk.picture = picture
         view = self._window.frame_view
         view.set_frame(picture.rgb, picture.prepared.image.shape)
         view.set_mask(picture.prepared.mask)
+        view.set_title(f"Frame {picture.key.frame}")
         if not self._current(picture.key):
             view.set_marks(None)
         self._window.levels_panel.set_histogram(picture.counts, picture.edges)

@@ -66,9 +66,7 @@ class JobBoard:
             self._change(key, state="cancelled", note="cancelled", remaining_s=None)
 
         job = Job(key=key, title=title, done=0, total=0, remaining_s=None, state="waiting", note="")
-        ticket = lane.submit(
-            run, done, on_error=failed, on_progress=progressed, on_cancelled=cancelled
-        )
+        ticket = lane.submit(run, done, on_error=failed, on_progress=progressed, on_cancelled=cancelled)
         self._entries[key] = _Entry(job, ticket)
         self._trim()
         self._show()

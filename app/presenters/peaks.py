@@ -20,16 +20,6 @@ from braggscope.widgets.patch_view import MethodRow, PatchContent
 if TYPE_CHECKING:
     from braggscope.app.main_window import MainWindow
 
-REASONS = {
-    Status.REJECTED: "Rejected by hand.",
-    Status.EDGE: "Not fitted: too much of the window lies outside the frame.",
-    Status.OVERLAP: "Not fitted: neighbours in the window could not be told apart.",
-    Status.MASKED: "Not fitted: bad pixels cover the core.",
-    Status.SATURATED: "Not fitted: the core is saturated.",
-    Status.BROAD: "Not fitted: wider than the window.",
-    Status.FAILED: "Not fitted: no Gaussian in this window.",
-    Status.PENDING: "Not measured yet.",
-}
 REACH_PX = 6.0  # a click selects the nearest peak within this
 STEP = 1.12  # factor of one key press on a threshold
 
@@ -209,10 +199,10 @@ class PeakPresenter:
     # -- patch --------------------------------------------------------------------------------
 
     def _show_selection(self) -> None:
-        if self._pending is not None and self._pending[0] == self._desk.store.state.frame:
-            if self._desk.table is not None:
-                peak, self._pending = self._pending[1], None
-                self.select_row(peak)
+        wanted = self._pending
+        if wanted and wanted[0] == self._desk.store.state.frame and self._desk.table is not None:
+            self._pending = None
+            self.select_row(wanted[1])
         row = self.selected_row()
         self._window.peak_table.select(row)
         picture, table = self._desk.picture, self.shown_table()
@@ -276,5 +266,5 @@ def patch_content(detail: PatchDetail, settings: Localization) -> PatchContent:
         model=detail.model,
         rows=tuple(rows),
         status=int(row["status"]),
-        note=REASONS.get(Status(int(row["status"])), ""),
+        note="",
     )

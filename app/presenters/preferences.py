@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+import os
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import Qt
@@ -29,7 +30,7 @@ class PreferencesPresenter:
         self._sessions: SessionPresenter | None = None
         known = {entry.name for entry in fields(Preferences)}
         saved = {k: v for k, v in desk.settings.preferences.items() if k in known}
-        self.value = _checked(saved, desk.workers)
+        self.value = _checked(saved)
         self._apply_engine()
 
     def attach(self, window: MainWindow, sessions: SessionPresenter) -> None:
@@ -59,10 +60,8 @@ class PreferencesPresenter:
 
     def switch_theme(self) -> None:
         """Light becomes dark and dark light."""
-        from dataclasses import replace
-
-        other = "light" if theme.current().name == "dark" else "dark"
-        self.set(replace(self.value, theme=other))
+        dark = theme.current().name == "dark"
+        self.set(replace(self.value, theme="light" if dark else "dark"))
 
     def apply_theme(self) -> None:
         """Style sheet and palette by preference or by the system."""
@@ -77,15 +76,14 @@ class PreferencesPresenter:
 
     def _apply_engine(self) -> None:
         desk, value = self._desk, self.value
-        desk.workers = max(1, value.threads)
-        desk.memory = max(100, value.memory_mb) * 1_000_000
+        desk.workers = value.threads or os.cpu_count() or 1
+        desk.memory = value.memory_mb * 1_000_000 or default_bytes()
+        desk.timeout_s = float(value.reader_timeout_s)
         desk.device = "cpu" if value.device == "auto" else value.device
 
 
-def _checked(saved: dict[str, object], workers: int) -> Preferences:
-    """Preferences from the settings; defaults where they are damaged."""
-    default = Preferences(threads=workers, memory_mb=default_bytes() // 1_000_000)
-    try:
-        return Preferences(**{**asdict(default), **saved})  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return default
+def _checked(saved: dict[str, object]) -> Preferences:
+    """Preferences from the settings; defaults where an entry is of the wrong kind."""
+    default = asdict(Preferences())
+    usable = {k: v for k, v in saved.items() if type(v) is type(default[k])}
+    return Preferences(**{**default, **usable})

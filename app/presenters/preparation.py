@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PyQt6.QtWidgets import QFileDialog
@@ -17,6 +17,7 @@ from braggscope.models.measure import line_profile, radial_profile, region_stati
 from braggscope.models.parameters import Preparation
 from braggscope.models.prepare import Prepared
 from braggscope.models.regions import Region
+from braggscope.widgets.frame_tools import ToolName
 
 if TYPE_CHECKING:
     from braggscope.app.main_window import MainWindow
@@ -63,7 +64,7 @@ class PreparationPresenter:
         store = self._desk.store
         store.replace(store.state.with_parameters(store.state.parameters.with_prepare(**changes)))
 
-    def tool(self, name: str, target: str) -> None:
+    def tool(self, name: ToolName | Literal[""], target: str) -> None:
         """Draw a shape next: ``target`` is ``mask``, ``region`` or ``measure``."""
         self._target = target
         self._window.frame_view.set_tool(name or None)

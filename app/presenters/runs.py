@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,7 +82,7 @@ class RunPresenter:
                 continue
             self._looked_for.add(key)
             self._desk.lanes.export.submit(
-                lambda _, key=key: recall(key, info.frames), self._recalled, on_error=self._desk.fail
+                partial(_recall_run, key, info.frames), self._recalled, on_error=self._desk.fail
             )
 
     def _recalled(self, record: RunRecord | None) -> None:
@@ -203,7 +204,7 @@ class RunPresenter:
         state, info = self._desk.store.state, self._desk.info
         frames = 0 if info is None else info.frames
         entries, curves = [], []
-        quantity = self._window.error_plot.quantity
+        quantity = self._window.error_plot.quantity.currentData()
         for entry in state.sets:
             record = self.record(entry)
             entries.append(self._entry(entry, record, frames))
@@ -222,9 +223,10 @@ class RunPresenter:
         if record is None:
             timeline.set_curve(np.full(frames, np.nan), colour, "peaks")
             timeline.set_done(np.zeros(frames, bool))
-            self._window.offset_plot.set_points(*np.empty((4, 0)), colour, "")
+            nothing = np.empty(0), np.empty(0), np.empty(0, int), np.empty(0, int)
+            self._window.offset_plot.set_points(*nothing, colour)
             return
-        timeline.set_curve(record.curves.values["peaks"][:frames], colour, "peaks")
+        timeline.set_curve(record.curves.values["count"][:frames], colour, "peaks")
         timeline.set_done(record.curves.done[:frames])
         dx, dy, frame, peak = record.offsets.points.T
         note = f"{record.offsets.unpaired:,} without a pair"
@@ -242,6 +244,10 @@ class RunPresenter:
         summary = f"minval {detect.minval:g} · minscore {detect.minscore:g}"
         active = entry.key == self._desk.store.state.current.key
         return SetEntry(entry.key, entry.name, entry.colour, summary, state, entry.visible, active)
+
+
+def _recall_run(key: RunKey, frames: int, _: Context) -> RunRecord | None:
+    return recall(key, frames)
 
 
 def _letters(number: int) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PyQt6.QtCore import QTimer
+from PyQt6.QtCore import Qt, QTimer
 from PyQt6.QtWidgets import QFileDialog
 
-from braggscope.app.demo import ensure_demo_series
 from braggscope.app.engine.frames import FrameEngine
 from braggscope.app.engine.jobs import Context
 from braggscope.app.presenters.desk import Desk
@@ -56,10 +55,10 @@ class SourcePresenter:
 
     def open(self, location: str, frame_axis: int | None = None, keep: Session | None = None) -> None:
         """Open a location; with ``keep`` its state is restored instead of started afresh."""
-        memory, device = self._desk.memory, self._desk.device
+        memory, device, timeout = self._desk.memory, self._desk.device, self._desk.timeout_s
 
         def run(context: Context) -> tuple[FrameEngine, tuple[float, float] | None]:
-            reader = Reader()
+            reader = Reader(timeout)
             try:
                 info = reader.open(location, frame_axis, cancelled=context.cancelled)
                 engine = FrameEngine(reader, info, self._shelf.ready, device=device, memory=memory)
@@ -172,6 +171,8 @@ class SourcePresenter:
         """Make the demo series if it is not there yet, and open it."""
 
         def run(context: Context) -> str:
+            from braggscope.app.demo import ensure_demo_series
+
             return str(ensure_demo_series(context=context))
 
         def done(path: str) -> str:
@@ -186,8 +187,10 @@ class SourcePresenter:
         if info is None or not info.datasets:
             return
         entries = tuple(Entry(d.path, d.shape, d.dtype, d.problem) for d in info.datasets)
-        dialog = DatasetDialog(entries, self._window)
-        dialog.dataset_chosen.connect(self._choose_dataset)
+        file, _, current = info.location.partition("::")
+        dialog = DatasetDialog(entries, self._window, current=current, location=file)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.dataset_chosen.connect(lambda path, axis: self.open(f"{file}::{path}", axis))
         dialog.open()
 
     def _choose_dataset(self, dataset: str) -> None:

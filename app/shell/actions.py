@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Action(NamedTuple):
-    """``key`` names the handler; ``needs``: "" always enabled, "frames" an open source, "peak" a selection."""
+    """``key`` names the handler; ``needs``: "frames" an open source, "peak" a selected peak, "" nothing."""
 
     key: str
     title: str
@@ -18,6 +18,7 @@ class Action(NamedTuple):
 ACTIONS: tuple[Action, ...] = (
     Action("open_file", "Open file…", "File", ("Ctrl+O",), "open"),
     Action("open_folder", "Open folder…", "File", ("Ctrl+Shift+O",), "folder"),
+    Action("choose_dataset", "Choose dataset…", "File", (), "", "frames"),
     Action("open_demo", "Open demo series", "File"),
     Action("open_session", "Open session…", "File"),
     Action("save_session", "Save session as…", "File", ("Ctrl+S",)),

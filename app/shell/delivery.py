@@ -13,9 +13,10 @@ class Delivery(QObject):
     def __init__(self) -> None:
         super().__init__()
         self._open = True
-        self._posted.connect(self._run, Qt.ConnectionType.QueuedConnection)
+        self._posted.connect(self._run, Qt.ConnectionType.QueuedConnection)  # type: ignore[call-arg]
 
     def __call__(self, callback: Callable[[], None]) -> None:
+        """Post a callback; dropped once closed."""
         if self._open:
             self._posted.emit(callback)
 
