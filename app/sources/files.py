@@ -92,13 +92,13 @@ class FilesSource(Source):
         self._first = np.concatenate([[0], np.cumsum(counts)])
         self._file_stamps = [self._stamp(f) for f in self._files]
         frames = int(self._first[-1])
-        shape = (frames, *first.pixels.shape[-2:])
+        shape = (frames, *first.shape)
         quantities, metadata = from_header(first.header)
         self._info = describe(
             location,
             f"{first.format} series" if series else first.format,
             Layout.of(shape, None, path),
-            image_dtype(first.pixels.dtype, path),
+            image_dtype(first.dtype, path),
             identity=identity([*(s.key for s in self._file_stamps), frames]),
             metadata=self._names() | metadata,
             quantities=quantities,
@@ -111,10 +111,10 @@ class FilesSource(Source):
         return Stamp.of(path)
 
     def _count_frames(self, first: Image) -> list[int]:
-        counts = [len(first.pixels)]
+        counts = [first.count]
         for path in self._files[1:]:
             self._beat()
-            counts.append(1 if counts[0] == 1 else len(decode(path).pixels))
+            counts.append(1 if counts[0] == 1 else decode(path).count)
         return counts
 
     def _names(self) -> dict[str, str]:
@@ -131,19 +131,19 @@ class FilesSource(Source):
         if self._held is None or self._held[0] != number:
             self._held = None
             self._held = (number, decode(path))
-        pixels = self._held[1].pixels
+        image = self._held[1]
         frame = index - int(self._first[number])
-        if frame >= len(pixels) or pixels.shape[-2:] != out.shape:
+        if frame >= image.count or image.shape != out.shape:
             raise SourceError(
-                f"{path} has {len(pixels)} frames of {pixels.shape[-2:]} where the series has {out.shape};"
-                " move it to a folder of its own."
+                f"{path} has {image.count} frames of {image.shape} where the series has {out.shape}; move it"
+                " to a folder of its own."
             )
-        if not np.can_cast(pixels.dtype, out.dtype, "safe"):
+        if not np.can_cast(image.dtype, out.dtype, "safe"):
             raise SourceError(
-                f"{path} holds {pixels.dtype} where the series holds {out.dtype}; move it to another folder."
+                f"{path} holds {image.dtype} where the series holds {out.dtype}; move it to another folder."
             )
-        np.copyto(out, pixels[frame])
-        if len(pixels) == 1:
+        np.copyto(out, image.frame(frame))
+        if image.count == 1:
             self._held = None
 
     def close(self) -> None:

@@ -7,29 +7,46 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from braggscope.app.sources.base import MAX_FRAME_BYTES, Location, Stamp, image_dtype, reason
+from braggscope.app.sources.base import Location, Stamp, image_dtype, reason
 from braggscope.app.sources.protocol import SourceError
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 CBF_BINARY = b"\x0c\x1a\x04\xd5"
-MAX_UNPACKED = 600 << 20
+MAX_UNPACKED = 512 << 20
 BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """Pixels of one file, (frames, H, W), its header and the name of its format."""
+    """One opened file: ``count`` frames of ``shape``, its header and the name of its format."""
 
-    pixels: NDArray
+    count: int
+    shape: tuple[int, int]
+    dtype: np.dtype
     header: dict[str, object]
     format: str
+    get: Callable[[int], NDArray]
+
+    def frame(self, index: int) -> NDArray:
+        """(H, W) in the native dtype. Raises what the library raises."""
+        with quiet():
+            return np.asarray(self.get(index), self.dtype)
+
+
+def _image(path: str, pixels: NDArray, header: dict[str, object], name: str) -> Image:
+    if pixels.ndim < 2 or pixels.size == 0:
+        raise SourceError(f"{path} holds no complete image (shape {pixels.shape}); copy it again.")
+    rows, columns = pixels.shape[-2:]
+    stack = pixels.reshape(-1, rows, columns)
+    dtype = image_dtype(pixels.dtype, path, allow_bool=True)
+    return Image(len(stack), (rows, columns), dtype, header, name, stack.__getitem__)
 
 
 @contextmanager
@@ -68,16 +85,14 @@ def _unreadable(path: str, error: BaseException) -> SourceError:
 
 
 def content(path: str) -> bytes:
-    """Whole file, unpacked, within a limit that no image reaches. Raises SourceError."""
-    stamp = Stamp.of(path)
+    """Whole file, unpacked; only the beginning of one that is plain and too large to be one image."""
+    Stamp.of(path)
     try:
         with open(path, "rb") as file:
             opener = _unpacker(file.read(16))
             file.seek(0)
             if opener is None:
-                if stamp.size > MAX_FRAME_BYTES:
-                    raise SourceError(f"{path} has {stamp.size / 2**30:.1f} GiB, too much for one image.")
-                return file.read()
+                return file.read(MAX_UNPACKED)
         with opener(path, "rb") as packed:
             data = packed.read(MAX_UNPACKED + 1)
     except (OSError, EOFError) as error:
@@ -97,22 +112,15 @@ def decode(path: str) -> Image:
     try:
         with quiet():
             if data[:4] in TIFF_MAGIC:
-                image = _tiff(path, data)
-            elif data[:6] == b"\x93NUMPY":
-                image = Image(np.load(io.BytesIO(data), allow_pickle=False), {}, "NumPy")
-            else:
-                _check_cbf(path, data)
-                image = _fabio(path, data)
+                return _tiff(path, data)
+            if data[:6] == b"\x93NUMPY":
+                return _image(path, np.load(io.BytesIO(data), allow_pickle=False), {}, "NumPy")
+            _check_cbf(path, data)
+            return _fabio(path, data)
     except SourceError:
         raise
     except Exception as error:
         raise _unreadable(path, error) from error
-    pixels = image.pixels
-    if pixels.ndim < 2 or pixels.size == 0:
-        raise SourceError(f"{path} holds no complete image (shape {pixels.shape}); copy it again.")
-    dtype = image_dtype(pixels.dtype, path, allow_bool=True)
-    stack = np.ascontiguousarray(pixels, dtype).reshape(-1, *pixels.shape[-2:])
-    return Image(stack, image.header, image.format)
 
 
 def _tiff(path: str, data: bytes) -> Image:
@@ -124,7 +132,7 @@ def _tiff(path: str, data: bytes) -> Image:
         page = file.pages.first
         check_tiff_page(path, page, len(data))
         header: dict[str, object] = {"ImageDescription": page.description} if page.description else {}
-        return Image(file.series[0].asarray(), header, "TIFF")
+        return _image(path, file.series[0].asarray(), header, "TIFF")
 
 
 def check_tiff_page(path: str, page: object, size: int) -> None:
@@ -161,14 +169,20 @@ def _fabio(path: str, data: bytes) -> Image:
             image = fabio.open(path)
         except Exception as second:
             raise _unknown(path, second) from second
-    try:
-        frames = [image.get_frame(k).data if image.nframes > 1 else image.data for k in range(image.nframes)]
-        if any(f is None or f.shape != frames[0].shape for f in frames):
-            raise SourceError(f"{path} holds frames of different shapes; split it into one file for each.")
-        name = type(image).__name__.removesuffix("Image").upper()
-        return Image(np.stack(frames) if len(frames) > 1 else frames[0][None], dict(image.header), name)
-    finally:
+    name = type(image).__name__.removesuffix("Image").removesuffix("image").upper()
+    first = image.data
+    if image.nframes <= 1 or first is None or first.ndim != 2 or first.size == 0:
         image.close()
+        return _image(path, np.asarray(first), dict(image.header), name)
+
+    def frame(index: int) -> NDArray:
+        pixels = image.get_frame(index).data
+        if pixels is None or pixels.shape != first.shape:
+            raise SourceError(f"{path} holds frames of different shapes; split it into one file for each.")
+        return np.asarray(pixels)
+
+    dtype = image_dtype(first.dtype, path)
+    return Image(int(image.nframes), first.shape, dtype, dict(image.header), name, frame)
 
 
 def _unknown(path: str, error: BaseException) -> SourceError:
@@ -189,7 +203,10 @@ def load_image(location: Location) -> NDArray:
 
         pixels = load_member(location)
     else:
-        pixels = decode(location.path).pixels
+        image = decode(location.path)
+        if image.count != 1:
+            raise SourceError(f"{location} holds {image.count} frames; a mask or calibration image is one.")
+        pixels = image.frame(0)
     shape = pixels.shape
     if pixels.ndim > 2 and set(shape[:-2]) <= {1}:
         pixels = pixels.reshape(shape[-2:])

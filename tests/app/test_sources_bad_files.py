@@ -381,5 +381,5 @@ def test_file_that_changes_while_open(tmp_path, kind):
 
 def test_single_image_is_wanted_for_a_mask(tmp_path):
     np.save(tmp_path / "a.npy", DATA)
-    with pytest.raises(SourceError, match="one two-dimensional image"):
+    with pytest.raises(SourceError, match="holds 4 frames"):
         load_image(Location(str(tmp_path / "a.npy")))

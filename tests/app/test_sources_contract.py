@@ -346,6 +346,17 @@ def test_names_with_spaces_umlauts_and_other_scripts(tmp_path):
     assert open_source(str(folder / "a.h5") + "::/entry/data/data").info.frames == FRAMES
 
 
+def test_files_of_many_frames_are_read_frame_by_frame(tmp_path):
+    """GE detectors write a header of 8192 bytes and then frame after frame."""
+    data = np.random.default_rng(0).integers(0, 99, (3, 2048, 2048)).astype("<u2")
+    (tmp_path / "a.ge2").write_bytes(bytes(8192) + data.tobytes())
+    source = open_source(str(tmp_path / "a.ge2"))
+    assert (source.info.frames, source.info.shape, source.info.dtype) == (3, (2048, 2048), "uint16")
+    for k in (2, 0, 1):
+        np.testing.assert_array_equal(source.read(k), data[k])
+    source.close()
+
+
 def test_half_and_long_floats_become_usable_ones(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["d"] = np.arange(12, dtype=np.float16).reshape(3, 2, 2)
