@@ -23,8 +23,7 @@ from braggscope.widgets.jobs_panel import time_text
 from braggscope.widgets.prepare_fields import FieldGrid
 
 MovieFormat = Literal["mp4", "gif", "png"]
-LAYERS = (("fit", "Fits"), ("braggnn", "BraggNN"), ("rejected", "Not fitted"), ("colour_bar", "Colour bar"),
-          ("labels", "Frame, time, thresholds"), ("scale", "Scale"))  # fmt: skip
+LAYERS = (("fit", "Fits"), ("braggnn", "BraggNN"), ("unfitted", "Not fitted"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +120,12 @@ class MovieCard(Card):
         for place, box in enumerate(self.layers.values()):
             box.setChecked(True)
             box.clicked.connect(lambda _: self.edited.emit())
-            table.addWidget(box, place // 2, place % 2)
+            table.addWidget(box, 0, place)
         self.column.addLayout(table)
+        always = QLabel("Always drawn: frame number, time, scale, colour bar, thresholds.", self)
+        always.setProperty("role", "muted")
+        always.setWordWrap(True)
+        self.column.addWidget(always)
         self.estimate = QLabel(self)
         self.estimate.setProperty("role", "value")
         self.column.addWidget(self.estimate)
