@@ -181,7 +181,7 @@ def _evaluate(problem: Problem, theta: Tensor) -> Normal:
 
 
 def _hold(matrix: Tensor, gradient: Tensor, e: int, where: Tensor, by: Tensor) -> None:
-    """Take unknown ``e`` out of the systems ``where``, its step fixed at ``by``, left in the gradient. In place."""
+    """Take unknown ``e`` out of the systems ``where``, its step fixed at ``by``, which the gradient keeps."""
     gradient -= torch.where(where, by, 0.0)[:, None] * matrix[:, :, e]
     gradient[:, e] = torch.where(where, by, gradient[:, e])
     matrix[:, :, e] = torch.where(where[:, None], 0.0, matrix[:, :, e])

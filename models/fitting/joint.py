@@ -43,7 +43,7 @@ def fit_windows(problem: Problem, values: Floats, starts: Floats) -> tuple[Solut
         fewer = _solve(problem, values, starts, doubtful, k - 1)
         before = _bic(problem, result.objective[doubtful], values[doubtful], k)
         after = _bic(problem, fewer.objective, values[doubtful], k - 1)
-        better = fewer.converged & ~(after > before)
+        better = (fewer.converged | ~result.converged[doubtful]) & np.isfinite(after) & ~(after > before)
         store(result, doubtful[better], fewer, better)
         count[doubtful[better]] = k - 1
     count[np.isnan(result.objective)] = 0  # no start was found
@@ -53,9 +53,8 @@ def fit_windows(problem: Problem, values: Floats, starts: Floats) -> tuple[Solut
 def _solve(problem: Problem, values: Floats, starts: Floats, some: Indices, k: int) -> Solution:
     if not len(some):
         return blank_solution(0)
-    return problem.solve(
-        values[some], np.ascontiguousarray(starts[some, :k, :2]), problem.voigt, problem.poisson
-    )
+    chosen = values if len(some) == len(values) else values[some]  # a copy costs as much as an iteration
+    return problem.solve(chosen, np.ascontiguousarray(starts[some, :k, :2]), problem.voigt, problem.poisson)
 
 
 def store(result: Solution, at: Indices, fitted: Solution, which: slice | NDArray = slice(None)) -> None:
