@@ -55,7 +55,7 @@ class FrameCanvas(QWidget):
         self._image: QImage | None = None
         self._marks: Marks | None = None
         self.total_marks = 0
-        self._paths: tuple[QTransform, frame_marks.Paths] | None = None
+        self._built: tuple[QTransform, frame_marks.Drawing] | None = None
         self._tool: Tool | None = None
         self._pressed: QPointF | None = None
         self._panning: QPointF | None = None
@@ -83,7 +83,7 @@ class FrameCanvas(QWidget):
         """Show marks, at most the strongest MAX_MARKS of them."""
         self.total_marks = 0 if marks is None else len(marks)
         self._marks = None if marks is None else frame_marks.strongest(marks)
-        self._paths = None
+        self._built = None
         self.update()
 
     @property
@@ -99,7 +99,7 @@ class FrameCanvas(QWidget):
 
     def view_moved(self) -> None:
         """Repaint after zoom, pan or turn, and tell when another resolution is wanted."""
-        self._paths = None
+        self._built = None
         self.update()
         step = self.viewport.step(self.devicePixelRatioF())
         if step != self.step:
@@ -111,7 +111,7 @@ class FrameCanvas(QWidget):
         return self.viewport.transform().map(QPointF(x, y))
 
     def _recolour(self, _: theme.Theme) -> None:
-        self._paths = None
+        self._built = None
         self.update()
 
     # ---- painting ----
@@ -127,7 +127,8 @@ class FrameCanvas(QWidget):
         font = tick_font()
         self.overlays.paint(painter, transform, window, font)
         if self._marks is not None and self.overlays.shows("peaks"):
-            frame_marks.paint(painter, self._mark_paths(self._marks, transform, window), font)
+            drawing = self._drawing(self._marks, transform, window)
+            frame_marks.paint(painter, drawing, font, self.devicePixelRatioF())
         if self._tool is not None and self._tool.busy:
             paint_outline(painter, transform.map(self._tool.outline()), RUBBER)
         self._paint_pills(painter, font)
@@ -147,11 +148,11 @@ class FrameCanvas(QWidget):
             painter.drawImage(target, mask)
         painter.restore()
 
-    def _mark_paths(self, marks: Marks, transform: QTransform, window: QRectF) -> frame_marks.Paths:
-        if self._paths is None or self._paths[0] != transform:
+    def _drawing(self, marks: Marks, transform: QTransform, window: QRectF) -> frame_marks.Drawing:
+        if self._built is None or self._built[0] != transform:
             built = frame_marks.build(marks, transform, self.viewport.scale, window)
-            self._paths = (transform, built)
-        return self._paths[1]
+            self._built = (transform, built)
+        return self._built[1]
 
     def _paint_pills(self, painter: QPainter, font: QFont) -> None:
         title: list[LegendRow] = [("", "text", self.title)] if self.title else []

@@ -1,38 +1,49 @@
-"""Painting of peak marks: few large paths, a dark halo under every coloured stroke, cores left free."""
+"""Painting of peak marks: a dark halo under every coloured stroke, cores left free, many marks at once."""
 
 from dataclasses import dataclass
 
 import numpy as np
-import pyqtgraph as pg
 from numpy.typing import NDArray
 from PyQt6.QtCore import QPointF, QRectF, Qt
-from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, QPen, QTransform
+from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QStaticText, QTransform
 
 from braggscope.models.results import Status
-from braggscope.widgets import theme
+from braggscope.widgets.frame_stamps import (
+    INK,
+    LABEL_GROUND,
+    bracket,
+    paint_stamps,
+    plus,
+    stroke_lines,
+    stroke_rings,
+)
 from braggscope.widgets.marks import Marks
 
 MAX_MARKS = 20_000
 MAX_LABELS = 200
-FINE = 2_500  # up to so many visible marks are drawn smoothly
-# Frames look the same under both themes, so what is drawn on them does too.
-INK = theme.DARK
-HALO = QColor(0, 0, 0, 165)
-LABEL_GROUND = QColor(14, 17, 21, 225)
+EXACT = 400  # up to so many visible marks are stroked one by one
 Points = NDArray[np.float64]
 _QUIET = (Status.OK, Status.PENDING)
 
 
 @dataclass(frozen=True, slots=True)
-class Paths:
-    """Marks of the visible part of a frame in screen coordinates."""
+class Drawing:
+    """Marks of the visible part of a frame, in screen coordinates; lengths in screen px."""
 
-    fit: QPainterPath
-    braggnn: QPainterPath
-    missing: QPainterPath
+    fit: Points
+    arm: Points  # of every fit mark
+    braggnn: Points
+    missing: Points
+    gap: float  # free radius around the core
+    ring: float  # radius of the BraggNN circle
+    dots: bool  # there is room to show the very position
     selected: QRectF | None
     labels: tuple[tuple[QPointF, str], ...]
-    fine: bool
+
+    @property
+    def visible(self) -> int:
+        """Number of marks."""
+        return len(self.fit) + len(self.missing) + len(self.braggnn)
 
 
 def strongest(marks: Marks) -> Marks:
@@ -53,74 +64,88 @@ def strongest(marks: Marks) -> Marks:
     )  # fmt: skip
 
 
-def build(marks: Marks, transform: QTransform, scale: float, window: QRectF) -> Paths:
-    """Paths of the marks within ``window`` (screen px); ``scale`` in screen px per image px."""
+def build(marks: Marks, transform: QTransform, scale: float, window: QRectF) -> Drawing:
+    """What is seen of the marks within ``window`` (screen px); ``scale`` in screen px per image px."""
     at, nn = _mapped(marks.x, marks.y, transform), _mapped(marks.x_braggnn, marks.y_braggnn, transform)
-    seen = np.flatnonzero(_within(at, window.adjusted(-40, -40, 40, 40)))
-    fine = len(seen) <= FINE
+    seen = _within(at, window.adjusted(-40, -40, 40, 40))
+    ok = marks.status == Status.OK
     gap = min(max(2.0 * scale, 3.0), 30.0)
     arm = _arms(marks.score, gap)
-    ok = seen[marks.status[seen] == Status.OK]
-    missing = seen[marks.status[seen] != Status.OK]
-    circled = seen[np.isfinite(nn[seen, 0])]
-    fit = _pluses(at[ok], gap, arm[ok])
-    braggnn = _circles(nn[circled], min(max(1.6 * scale, 3.5), 14.0), len(seen))
-    if scale >= 10:  # room enough to show where exactly
-        fit.addPath(_pluses(at[ok], 0.0, np.full(len(ok), 1.5)))
-        braggnn.addPath(_circles(nn[circled], 1.2, len(seen)))
+    missing = np.flatnonzero(seen & ~ok)
     selected = None
     if marks.selected is not None and 0 <= marks.selected < len(marks):
         half = gap + float(arm[marks.selected]) + 4
         x, y = at[marks.selected]
         selected = QRectF(x - half, y - half, 2 * half, 2 * half)
-    ticks = _ticks(at[missing], gap + 1.0)
-    return Paths(fit, braggnn, ticks, selected, _labels(marks, at, missing, gap), fine)
+    return Drawing(
+        fit=at[seen & ok],
+        arm=arm[seen & ok],
+        braggnn=nn[seen & np.isfinite(nn[:, 0])],
+        missing=at[missing],
+        gap=gap,
+        ring=min(max(1.6 * scale, 3.5), 14.0),
+        dots=scale >= 10,
+        selected=selected,
+        labels=_labels(marks, at, missing, gap),
+    )
 
 
-def paint(painter: QPainter, paths: Paths, font: QFont) -> None:
-    """Draw built paths; the painter works in screen coordinates."""
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing, paths.fine)
-    painter.setBrush(Qt.BrushStyle.NoBrush)
-    for path, colour in ((paths.missing, INK.reject), (paths.fit, INK.fit), (paths.braggnn, INK.braggnn)):
-        if path.isEmpty():
-            continue
-        if paths.fine:
-            painter.setPen(_pen(HALO, 3.2))
-            painter.drawPath(path)
-        painter.setPen(_pen(QColor(colour), 1.5 if paths.fine else 1.0))
-        painter.drawPath(path)
+def paint(painter: QPainter, drawing: Drawing, font: QFont, device_ratio: float) -> None:
+    """Draw what was built; the painter works in screen coordinates.
+
+    A few marks are stroked exactly; many are copies of little pictures on whole device pixels, which is
+    over twenty times as fast as one long path.
+    """
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    if paths.selected is not None:
-        painter.setPen(_pen(QColor(0, 0, 0, 210), 4.0))
-        painter.drawRect(paths.selected)
-        painter.setPen(_pen(QColor("#ffffff"), 1.8))
-        painter.drawRect(paths.selected)
-    paint_labels(painter, paths.labels, font)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    if drawing.visible <= EXACT:
+        _paint_exactly(painter, drawing)
+    else:
+        paint_stamps(painter, drawing, device_ratio)
+    if drawing.selected is not None:
+        painter.setPen(QPen(QColor(0, 0, 0, 210), 4.0))
+        painter.drawRect(drawing.selected)
+        painter.setPen(QPen(QColor("#ffffff"), 1.8))
+        painter.drawRect(drawing.selected)
+    paint_labels(painter, drawing.labels, font)
+
+
+def _paint_exactly(painter: QPainter, drawing: Drawing) -> None:
+    pluses = [
+        line for at, arm in zip(drawing.fit, drawing.arm, strict=True) for line in plus(at, drawing.gap, arm)
+    ]
+    if drawing.dots:
+        pluses += [line for at in drawing.fit for line in plus(at, 0.0, 1.5)]
+    corners = [line for at in drawing.missing for line in bracket(at, drawing.gap + 1)]
+    stroke_lines(painter, corners, INK.reject)
+    stroke_lines(painter, pluses, INK.fit)
+    stroke_rings(painter, drawing.braggnn, drawing.ring, INK.braggnn)
+    if drawing.dots:
+        stroke_rings(painter, drawing.braggnn, 1.2, INK.braggnn)
 
 
 def paint_labels(painter: QPainter, labels: tuple[tuple[QPointF, str], ...], font: QFont) -> None:
     """Small texts on dark ground, centred below their points; one that would cover another is left out."""
-    metrics = QFontMetricsF(font)
     painter.setFont(font)
-    taken: list[QRectF] = []
+    high = QFontMetricsF(font).height()
+    words = {text: QStaticText(text) for _, text in labels}
+    for word in words.values():
+        word.prepare(font=font)
+    taken: dict[int, list[tuple[float, float]]] = {}  # intervals of x by line of text
     for at, text in labels:
-        wide = metrics.horizontalAdvance(text) + 8
-        box = QRectF(at.x() - wide / 2, at.y(), wide, metrics.height())
-        if any(box.intersects(other) for other in taken):
+        wide = words[text].size().width() + 8
+        left = at.x() - wide / 2
+        line = int(at.y() // high)
+        near = [span for k in (line - 1, line, line + 1) for span in taken.get(k, ())]
+        if any(left < right and start < left + wide for start, right in near):
             continue
-        taken.append(box)
+        taken.setdefault(line, []).append((left, left + wide))
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(LABEL_GROUND)
-        painter.drawRoundedRect(box, 3, 3)
+        painter.drawRoundedRect(QRectF(left, at.y(), wide, high), 3, 3)
         painter.setPen(QColor("#d8dde3"))
-        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+        painter.drawStaticText(QPointF(left + 4, at.y()), words[text])
     painter.setBrush(Qt.BrushStyle.NoBrush)
-
-
-def _pen(colour: QColor, width: float) -> QPen:
-    pen = QPen(colour, width)
-    pen.setCapStyle(Qt.PenCapStyle.FlatCap)
-    return pen
 
 
 def _mapped(x: Points, y: Points, t: QTransform) -> Points:
@@ -138,43 +163,6 @@ def _arms(score: Points, gap: float) -> Points:
     level = np.log10(np.maximum(np.nan_to_num(score, posinf=1e12), 1e-3))
     low, high = (float(level.min()), float(level.max())) if len(level) else (0.0, 1.0)
     return 3.5 + 0.15 * gap + 5.5 * (level - low) / max(high - low, 1.0)
-
-
-def _pluses(at: Points, gap: float, arm: Points) -> QPainterPath:
-    """Four arms around a free centre."""
-    directions = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
-    return _segments(at, directions * gap, directions * 1.0, arm)
-
-
-def _ticks(at: Points, half: float) -> QPainterPath:
-    """The four corners of a square."""
-    corners = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
-    starts = np.repeat(corners, 2, axis=0)
-    inwards = starts * np.tile([[-1.0, 0.0], [0.0, -1.0]], (4, 1))
-    return _segments(at, starts * half, inwards, np.full(len(at), 0.45 * half))
-
-
-def _segments(at: Points, starts: Points, directions: Points, length: Points) -> QPainterPath:
-    """For every position the lines from ``at + starts`` along ``directions`` (K, 2)."""
-    first = at[:, None, :] + starts
-    second = first + directions * length[:, None, None]
-    points = np.stack((first, second), axis=2).reshape(-1, 2)
-    if not len(points):
-        return QPainterPath()
-    return pg.arrayToQPath(points[:, 0], points[:, 1], connect="pairs")
-
-
-def _circles(at: Points, radius: float, crowd: int) -> QPainterPath:
-    """Closed polygons that look round; fewer sides in a crowd."""
-    sides = 24 if crowd <= 500 else 12 if crowd <= FINE else 6
-    angle = np.linspace(0, 2 * np.pi, sides + 1)
-    ring = radius * np.column_stack((np.cos(angle), np.sin(angle)))
-    points = (at[:, None, :] + ring).reshape(-1, 2)
-    if not len(points):
-        return QPainterPath()
-    connect = np.ones(len(points), np.uint8)
-    connect[sides :: sides + 1] = 0
-    return pg.arrayToQPath(points[:, 0], points[:, 1], connect=connect)
 
 
 def _labels(

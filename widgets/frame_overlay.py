@@ -12,7 +12,8 @@ from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPainter
 
 from braggscope.models.regions import Region
 from braggscope.widgets import theme
-from braggscope.widgets.frame_marks import HALO, INK, LABEL_GROUND, paint_labels
+from braggscope.widgets.frame_marks import paint_labels
+from braggscope.widgets.frame_stamps import HALO, INK, LABEL_GROUND
 
 Curve = NDArray[np.float64]  # (N, 2) raw x, y; a NaN row breaks the line
 LAYERS = ("peaks", "mask", "rings", "regions", "trails")

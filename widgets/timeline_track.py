@@ -5,8 +5,8 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF, QWheelEvent
+from PyQt6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF, QWheelEvent
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from braggscope.widgets import theme
@@ -43,6 +43,7 @@ class TimelineTrack(QWidget):
         self._colour, self._label = "fit", ""
         self._bounds: tuple[int, NDArray[np.float64], NDArray[np.float64]] | None = None
         self._share: tuple[int, NDArray[np.float64]] | None = None
+        self._ground: QPixmap | None = None  # all but the cursor
         self._hover: float | None = None
         self._notches = 0.0
         self.setMouseTracking(True)
@@ -60,7 +61,7 @@ class TimelineTrack(QWidget):
         self.frames = max(0, frames)
         self.frame = min(self.frame, max(0, self.frames - 1))
         self._values, self._done = np.empty(0), np.empty(0, bool)
-        self._bounds = self._share = None
+        self._bounds = self._share = self._ground = None
         self.update()
 
     def set_frame(self, frame: int) -> None:
@@ -71,13 +72,13 @@ class TimelineTrack(QWidget):
     def set_curve(self, values: NDArray[np.float64], ink: str, label: str) -> None:
         """(frames,) float64, NaN where unknown; colour role or hex; what it is."""
         self._values, self._colour, self._label = np.asarray(values, float), ink, label
-        self._bounds = None
+        self._bounds = self._ground = None
         self.update()
 
     def set_done(self, done: NDArray[np.bool_]) -> None:
         """(frames,) bool: analysed."""
         self._done = np.asarray(done, bool)
-        self._share = None
+        self._share = self._ground = None
         self.update()
 
     def x_of(self, frame: float) -> float:
@@ -93,28 +94,43 @@ class TimelineTrack(QWidget):
         return max(1.0, self.width() - 2.0 * SIDE)
 
     def _recolour(self, _: theme.Theme) -> None:
+        self._ground = None
         self.update()
 
     # ---- painting ----
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Qt: ground, analysed frames, curve, numbers, cursor."""
+        """Qt: the ground, kept as long as it holds, and the cursor."""
+        ratio = self.devicePixelRatioF()
+        size = self.size() * ratio
+        strip = QRectF(SIDE, 2, self._width(), self.height() - FOOT - 3)
+        if self._ground is None or self._ground.size() != size:
+            self._ground = QPixmap(size)
+            self._ground.setDevicePixelRatio(ratio)
+            self._ground.fill(Qt.GlobalColor.transparent)
+            self._paint_ground(QPainter(self._ground), strip)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(tick_font())
-        strip = QRectF(SIDE, 2, self._width(), self.height() - FOOT - 3)
+        painter.drawPixmap(0, 0, self._ground)
+        if self.frames:
+            self._paint_cursor(painter, strip)
+
+    def _paint_ground(self, painter: QPainter, strip: QRectF) -> None:
+        """Strip, analysed frames, curve, numbers."""
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setFont(tick_font())
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(colour("raised", 0.7))
         painter.drawRoundedRect(strip, 4, 4)
-        if not self.frames:
-            return
-        painter.save()
-        painter.setClipRect(strip)
-        self._paint_done(painter, strip)
-        self._paint_curve(painter, strip)
-        painter.restore()
-        self._paint_numbers(painter, strip)
-        self._paint_cursor(painter, strip)
+        if self.frames:
+            painter.save()
+            painter.setClipRect(strip)
+            self._paint_done(painter, strip)
+            self._paint_curve(painter, strip)
+            painter.restore()
+            self._paint_numbers(painter, strip)
+        painter.end()
 
     def _paint_done(self, painter: QPainter, strip: QRectF) -> None:
         if len(self._done) != self.frames or not self._done.any():
@@ -168,11 +184,14 @@ class TimelineTrack(QWidget):
         painter.setBrush(faint)
         painter.drawPolygon(area)
         painter.setPen(QPen(ink, 1.3))
-        if len(low) > 1 and np.any(high != low):
-            crest = [
-                QPointF(a, b) for a, pair in zip(x, zip(low, high, strict=True), strict=True) for b in pair
-            ]
-        painter.drawPolyline(QPolygonF(crest))
+        if np.array_equal(low, high):
+            painter.drawLines(*[QLineF(a, b) for a, b in itertools.pairwise(crest)])
+            return
+        # Upright lines from minimum to maximum, each reaching its neighbour: dense noise as one long
+        # path would take a hundred times as long.
+        top = np.minimum(high, np.append(high[:1], low[:-1]))
+        foot = np.maximum(low, np.append(low[:1], high[:-1]))
+        painter.drawLines(*[QLineF(a, b, a, c + 0.5) for a, b, c in zip(x, top, foot, strict=True)])
 
     def _minima_maxima(self, width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         if self._bounds is None or self._bounds[0] != width:
