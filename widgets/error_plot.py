@@ -131,7 +131,7 @@ class ErrorPlot(QWidget):
             line.setVisible(k < len(curves))
             if k < len(curves):
                 line.setData(self._x(curves[k].frames), np.asarray(curves[k].values, np.float64))
-                line.setPen(pg.mkPen(curves[k].colour, width=1.6))
+                line.setPen(pg.mkPen(curves[k].colour, width=1))  # wider takes Qt 100 times as long
             else:
                 line.setData([], [])
         empty = not any(np.isfinite(curve.values).any() for curve in curves)

@@ -11,6 +11,7 @@ from pyqtgraph.GraphicsScene.mouseEvents import MouseClickEvent
 from braggscope.widgets import theme
 from braggscope.widgets.plot_hint import PlotHint
 from braggscope.widgets.plotting import ThemedPlot, make_plot
+from braggscope.widgets.point_cloud import PointCloud
 
 MOST_DRAWN = 20_000
 BINS = 64
@@ -37,7 +38,7 @@ class OffsetPlot(QWidget):
         self.plot = make_plot("Δx / px", "Δy / px", parent=self)
         self.top, self.right = make_plot(parent=self), make_plot(parent=self)
         self.hint = PlotHint(EMPTY, self.plot)
-        self.points = pg.ScatterPlotItem(size=3.5, pxMode=True, pen=None)
+        self.points = PointCloud()
         self.ring = pg.PlotCurveItem(antialias=True)
         self.median = pg.ScatterPlotItem(size=10, symbol="+", pxMode=True)
         self.chosen = pg.ScatterPlotItem(size=14, symbol="o", pxMode=True, brush=None)
@@ -64,6 +65,7 @@ class OffsetPlot(QWidget):
         self._frame, self._peak = np.asarray(frame)[paired], np.asarray(peak)[paired]
         self._colour = colour
         self.chosen.clear()
+        self._statistics = self._measure()
         self._draw_points()
         self._describe(int(len(paired) - paired.sum()), note)
         self._frame_view()
@@ -75,6 +77,9 @@ class OffsetPlot(QWidget):
 
     def statistics(self) -> tuple[float, float, float]:
         """Median Δx, median Δy, and the radius about them that holds 68 % of the peaks; px."""
+        return self._statistics
+
+    def _measure(self) -> tuple[float, float, float]:
         if not len(self._dx):
             return (np.nan, np.nan, np.nan)
         x, y = float(np.median(self._dx)), float(np.median(self._dy))
@@ -83,13 +88,13 @@ class OffsetPlot(QWidget):
     # drawing
 
     def _draw_points(self) -> None:
-        x, y, radius = self.statistics()
+        x, y, radius = self._statistics
         drawn = np.arange(len(self._dx))
         if len(drawn) > MOST_DRAWN:
-            drawn = np.random.default_rng(0).choice(drawn, MOST_DRAWN, replace=False)
+            drawn = np.random.default_rng(0).choice(drawn, MOST_DRAWN, replace=False, shuffle=False)
         colour = QColor(self._colour)
         colour.setAlphaF(float(np.clip(600.0 / max(len(drawn), 1), 0.06, 0.75)))
-        self.points.setData(self._dx[drawn], self._dy[drawn], brush=pg.mkBrush(colour))
+        self.points.set_points(self._dx[drawn], self._dy[drawn], colour)
         some = bool(len(self._dx))
         angle = np.linspace(0.0, 2.0 * np.pi, 97)
         self.ring.setData(
@@ -101,7 +106,7 @@ class OffsetPlot(QWidget):
         self.hint.cover(not some)
 
     def _describe(self, alone: int, note: str) -> None:
-        x, y, radius = self.statistics()
+        x, y, radius = self._statistics
         some = bool(len(self._dx))
         text = f"Δx {x:+.3f}   Δy {y:+.3f}   68\u00a0%\u00a0within\u00a0{radius:.3f}\u00a0px".replace(
             "-", "−"

@@ -112,6 +112,7 @@ class ParameterSetRow(QWidget):
         self.summary = ElidedLabel(role="muted", parent=self)
         self.eye = QToolButton(self)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         grid = QGridLayout(self)
         grid.setContentsMargins(8, 4, 4, 6)
         grid.setHorizontalSpacing(6)

@@ -48,6 +48,7 @@ class ParameterSetsPanel(QWidget):
         column.addLayout(self._list)
         column.addLayout(buttons)
         column.addWidget(self.run)
+        column.addStretch(1)
         self.add.clicked.connect(lambda _: self.add_requested.emit())
         self.remove.clicked.connect(lambda _: self._remove_active())
         self.run.clicked.connect(

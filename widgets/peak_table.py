@@ -24,12 +24,14 @@ from braggscope.widgets.peak_lines import EMPTY, PeakLines
 from braggscope.widgets.peak_table_model import DEFAULT, FIELDS, POSITION, PeakTableModel
 
 _SAMPLES = {
-    "peak": "88888",
+    "peak": "8888",
     "frame": "888888",
     "score": "888,888",
     "x": "8888.888",
     "y": "8888.888",
-    "fwhm_major": "88.88 × 88.88",
+    "distance": "8.888",
+    "fwhm_major": "8.88 × 8.88",
+    "chi2": "88.88",
     "status": "saturated",
 }
 
@@ -153,7 +155,7 @@ class PeakTableView(QWidget):
         header.setMinimumSectionSize(36)
         for k, field in enumerate(FIELDS):
             title = bold.horizontalAdvance(field.title) + 26  # padding and the arrow of the order
-            text = metrics.horizontalAdvance(_SAMPLES.get(field.name, "88.888")) + 24
+            text = metrics.horizontalAdvance(_SAMPLES.get(field.name, "88.888")) + 26
             header.resizeSection(k, max(title, text))
         header.setStretchLastSection(True)
         header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)

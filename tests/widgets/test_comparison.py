@@ -162,12 +162,12 @@ def test_peaks_without_a_pair_are_counted_not_drawn(offsets):
     dx[:7] = np.nan
     offsets.set_points(dx, dy, frame, peak, note="3 rejected")
     assert offsets.remark.text() == "93 peaks · 7 without a pair · 3 rejected"
-    assert len(offsets.points.getData()[0]) == 93
+    assert len(offsets.points.x) == 93
 
 
 def test_many_points_are_thinned_and_that_is_said(offsets):
     offsets.set_points(*scatter(50_000))
-    assert len(offsets.points.getData()[0]) == MOST_DRAWN
+    assert len(offsets.points.x) == MOST_DRAWN
     assert "20,000 drawn" in offsets.remark.text()
     assert offsets.statistics()[0] == pytest.approx(0.1, abs=0.002)
 
@@ -223,7 +223,18 @@ def test_curves_survive_a_hundred_thousand_frames(errors):
     assert errors.plot.viewRange()[0][1] >= 99_999
 
 
-def test_plots_draw_points_where_they_belong(offsets):
-    offsets.set_points(np.array([0.3]), np.array([-0.2]), np.array([0]), np.array([0]), "#ff0000")
-    assert offsets.points.getData()[0].tolist() == [0.3]
-    assert offsets.points.getData()[1].tolist() == [-0.2]
+def test_points_are_painted_where_they_belong(offsets):
+    dx, dy = np.array([0.3, -0.3, 0.3]), np.array([-0.2, 0.2, 0.2])
+    offsets.set_points(dx, dy, np.arange(3), np.arange(3), "#ff0000")
+    QApplication.processEvents()
+    shot = offsets.plot.grab().toImage()
+    ratio = shot.devicePixelRatio()
+
+    def reddish(x, y):
+        at = view_point(offsets.plot, x, y)
+        colour = shot.pixelColor(round(at.x() * ratio), round(at.y() * ratio))
+        return colour.red() - colour.green() > 80
+
+    assert all(reddish(x, y) for x, y in zip(dx, dy, strict=True))
+    assert not reddish(-0.3, -0.2)
+    assert offsets.points.boundingRect().contains(QPointF(0.3, -0.2))
