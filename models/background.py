@@ -33,7 +33,8 @@ def median_background(image: NDArray, mask: Mask | None = None, window: int = 31
     """(H, W) float32: median of a square ``window`` (px) on a grid of half its side, bilinear between.
 
     Each median takes at most 15 x 15 evenly spaced good pixels. Grid points with fewer than a quarter of
-    their pixels good take the value of the nearest point that has one.
+    their pixels good take the value of the nearest point that has one. On a slope, windows cut by an edge
+    lean towards their inner half.
     """
     height, width = image.shape
     spacing = max(window // 2, 1)

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-EXACT = 2.0**24  # integers up to here are exact in float32
+EXACT = 2.0**24  # integers below are exact in float32
 GAP_RUN = 32  # px: no spot saturates in a straight line this long, every module gap is longer
 _STRIDE = GAP_RUN // 2
 _THRESHOLD, _BINNED = np.uint8(3), np.uint8(8)
@@ -51,7 +51,7 @@ def load_codes(raw: NDArray, limits: Limits, codes: Codes) -> None:
 
 @njit(cache=True, nogil=True)
 def load(raw: NDArray, limits: Limits, static: Codes, codes: Codes, out: Image) -> bool:
-    """Raw values and reasons in one pass, 0 where bad. Returns whether a value exceeds 2^24."""
+    """Raw values and reasons in one pass, 0 where bad. Returns whether a value reaches 2^24."""
     big = False
     for row in range(raw.shape[0]):
         for col in range(raw.shape[1]):
@@ -61,7 +61,7 @@ def load(raw: NDArray, limits: Limits, static: Codes, codes: Codes, out: Image) 
             number: Any = out.dtype.type(value) if code == 0 else out.dtype.type(0)
             codes[row, col] = code
             out[row, col] = number
-            big |= abs(number) > EXACT
+            big |= abs(number) >= EXACT
     return big
 
 
@@ -79,13 +79,13 @@ def add(raw: NDArray, limits: Limits, codes: Codes, total: NDArray[np.float64]) 
 
 @njit(cache=True, nogil=True)
 def copy(total: NDArray[np.float64], codes: Codes, out: Image) -> bool:
-    """Sums, 0 where bad. Returns whether a value exceeds 2^24."""
+    """Sums, 0 where bad. Returns whether a value reaches 2^24."""
     big = False
     for row in range(total.shape[0]):
         for col in range(total.shape[1]):
             value = total[row, col] if codes[row, col] == 0 else 0.0
             out[row, col] = value
-            big |= abs(value) > EXACT
+            big |= abs(value) >= EXACT
     return big
 
 
@@ -98,7 +98,7 @@ def correct(
     n: int,
     out: Image,
 ) -> bool:
-    """(sum - n dark) gain, 0 where bad. Returns whether a value exceeds 2^24."""
+    """(sum - n dark) gain, 0 where bad. Returns whether a value reaches 2^24."""
     big = False
     for row in range(image.shape[0]):
         for col in range(image.shape[1]):
@@ -110,7 +110,7 @@ def correct(
                 if gain.size:
                     value *= gain[row, col]
             out[row, col] = value
-            big |= abs(value) > EXACT
+            big |= abs(value) >= EXACT
     return big
 
 
@@ -118,7 +118,7 @@ def correct(
 def bin_pixels(image: Image, codes: Codes, bins: int, needed: int, cells: Codes, out: Image) -> bool:
     """Sums of bins x bins pixels: with some bad, scaled to a full cell; with too many, bad.
 
-    Returns whether a value exceeds 2^24.
+    Returns whether a value reaches 2^24.
     """
     big = False
     for row in range(out.shape[0]):
@@ -140,7 +140,7 @@ def bin_pixels(image: Image, codes: Codes, bins: int, needed: int, cells: Codes,
                 value = 0.0
                 cells[row, col] = code if good == 0 else _BINNED
             out[row, col] = value
-            big |= abs(value) > EXACT
+            big |= abs(value) >= EXACT
     return big
 
 

@@ -33,7 +33,7 @@ GOOD_SHARE = 7 / 8  # of a bin; with less, the slope of a spot would bias the sc
 class Prepared:
     """One prepared image.
 
-    ``image`` (h, w) float32, float64 only where a value exceeds 2^24; finite everywhere, 0 where masked.
+    ``image`` (h, w) float32, float64 only where a value reaches 2^24; finite everywhere, 0 where masked.
     ``mask`` (h, w) bool, True = bad. ``excluded`` (h, w) bool: where no peak is sought, ``mask`` and all
     outside the regions. ``saturated`` (h, w) bool, or None if no pixel is. ``codes`` (h, w) uint8: reasons
     as in MaskReason. ``background`` (h, w) float32: what was subtracted, or None. Arrays are read-only.
@@ -222,7 +222,7 @@ def _calibration(
 
 
 def _narrow(shape: tuple[int, ...], fill: Callable[[Image], bool]) -> Image:
-    """What ``fill`` writes, as float32, or as float64 if it reports values beyond 2^24."""
+    """What ``fill`` writes, as float32, or as float64 if it reports values from 2^24 on."""
     out = np.empty(shape, np.float32)
     if not fill(out):
         return out
