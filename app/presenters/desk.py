@@ -69,7 +69,8 @@ class Desk(QObject):
         self.engine: FrameEngine | None = None
         self.picture: Picture | None = None
         self.found: Found | Measured | None = None
-        self.device = "cpu"
+        self.device = "cpu"  # what is used now; "auto" is decided once torch is there
+        self.device_choice = "auto"
         self.workers = max(1, min(8, os.cpu_count() or 1))
         self.memory = 1_000_000_000
         self.timeout_s = 10.0

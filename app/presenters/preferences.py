@@ -6,6 +6,7 @@ import os
 from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING
 
+import psutil
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QApplication
@@ -14,7 +15,7 @@ from braggscope.app.engine.cache import default_bytes
 from braggscope.app.presenters.desk import Desk
 from braggscope.resources.files import style_sheet
 from braggscope.widgets import theme
-from braggscope.widgets.preferences import Preferences, PreferencesDialog
+from braggscope.widgets.preferences import Machine, Preferences, PreferencesDialog
 
 if TYPE_CHECKING:
     from braggscope.app.main_window import MainWindow
@@ -44,7 +45,8 @@ class PreferencesPresenter:
 
     def ask(self) -> None:
         """Show the dialog."""
-        dialog = PreferencesDialog(self.value, self._window)
+        machine = Machine(os.cpu_count() or 1, psutil.virtual_memory().total // 1_000_000)
+        dialog = PreferencesDialog(self.value, self._window, machine=machine, defaults=defaults())
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.accepted_preferences.connect(self.set)
         dialog.open()
@@ -76,14 +78,19 @@ class PreferencesPresenter:
 
     def _apply_engine(self) -> None:
         desk, value = self._desk, self.value
-        desk.workers = value.threads or os.cpu_count() or 1
-        desk.memory = value.memory_mb * 1_000_000 or default_bytes()
+        desk.workers = value.threads
+        desk.memory = value.memory_mb * 1_000_000
         desk.timeout_s = float(value.reader_timeout_s)
-        desk.device = "cpu" if value.device == "auto" else value.device
+        desk.device_choice = value.device
+
+
+def defaults() -> Preferences:
+    """What suits this machine."""
+    return Preferences(threads=os.cpu_count() or 1, memory_mb=default_bytes() // 1_000_000)
 
 
 def _checked(saved: dict[str, object]) -> Preferences:
     """Preferences from the settings; defaults where an entry is of the wrong kind."""
-    default = asdict(Preferences())
+    default = asdict(defaults())
     usable = {k: v for k, v in saved.items() if type(v) is type(default[k])}
     return Preferences(**{**default, **usable})

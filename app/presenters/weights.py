@@ -26,26 +26,30 @@ class WeightShelf:
         if key in self._asked or "braggnn" not in parameters.localize.methods:
             return
         self._asked.add(key)
-        device = self._desk.device
+        choice = self._desk.device_choice
 
-        def done(localizer: PatchLocalizer) -> None:
-            self._loaded[key] = localizer
+        def done(result: tuple[PatchLocalizer, str]) -> None:
+            self._loaded[key], self._desk.device = result
+            if self._desk.engine is not None:
+                self._desk.engine.device = self._desk.device
             self._desk.weights_changed.emit()
 
         self._desk.lanes.models.submit(
-            lambda context: load(parameters, device, context), done, on_error=self._desk.fail
+            lambda context: load(parameters, choice, context), done, on_error=self._desk.fail
         )
 
     def blocking(self, parameters: Parameters, context: Context) -> PatchLocalizer | None:
         """The localiser, loaded now if need be; for jobs on other lanes."""
         if "braggnn" not in parameters.localize.methods:
             return None
-        return self.ready(parameters) or load(parameters, self._desk.device, context)
+        return self.ready(parameters) or load(parameters, self._desk.device_choice, context)[0]
 
 
-def load(parameters: Parameters, device: str, context: Context) -> PatchLocalizer:
-    """Open the weights that the parameters name."""
+def load(parameters: Parameters, choice: str, context: Context) -> tuple[PatchLocalizer, str]:
+    """Open the weights that the parameters name, on the chosen device; and which device that is."""
     from braggscope.app.engine.localizers import open_localizer
+    from braggscope.models.device import resolve
 
     context.check()
-    return open_localizer(parameters.localize.braggnn, device)
+    device = resolve(choice)
+    return open_localizer(parameters.localize.braggnn, device), device
