@@ -1,5 +1,6 @@
 """Files that are always whole: atomic writes, hashes, and the checkpoint beside an output."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable
@@ -31,7 +32,8 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
             f"{path} cannot be written ({error.strerror or error}); choose another place."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def checkpoint_folder(out: Path) -> Path:
