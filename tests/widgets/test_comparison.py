@@ -224,8 +224,8 @@ def test_curves_survive_a_hundred_thousand_frames(errors):
 
 
 def test_points_are_painted_where_they_belong(offsets):
-    dx, dy = np.array([0.3, -0.3, 0.3]), np.array([-0.2, 0.2, 0.2])
-    offsets.set_points(dx, dy, np.arange(3), np.arange(3), "#ff0000")
+    dx, dy = np.array([0.3, -0.3, 0.3, -0.3]), np.array([-0.2, 0.2, 0.2, -0.2])
+    offsets.set_points(dx, dy, np.arange(4), np.arange(4), "#ff0000")
     QApplication.processEvents()
     shot = offsets.plot.grab().toImage()
     ratio = shot.devicePixelRatio()
@@ -236,5 +236,5 @@ def test_points_are_painted_where_they_belong(offsets):
         return colour.red() - colour.green() > 80
 
     assert all(reddish(x, y) for x, y in zip(dx, dy, strict=True))
-    assert not reddish(-0.3, -0.2)
+    assert not reddish(0.15, 0.1)
     assert offsets.points.boundingRect().contains(QPointF(0.3, -0.2))
