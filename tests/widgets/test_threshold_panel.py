@@ -178,12 +178,13 @@ def test_setters_never_emit(panel, slider):
 
 def test_what_is_kept_is_coloured_and_the_rest_is_dim(slider):
     shot = slider.track.grab().toImage()
-    base = shot.height() - slider.track.fontMetrics().height() - 12
+    ratio = shot.devicePixelRatio()
+    base = round((slider.track.height() - slider.track.fontMetrics().height() - 12) * ratio)
     scale = slider.track.scale()
     accent = QColor(theme.current().accent)
 
     def distance(value):
-        colour = shot.pixelColor(round(scale.x(value) * shot.devicePixelRatio()), base)
+        colour = shot.pixelColor(round(scale.x(value) * ratio), base)
         return abs(colour.blue() - accent.blue()) + abs(colour.red() - accent.red())
 
     assert distance(300.0) + 60 < distance(5.0)
