@@ -23,6 +23,7 @@ from braggscope.models.fitting.kernels import (
     solve_scaled,
     squares,
 )
+from braggscope.models.fitting.lone import evaluate_lone
 from braggscope.models.fitting.starts import start_values
 
 MAX_COMPONENTS = 3
@@ -78,7 +79,9 @@ def _compact(values, side, px, py, value, live):
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _evaluate(theta, count, stride, poisson, pixels, n, jacobian, buffers, matrix, gradient):
-    """Objective at ``theta``; fills the normal equations."""
+    """Objective at ``theta``; fills model, residuals and the normal equations."""
+    if count == 1 and stride == 6 and not poisson:
+        return evaluate_lone(theta, pixels, n, buffers, matrix, gradient)
     px, py, value, live = pixels
     model, residual, weight, spare = buffers
     model_and_jacobian(theta, count, stride, px, py, live, n, jacobian, model, spare)
@@ -144,7 +147,7 @@ def _possible(theta, count, stride, side):
     for k in range(count):
         o = k * stride
         a, b, c = theta[o + 3], theta[o + 4], theta[o + 5]
-        half_sum, radius = 0.5 * (a + c), math.hypot(0.5 * (a - c), b)
+        half_sum, radius = 0.5 * (a + c), math.sqrt(0.25 * (a - c) * (a - c) + b * b)
         if not (half_sum - radius > wide and half_sum + radius < narrow):
             return False
         if not (abs(theta[o + 1]) < side and abs(theta[o + 2]) < side):
