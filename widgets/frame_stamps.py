@@ -72,7 +72,8 @@ def _pens(colour: str) -> tuple[QPen, QPen]:
 def paint_stamps(painter: QPainter, drawing: "Drawing", device_ratio: float) -> None:
     """Draw all marks as copies of a few little pictures, in one call per kind of mark."""
     longest = float(drawing.arm.max()) if len(drawing.arm) else 1.0
-    side = 2 * int(np.ceil(max(drawing.gap + longest, drawing.ring) + HALO_STROKE)) + 1
+    reach = max(drawing.gap + longest, 1.5 * drawing.gap, drawing.ring) + HALO_STROKE
+    side = 2 * int(np.ceil(reach * device_ratio)) + 1  # device pixels, with one in the middle
     atlas = _atlas(drawing, longest, side, device_ratio)
     kind = np.minimum(drawing.arm / longest * SIZES, SIZES - 1).astype(int)
     cells = (
@@ -81,13 +82,12 @@ def paint_stamps(painter: QPainter, drawing: "Drawing", device_ratio: float) -> 
         (drawing.braggnn, np.full(len(drawing.braggnn), SIZES + 1)),
     )
     at, cell = np.concatenate([c[0] for c in cells]), np.concatenate([c[1] for c in cells])
-    pixels = side * device_ratio
     stamps = internals.PrimitiveArray(QPainter.PixmapFragment, 10)
     stamps.resize(len(at))
     table = stamps.ndarray()
-    table[:, 0:2] = np.round(at * device_ratio) / device_ratio  # whole device pixels stay crisp
-    table[:, 2], table[:, 3] = cell * pixels, 0
-    table[:, 4:6] = pixels
+    table[:, 0:2] = (np.floor(at * device_ratio) + 0.5) / device_ratio  # centres of pixels stay crisp
+    table[:, 2], table[:, 3] = cell * side, 0
+    table[:, 4:6] = side
     table[:, 6:8] = 1 / device_ratio
     table[:, 8], table[:, 9] = 0, 1
     painter.drawPixmapFragments(*stamps.drawargs(), atlas)  # type: ignore[call-arg]
@@ -95,15 +95,15 @@ def paint_stamps(painter: QPainter, drawing: "Drawing", device_ratio: float) -> 
 
 def _atlas(drawing: "Drawing", longest: float, side: int, device_ratio: float) -> QPixmap:
     """Pluses of SIZES arm lengths, a bracket and a ring, side by side, in device pixels."""
-    pixels = side * device_ratio
-    atlas = QPixmap(int(np.ceil(pixels * (SIZES + 2))), int(np.ceil(pixels)))
+    atlas = QPixmap(side * (SIZES + 2), side)
     atlas.fill(Qt.GlobalColor.transparent)
     painter = QPainter(atlas)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.scale(device_ratio, device_ratio)
     for cell in range(SIZES + 2):
-        at = (side * (cell + 0.5), side / 2)
-        painter.setClipRect(QRectF(cell * side, 0, side, side))
+        middle = side / 2 / device_ratio
+        at = ((2 * cell + 1) * middle, middle)
+        painter.setClipRect(QRectF(2 * cell * middle, 0, 2 * middle, 2 * middle))
         if cell < SIZES:
             stroke_lines(painter, plus(at, drawing.gap, longest * (cell + 0.5) / SIZES), INK.fit)
         elif cell == SIZES:

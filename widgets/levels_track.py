@@ -33,7 +33,11 @@ def ticks(low: float, high: float, least: float) -> list[float]:
     top = math.floor(math.log10(max(abs(low), abs(high), 1e-12)))
     size = [f * 10.0**k for f in (1, 5, 2, 3) for k in range(top, min(top - 3, -1) - 1, -1)]
     span = 10.0 ** math.floor(math.log10(max(high - low, 1e-12)))
-    even = [span * k for k in range(math.ceil(low / span), math.floor(high / span) + 1)]
+    even = [
+        step * k
+        for step in (span, span / 2, span / 5)
+        for k in range(math.ceil(low / step), math.floor(high / step) + 1)
+    ]
     chosen: list[float] = []
     for value in [0.0, *size, *(-v for v in size), *even]:
         at = math.asinh(value)

@@ -1,0 +1,148 @@
+import gc
+import re
+from dataclasses import fields
+
+import pytest
+from PyQt6 import sip
+from PyQt6.QtCore import QObject, QPoint, QPointF, QSize, Qt
+from PyQt6.QtGui import QColor, QIcon, QWheelEvent
+from PyQt6.QtWidgets import QApplication
+
+from braggscope.resources.files import ROOT, style_sheet
+from braggscope.widgets import icons, plotting, theme
+
+THEMES = [theme.DARK, theme.LIGHT]
+
+
+@pytest.fixture
+def put_on(qapp):
+    yield lambda which: theme.apply(qapp, which, style_sheet())
+    theme.apply(qapp, theme.DARK, "")
+    qapp.setStyleSheet("")
+
+
+def luminance(colour):
+    def linear(v):
+        return v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4
+
+    r, g, b, _ = QColor(colour).getRgbF()
+    return 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b)
+
+
+def contrast(a, b):
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("which", THEMES, ids=lambda t: t.name)
+def test_text_can_be_read(which):
+    for ground in (which.window, which.panel, which.raised):
+        assert contrast(which.text, ground) >= 7
+        assert contrast(which.muted, ground) >= 4.5
+    for role in ("warning", "error", "good", "fit", "braggnn", "net"):
+        assert contrast(getattr(which, role), which.panel) >= 4
+    assert contrast(which.on_accent, which.accent) >= 4.5
+    assert contrast(which.text, which.progress) >= 4.5
+
+
+def test_every_token_of_the_sheet_exists():
+    used = set(re.findall(r"@(\w+)", re.sub(r"/\*.*?\*/", "", style_sheet(), flags=re.S)))
+    assert used <= {field.name for field in fields(theme.Theme)}
+
+
+@pytest.mark.parametrize("which", THEMES, ids=lambda t: t.name)
+def test_every_picture_of_the_sheet_exists(which):
+    paths = re.findall(r"url\((.*?)\)", style_sheet().replace("@name", which.name))
+    assert paths
+    for path in paths:
+        assert path.startswith(ROOT.as_posix())
+        assert not QIcon(path).pixmap(16).isNull()
+
+
+def test_the_sheet_is_understood(put_on, qtbot):
+    put_on(theme.LIGHT)  # Qt complains about what it cannot parse, and pytest-qt would show it
+    assert "@" not in QApplication.instance().styleSheet()
+    with qtbot.captureExceptions() as caught:
+        put_on(theme.DARK)
+    assert not caught
+
+
+@pytest.mark.parametrize("name", icons.GLYPHS)
+def test_every_icon_paints_something(qapp, name):
+    image = icons.icon(name).pixmap(QSize(24, 24)).toImage()
+    assert any(image.pixelColor(x, y).alpha() > 128 for x in range(24) for y in range(24))
+
+
+def test_an_unknown_icon_is_refused(qapp):
+    with pytest.raises(KeyError, match="unicorn"):
+        icons.icon("unicorn")
+
+
+def test_an_icon_follows_the_theme(put_on):
+    play = icons.icon("play")
+    seen = []
+    for which in THEMES:
+        put_on(which)
+        image = play.pixmap(QSize(32, 32)).toImage()
+        seen.append(image.pixelColor(15, 16).name())
+    assert seen == [theme.DARK.text, theme.LIGHT.text]
+
+
+class Listener(QObject):
+    def __init__(self):
+        super().__init__()
+        self.heard = []
+        theme.on_change(self.change)
+
+    def change(self, which):
+        self.heard.append(which.name)
+
+
+def test_listeners_are_told_until_they_are_gone(put_on):
+    listener = Listener()
+    put_on(theme.LIGHT)
+    assert listener.heard[-1] == "light"
+    before = len(listener.heard)
+    theme.forget(listener.change)
+    put_on(theme.DARK)
+    assert len(listener.heard) == before
+
+
+def test_dead_widgets_are_no_listeners(put_on):
+    deleted, collected = Listener(), Listener()
+    heard = deleted.heard
+    before = list(heard)
+    sip.delete(deleted)
+    del collected
+    gc.collect()
+    put_on(theme.LIGHT)
+    assert heard == before
+
+
+def test_plots_follow_the_theme_and_ignore_the_wheel(put_on, qtbot):
+    plot = plotting.make_plot("frame", "error", y_units="px")
+    qtbot.addWidget(plot)
+    plot.resize(300, 200)
+    plot.plot([1.0, 2.0, 3.0])
+    plot.show()
+    put_on(theme.LIGHT)
+    assert plot.backgroundBrush().color().name() == theme.LIGHT.panel
+    assert plot.getAxis("left").textPen().color().name() == theme.LIGHT.muted
+    assert plot.getAxis("left").labelText == "error / px"
+    before = plot.getPlotItem().viewRange()
+    event = QWheelEvent(
+        QPointF(150, 100), QPointF(150, 100), QPoint(), QPoint(0, 120), Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    QApplication.sendEvent(plot.viewport(), event)
+    assert plot.getPlotItem().viewRange() == before
+
+
+def test_a_recolour_hook_hears_of_every_change(put_on, qtbot):
+    plot = plotting.make_plot()
+    qtbot.addWidget(plot)
+    heard = []
+    plot.recoloured(lambda which: heard.append(which.name))
+    put_on(theme.LIGHT)
+    assert heard[-1] == "light"
+    assert len(heard) == 2
