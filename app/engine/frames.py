@@ -88,8 +88,8 @@ class Landscape:
     """All candidates of a frame as log histograms of birth and score, for the sliders."""
 
     key: ViewKey
-    births: tuple[NDArray[np.float64], NDArray[np.float64]]
-    scores: tuple[NDArray[np.float64], NDArray[np.float64]]
+    births: tuple[NDArray[np.int64], NDArray[np.float64]]
+    scores: tuple[NDArray[np.int64], NDArray[np.float64]]
     total: int
 
 
@@ -158,7 +158,7 @@ class FrameEngine:
         preparer = self.preparer(parameters)
         raw = read_raw(self.reader, self.info, frame, parameters.prepare.sum_frames, context.cancelled)
         result = preparer.apply(raw)
-        self._cache.put(key, result, result.image.nbytes + 3 * result.mask.nbytes)
+        self._cache.put(key, result, _bytes(result))
         return result
 
     def preparer(self, parameters: Parameters) -> Preparer:
@@ -179,7 +179,9 @@ class FrameEngine:
         floor = detect.minval if floor is None else floor
         key = ("tree", self.info.identity, frame, parameters.fingerprint("prepare"), detect.detector)
         known: Candidates | None = self._cache.get(key)
-        if known is not None and (known.floor <= floor if detect.detector == "fast" else known.floor == floor):
+        if known is not None and (
+            known.floor <= floor if detect.detector == "fast" else known.floor == floor
+        ):
             return known
         if not hasattr(self._local, "workspace"):
             self._local.workspace = Workspace()
@@ -206,9 +208,18 @@ class FrameEngine:
     def _picture(self, ask: Ask, prepared: Prepared) -> Picture:
         display = ask.display
         image = prepared.image
+        if display.show_background and prepared.background is not None:
+            image = prepared.background
         levels = display.levels or percentile_levels(image, prepared.mask)
         rgb = render_rgb(
             image, prepared.mask, levels, lut(display.colormap), scale=display.scale, step=ask.step
         )
         counts, edges = histogram(image, prepared.mask)
         return Picture(ask.key, prepared, rgb, levels, counts, edges)
+
+
+def _bytes(prepared: Prepared) -> int:
+    """Memory of a prepared frame; arrays that are the same one count once."""
+    arrays = (prepared.image, prepared.mask, prepared.excluded, prepared.saturated, prepared.codes,
+              prepared.background)  # fmt: skip
+    return sum({id(array): array.nbytes for array in arrays if array is not None}.values())

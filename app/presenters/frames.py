@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from PyQt6.QtCore import QTimer
 
 from braggscope.app.engine.frames import LIVE_LIMIT, Ask, Found, Landscape, Measured, Picture, ViewKey
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from braggscope.app.main_window import MainWindow
 
 PREFETCH = 4
+LEGEND = (("plus", "fit", "fit"), ("circle", "braggnn", "BraggNN"), ("square", "reject", "no fit"))
 REDO = {Request.FRAME, Request.PREPARE}
 
 
@@ -39,6 +41,7 @@ class FramePresenter:
         self._again = False  # another one was wanted meanwhile
         self._ticket: Ticket | None = None
         self._direction = 1
+        self._ranged = False
         self._asked_at = 0.0
         self.latency_ms = 0.0
         self._deep_timer = QTimer(window)
@@ -52,6 +55,7 @@ class FramePresenter:
         window.levels_panel.colormap_changed.connect(lambda name: self._display(colormap=name))
         window.levels_panel.scale_changed.connect(lambda name: self._display(scale=name))
         window.levels_panel.auto_requested.connect(self.auto_levels)
+        view.set_legend(LEGEND)
         desk.store.subscribe(self._on_state)
         desk.opened.connect(self.restart)
         desk.weights_changed.connect(self._ask_peaks)
@@ -95,7 +99,7 @@ class FramePresenter:
 
     def restart(self) -> None:
         """Another source is open, or none."""
-        self._waiting = self._again = False
+        self._waiting = self._again = self._ranged = False
         self._desk.picture = None
         self._desk.found = None
         if self._desk.engine is None:
@@ -244,7 +248,11 @@ class FramePresenter:
         landscape = progress.payload
         if not isinstance(landscape, Landscape) or not self._current(landscape.key, any_threshold=True):
             return
-        self._window.threshold_panel.set_histograms(*landscape.births, *landscape.scores)
+        panel = self._window.threshold_panel
+        if not self._ranged:  # once a source, so that the axes stand still while scrubbing
+            self._ranged = True
+            panel.set_ranges(_reach(landscape.births[1]), _reach(landscape.scores[1]))
+        panel.set_histograms(*landscape.births, *landscape.scores)
         table = self._desk.table
         if table is not None:
             self._window.threshold_panel.set_count(len(table), landscape.total)
@@ -299,6 +307,11 @@ class FramePresenter:
         text = f"x {x:8.2f}   y {y:8.2f}   I {picture.prepared.image[row, col]:,.6g}"
         reason = picture.prepared.reason(row, col)
         return f"{text}   {reason}" if reason else text
+
+
+def _reach(edges: NDArray[np.float64]) -> tuple[float, float]:
+    """Range of a threshold slider: other frames may hold stronger peaks than this one."""
+    return float(edges[0]), 3.0 * float(edges[-1])
 
 
 def marks_of(table: PeakTable, state: Session) -> Marks:

@@ -39,6 +39,7 @@ class PreparationPresenter:
         panel.show_background_toggled.connect(lambda on: self._display(show_background=on))
         window.frame_view.region_drawn.connect(self._region_drawn)
         window.frame_view.line_drawn.connect(self._line_drawn)
+        window.frame_view.tool_dismissed.connect(lambda: panel.set_tool(""))
         regions = window.region_panel
         regions.line_requested.connect(lambda: window.frame_view.set_tool("line"))
         regions.radial_requested.connect(self.radial)
@@ -50,7 +51,10 @@ class PreparationPresenter:
     def show(self) -> None:
         """Bring panel and drawn shapes to the state."""
         preparation = self._desk.store.state.parameters.prepare
-        self._window.prepare_panel.set_preparation(preparation)
+        display, panel = self._desk.store.state.display, self._window.prepare_panel
+        panel.set_preparation(preparation)
+        panel.set_orientation(display.rotation, display.flip_h, display.flip_v)
+        panel.set_background_shown(display.show_background)
         self._window.frame_view.set_regions(preparation.regions, preparation.masked)
 
     def set_preparation(self, preparation: Preparation) -> None:
@@ -76,6 +80,7 @@ class PreparationPresenter:
     def _region_drawn(self, region: Region) -> None:
         preparation = self._desk.store.state.parameters.prepare
         self._window.frame_view.set_tool(None)
+        self._window.prepare_panel.set_tool("")
         if self._target == "mask":
             self.change(masked=(*preparation.masked, region))
         elif self._target == "region":
@@ -193,5 +198,5 @@ class PreparationPresenter:
         store.update(display=store.state.display.model_copy(update=changes))
 
     def _on_state(self, old: Session, new: Session) -> None:
-        if old.active != new.active:
+        if old.active != new.active or old.display != new.display:
             self.show()
