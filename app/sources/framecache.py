@@ -20,10 +20,17 @@ from braggscope.app.sources.base import (
     reason,
     silent,
 )
-from braggscope.app.sources.npy import open_zip
+from braggscope.app.sources.npy import NpzSource, open_zip
 from braggscope.app.sources.protocol import SourceError
 
 MAX_SPARSE_BYTES = 256 << 20
+
+
+def open_archive(location: Location, frame_axis: int | None, beat: Beat = silent) -> Source:
+    """Frame cache or plain archive, listed only once."""
+    archive = open_zip(location.path, beat)
+    kind = FrameCacheSource if is_framecache(archive.namelist()) else NpzSource
+    return kind(location, frame_axis, beat, archive)
 
 
 def is_framecache(names: list[str]) -> bool:
@@ -35,10 +42,16 @@ def is_framecache(names: list[str]) -> bool:
 class FrameCacheSource(Source):
     """Frames put together from their non-zero pixels when they are asked for."""
 
-    def __init__(self, location: Location, frame_axis: int | None, beat: Beat = silent) -> None:
+    def __init__(
+        self,
+        location: Location,
+        frame_axis: int | None,
+        beat: Beat = silent,
+        archive: zipfile.ZipFile | None = None,
+    ) -> None:
         super().__init__(location, frame_axis, beat)
         self._stamps = (Stamp.of(location.path),)
-        self._archive = open_zip(location.path)
+        self._archive = archive or open_zip(location.path, beat)
         try:
             self._open(location.path)
         except Exception as error:

@@ -18,6 +18,7 @@ from braggscope.app.sources.base import Location, Stamp, image_dtype, reason
 from braggscope.app.sources.protocol import SourceError
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+CBF_SECTION = b"--CIF-BINARY-FORMAT-SECTION--"
 CBF_BINARY = b"\x0c\x1a\x04\xd5"
 MAX_UNPACKED = 512 << 20
 BLOCK = 1 << 20
@@ -147,9 +148,13 @@ def check_tiff_page(path: str, page: object, size: int) -> None:
 
 
 def _check_cbf(path: str, data: bytes) -> None:
-    """Fabio waits for ever for the rest of a CBF that was cut."""
+    """Fabio waits for ever for the binary part of a CBF that was cut or damaged."""
     start = data.find(CBF_BINARY)
     declared = re.search(rb"X-Binary-Size:\s*(\d+)", data[: start if start > 0 else 1 << 16])
+    if data.startswith(b"###CBF") or declared:
+        section = data.find(CBF_SECTION)
+        if not 0 <= section < start:
+            raise SourceError(f"{path} is a CBF file without a readable binary section; copy it again.")
     if declared and (start < 0 or len(data) - start - len(CBF_BINARY) < int(declared[1])):
         raise SourceError(f"{path} is cut short: the CBF header promises more bytes; copy it again.")
 

@@ -1,6 +1,10 @@
 """NumPy files: ``.npy`` read frame by frame without a memory map, ``.npz``; never pickles."""
 
+import threading
+import time
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 from zlib import error as zlib_error
 
@@ -89,6 +93,25 @@ class NpySource(Source):
             np.copyto(out, raw)
 
 
+@contextmanager
+def steady(beat: Beat, longest_s: float = 60.0) -> Iterator[None]:
+    """Report progress while one long but bounded call of a library runs."""
+    done = threading.Event()
+
+    def report() -> None:
+        end = time.monotonic() + longest_s
+        while not done.wait(0.5) and time.monotonic() < end:
+            beat()
+
+    thread = threading.Thread(target=report, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
 def fill(file: Any, out: NDArray) -> None:
     """Read exactly the bytes of a C-ordered array. Raise EOFError if there are fewer."""
     view = memoryview(out.data).cast("B")
@@ -99,11 +122,12 @@ def fill(file: Any, out: NDArray) -> None:
         view = view[count:]
 
 
-def open_zip(path: str) -> zipfile.ZipFile:
-    """Archive of arrays. Raises SourceError."""
+def open_zip(path: str, beat: Beat = silent) -> zipfile.ZipFile:
+    """Archive of arrays; listing half a million of them takes many seconds. Raises SourceError."""
     Stamp.of(path)
     try:
-        return zipfile.ZipFile(path)
+        with steady(beat):
+            return zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, ValueError) as error:
         raise SourceError(f"{path} is no readable npz file ({reason(error)}); copy it again.") from error
 
@@ -149,11 +173,17 @@ def choose_member(found: dict[str, tuple[tuple[int, ...], np.dtype]], location: 
 class NpzSource(Source):
     """One array of an archive: held in memory if small, else unpacked up to the frame that is asked for."""
 
-    def __init__(self, location: Location, frame_axis: int | None, beat: Beat = silent) -> None:
+    def __init__(
+        self,
+        location: Location,
+        frame_axis: int | None,
+        beat: Beat = silent,
+        archive: zipfile.ZipFile | None = None,
+    ) -> None:
         super().__init__(location, frame_axis, beat)
         path = location.path
         self._stamps = (Stamp.of(path),)
-        self._archive = open_zip(path)
+        self._archive = archive or open_zip(path, beat)
         try:
             self._open(path)
         except BaseException:

@@ -1,6 +1,7 @@
 """From a location to the reader that understands it: by content first, by suffix second."""
 
 import os
+from collections.abc import Callable
 
 import numpy as np
 
@@ -25,7 +26,7 @@ def open_source(location: str, frame_axis: int | None = None, beat: Beat = silen
     return source
 
 
-def _reader(place: Location) -> type[Source]:
+def _reader(place: Location) -> Callable[[Location, int | None, Beat], Source]:
     path = place.path
     if not path:
         raise SourceError("No file was named; give a file, a folder or a quoted glob.")
@@ -47,7 +48,9 @@ def _reader(place: Location) -> type[Source]:
 
         return NpySource
     if magic[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-        return _archive(path)
+        from braggscope.app.sources.framecache import open_archive
+
+        return open_archive
     _refuse(path, magic)
     return FilesSource
 
@@ -74,14 +77,6 @@ def is_hdf5(path: str) -> bool:
                 return True
             place = place * 2 or 512
     return False
-
-
-def _archive(path: str) -> type[Source]:
-    from braggscope.app.sources.framecache import FrameCacheSource, is_framecache
-    from braggscope.app.sources.npy import NpzSource, open_zip
-
-    with open_zip(path) as archive:
-        return FrameCacheSource if is_framecache(archive.namelist()) else NpzSource
 
 
 def _refuse(path: str, magic: bytes) -> None:

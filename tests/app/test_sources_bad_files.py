@@ -267,6 +267,14 @@ def test_truncated_cbf(tmp_path, share):
     refused(tmp_path / "a.cbf", "a.cbf", "cut short")
 
 
+@pytest.mark.parametrize("mark", [b"--CIF-BINARY", b"\x0c\x1a\x04\xd5"])
+def test_cbf_without_its_marks_does_not_hang(tmp_path, mark):
+    fabio.cbfimage.CbfImage(data=DATA[0].astype(np.int32)).write(str(tmp_path / "a.cbf"))
+    content = (tmp_path / "a.cbf").read_bytes()
+    (tmp_path / "a.cbf").write_bytes(content.replace(mark, b"?" * len(mark)))
+    refused(tmp_path / "a.cbf", "without a readable binary section")
+
+
 def test_truncated_archives_and_arrays(tmp_path):
     np.save(tmp_path / "a.npy", DATA)
     shorten(tmp_path / "a.npy", 0.6)
