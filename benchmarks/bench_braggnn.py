@@ -1,6 +1,6 @@
 """BraggNN's speed beside torch running the same network layer by layer, and its accuracy.
 
-``python benchmarks/bench_braggnn.py`` prints two tables: the rows of :func:`run` and those of :func:`accuracy`.
+``python benchmarks/bench_braggnn.py`` prints the rows of :func:`run` and of :func:`accuracy` as tables.
 """
 
 import statistics
