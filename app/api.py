@@ -16,20 +16,22 @@ def analyse_series(
     parameters: Parameters,
     frames: Sequence[int] | None = None,
     *,
+    frame_axis: int | None = None,
     device: str = "cpu",
     workers: int = 2,
 ) -> PeakTable:
     """Peak table of a series (default: all frames). Raises SourceError if it, or any frame, is not readable.
 
+    ``frame_axis``: axis of a stack that counts frames, where it is not the first. ``device``: cpu or cuda.
     Call it under ``if __name__ == "__main__"``: files are read in a process of their own.
     """
     if frames is None:
         with Reader() as reader:
-            frames = range(reader.open(location).frames)
+            frames = range(reader.open(location, frame_axis).frames)
     wanted = "braggnn" in parameters.localize.methods
     localizer = open_localizer(parameters.localize.braggnn, device) if wanted else None
     found: list[Outcome] = []
-    job = SeriesJob(location, frames, parameters, None, device, workers)
+    job = SeriesJob(location, frames, parameters, frame_axis, device, workers)
     problems = run_series(job, localizer, silent_context(), on_outcomes=found.extend)
     if problems:
         first = min(problems)

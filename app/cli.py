@@ -1,21 +1,25 @@
 """The command line: the contract of what can be run without a window. Imports no Qt."""
 
 import argparse
+import contextlib
 import logging
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from braggscope.app.errors import sentence
 from braggscope.app.version import VERSION
 
+Opener = Callable[[list[str]], int]  # opens the window on some locations; returns the exit code
 COMMANDS = ("demo", "info", "peaks", "movie", "train")
 INTERRUPTED = 130
 FAILED = 2
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]
+    def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.")
 
 
@@ -23,29 +27,44 @@ class UsageError(Exception):
     """The arguments are not usable."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], open_window: Opener) -> int:
     """Run a command, or open the window where the first word is none. Returns the exit code."""
-    arguments = list(arguments)
     debug = "--debug" in arguments
+    words = [word for word in arguments if word != "--debug"] + ["--debug"] * debug
     try:
-        if arguments and arguments[0] in COMMANDS:
-            options = command_parser().parse_args(arguments)
-            return _run(options)
-        return _window(arguments)
+        if words and words[0] in COMMANDS:
+            code = _run(command_parser().parse_args(words), open_window)
+        else:
+            code = open_window(_window_parser().parse_args(words).files)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has seen enough
+        _mute()
+        return 0
     except Exception as error:
         if debug:
             raise
         print(f"braggscope: {sentence(error)}", file=sys.stderr)
         return FAILED
+    return code
 
 
-def _run(options: argparse.Namespace) -> int:
+def _mute() -> None:
+    """Nobody listens any more: what is still buffered goes nowhere, silently."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def _run(options: argparse.Namespace, open_window: Opener) -> int:
     from braggscope.app import commands
 
-    logging.basicConfig(level=logging.DEBUG if options.debug else logging.ERROR, stream=sys.stderr)
+    logging.basicConfig(stream=sys.stderr)
+    logging.getLogger("braggscope").setLevel(logging.DEBUG if options.debug else logging.ERROR)
     run = {
         "demo": commands.demo,
         "info": commands.info,
@@ -53,24 +72,24 @@ def _run(options: argparse.Namespace) -> int:
         "movie": commands.movie,
         "train": commands.train,
     }[options.command]
-    return run(options)
+    code = run(options)
+    if code == 0 and options.command == "demo" and options.open:
+        return open_window([str(options.output)])
+    return code
 
 
-def _window(arguments: list[str]) -> int:
-    parser = _Parser(prog="braggscope", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+def _window_parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="braggscope", formatter_class=argparse.RawTextHelpFormatter)
     parser.description = (
         "Look at series of diffraction frames: find, fit and compare Bragg peaks.\n"
         f"Without a command it opens the window. Commands: {', '.join(COMMANDS)} (each has --help)."
     )
-    parser.add_argument("files", nargs="*", metavar="FILE", help="a series: file, file.h5::/path, folder, glob")
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE", help="a series: file, file.h5::/path, folder, glob"
+    )
     parser.add_argument("--version", action="version", version=f"Braggscope {VERSION}")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
-    options = parser.parse_args(arguments)
-    from braggscope.app.composition import run_window  # the only way to Qt
-    from braggscope.app.shell.logs import start_logging
-
-    start_logging()
-    return run_window(options.files)
+    return parser
 
 
 def command_parser() -> argparse.ArgumentParser:
@@ -97,7 +116,7 @@ def command_parser() -> argparse.ArgumentParser:
 def _add_demo(commands: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:
     demo = commands.add_parser("demo", parents=[common], help="write demo data with its truth")
     demo.add_argument("what", choices=("series",))
-    demo.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: demo_series.h5")
+    demo.add_argument("-o", "--output", type=Path, metavar="FILE", default=Path("demo_series.h5"))
     demo.add_argument("--seed", type=int, default=0)
     demo.add_argument("--open", action="store_true", help="open it in the window")
 
@@ -110,6 +129,7 @@ def _add_info(commands: "argparse._SubParsersAction", common: argparse.ArgumentP
 
 def _add_thresholds(command: argparse.ArgumentParser) -> None:
     command.add_argument("file", metavar="FILE")
+    command.add_argument("--frame-axis", type=int, metavar="N", help="axis of a stack that counts frames")
     command.add_argument("--frames", metavar="A:B:C", help="0-based, half-open; default all")
     command.add_argument("--minval", type=float, metavar="V", help="default: suggested by the middle frame")
     command.add_argument("--minscore", type=float, metavar="S", help="default: suggested by the middle frame")
@@ -132,7 +152,12 @@ def _add_movie(commands: "argparse._SubParsersAction", common: argparse.Argument
     movie = commands.add_parser("movie", parents=[common], help="overlay movie of a series")
     _add_thresholds(movie)
     movie.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="OUT", help="OUT.mp4, OUT.gif or a folder for PNGs"
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="OUT.mp4, OUT.gif, or a folder of PNGs",
     )
     movie.add_argument("--fps", type=float, default=12.0)
 

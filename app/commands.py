@@ -2,104 +2,33 @@
 
 import argparse
 import json
-import os
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from braggscope.app.engine.batch import SeriesJob, run_series
 from braggscope.app.engine.jobs import Context, Progress, Ticket
 from braggscope.app.engine.journal import Journal, read_manifest
 from braggscope.app.engine.localizers import open_localizer, weights_hash
-from braggscope.app.engine.setup import make_preparer
+from braggscope.app.engine.peaks import PatchLocalizer
+from braggscope.app.engine.setup import input_files_key
 from braggscope.app.export.provenance import Provenance
-from braggscope.app.export.tables import check_suffix, write_peaks
+from braggscope.app.export.tables import check_folder, check_suffix, write_peaks
+from braggscope.app.options import (
+    CommandError,
+    check_rate,
+    parse_range,
+    read_parameters,
+    resolved_device,
+    with_suggestions,
+    worker_count,
+)
 from braggscope.app.sources.protocol import SourceInfo
 from braggscope.app.sources.reader import Reader
 from braggscope.models.parameters import Parameters
-from braggscope.models.peaks.detect import suggest_thresholds
-
-
-class CommandError(Exception):
-    """One sentence for the user."""
-
-
-# -- arguments ------------------------------------------------------------------------------------
-
-
-def parse_range(text: str | None, count: int) -> range:
-    """``A:B:C`` or one index, 0-based and half-open, to a range within ``count`` frames."""
-    if not text:
-        return range(count)
-    try:
-        parts = [int(part) if part else None for part in text.split(":")]
-        if len(parts) > 3 or not parts:
-            raise ValueError
-        one = parts[0] if len(parts) == 1 else None
-        frames = range(count)[slice(*parts)] if one is None else range(count)[one : one + 1 or None]
-    except ValueError:
-        raise CommandError(f"--frames {text} is no range; use A:B or A:B:C with whole numbers.") from None
-    if not len(frames):
-        raise CommandError(f"--frames {text} selects none of the {count} frames.")
-    return frames
-
-
-def read_parameters(options: argparse.Namespace) -> Parameters:
-    """Parameters from the file, overridden by flags."""
-    parameters = Parameters()
-    if options.parameters is not None:
-        try:
-            parameters = Parameters.model_validate_json(options.parameters.read_text("utf-8"))
-        except OSError as error:
-            raise CommandError(f"{options.parameters} could not be read: {error.strerror}.") from error
-    detect = {
-        name: getattr(options, name)
-        for name in ("minval", "minscore", "detector")
-        if getattr(options, name) is not None
-    }
-    parameters = parameters.with_detect(**detect)
-    if options.mask:
-        parameters = parameters.with_prepare(mask_file=str(Path(options.mask).absolute()))
-    if options.localize is not None:
-        parameters = parameters.with_localize(methods=_methods(options.localize))
-    for entry in options.weights:
-        name, _, file = entry.partition("=")
-        if name != "braggnn" or not file:
-            raise CommandError(f"--weights {entry} is not known; use braggnn=FILE.")
-        parameters = parameters.with_localize(braggnn=file)
-    return parameters
-
-
-def _methods(text: str) -> tuple[str, ...]:
-    methods = tuple(word.strip() for word in text.split(",") if word.strip())
-    unknown = [word for word in methods if word not in ("fit", "braggnn")]
-    if unknown:
-        raise CommandError(f"--localize {unknown[0]} is not known; use fit, braggnn or both.")
-    return methods
-
-
-def with_suggestions(
-    parameters: Parameters, options: argparse.Namespace, info: SourceInfo, reader: Reader
-) -> Parameters:
-    """Thresholds that were not given, proposed by the middle frame; said on stderr."""
-    given = options.parameters is not None
-    if given or (options.minval is not None and options.minscore is not None):
-        return parameters
-    preparer = make_preparer(parameters.prepare, info, reader)
-    prepared = preparer.apply([reader.read(info.frames // 2)])
-    minval, minscore = suggest_thresholds(prepared.image, prepared.excluded)
-    detect = parameters.detect
-    changes = {
-        "minval": minval if options.minval is None else detect.minval,
-        "minscore": minscore if options.minscore is None else detect.minscore,
-    }
-    print(f"Thresholds: minval {changes['minval']:g}, minscore {changes['minscore']:g}", file=sys.stderr)
-    return parameters.with_detect(**changes)
 
 
 @contextmanager
@@ -122,21 +51,14 @@ def progress_bar(title: str) -> Iterator[Context]:
         bar.close()
 
 
-# -- commands -------------------------------------------------------------------------------------
-
-
 def demo(options: argparse.Namespace) -> int:
     """Write demo data."""
     from braggscope.app.demo import write_demo_series
 
-    output = options.output or Path("demo_series.h5")
+    check_folder(options.output)
     with progress_bar("demo series") as context:
-        write_demo_series(output, options.seed, context=context)
-    print(output)
-    if options.open:
-        from braggscope.app.cli import main
-
-        return main([str(output)])
+        write_demo_series(options.output, options.seed, context=context)
+    print(options.output)
     return 0
 
 
@@ -144,16 +66,22 @@ def info(options: argparse.Namespace) -> int:
     """Say what a file is."""
     with Reader() as reader:
         found = reader.open(options.file)
-        mask = reader.mask()
-        masked = 0 if mask is None else int(np.count_nonzero(mask))
     if options.json:
-        print(json.dumps({**_plain(asdict(found)), "masked_pixels": masked}, indent=1))
+        print(json.dumps(_plain(found.as_dict()), indent=1, allow_nan=False))
         return 0
+    rows = _description(found)
+    width = max(len(name) for name, _ in rows)
+    for name, text in rows:
+        print(f"{name:<{width}}  {text}")
+    return 0
+
+
+def _description(found: SourceInfo) -> list[tuple[str, str]]:
     height, width = found.shape
     rows = [
         ("source", found.location), ("format", found.format), ("frames", f"{found.frames}"),
         ("shape", f"{height} rows x {width} columns"), ("dtype", found.dtype),
-        ("mask", f"{masked} bad pixels" if mask is not None else "none"),
+        ("mask", "none" if found.masked_pixels is None else f"{found.masked_pixels} bad pixels"),
         *found.metadata.items(),
     ]  # fmt: skip
     for name, values in found.axes.items():
@@ -161,46 +89,56 @@ def info(options: argparse.Namespace) -> int:
     for entry in found.datasets:
         size = " x ".join(str(n) for n in entry.shape)
         rows.append(("dataset", f"{entry.path}  {size}  {entry.dtype}  {entry.problem}".rstrip()))
-    rows += [("warning", text) for text in found.warnings]
-    width = max(len(name) for name, _ in rows)
-    for name, text in rows:
-        print(f"{name:<{width}}  {text}")
-    return 0
+    return rows + [("warning", text) for text in found.warnings]
 
 
 def _plain(value: Any) -> Any:
+    """The same in what JSON knows: numbers that are not finite become null."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return value.tolist() if isinstance(value, np.ndarray) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def peaks(options: argparse.Namespace) -> int:
     """Analyse a series into a peak table."""
     output: Path = options.output
     check_suffix(output)
+    workers = worker_count(options.workers)
     parameters = read_parameters(options)
+    folder = output.with_name(output.name + ".journal")
+    manifest = read_manifest(folder) if options.resume else None
     with Reader() as reader:
-        found = reader.open(options.file)
-        folder = output.with_name(output.name + ".journal")
-        manifest = read_manifest(folder) if options.resume else None
+        found = reader.open(options.file, options.frame_axis)
         parameters = _resumed_thresholds(parameters, options, manifest) or with_suggestions(
             parameters, options, found, reader
         )
     frames = parse_range(options.frames, found.frames)
-    key = {
+    key = _journal_key(found, parameters, frames)
+    if options.resume and Journal.is_finished(folder, key, output):
+        print(f"{output} is finished; nothing to do.", file=sys.stderr)
+        return 0
+    device = resolved_device(options.device)
+    localizer = _localizer(parameters, device)
+    journal = Journal.resume(folder, key) if options.resume else Journal.start(folder, key)
+    try:
+        job = SeriesJob(options.file, frames, parameters, options.frame_axis, device, workers)
+        _run_batch(job, found, frames, localizer, journal, output)
+    finally:
+        journal.close()
+    return 0
+
+
+def _journal_key(found: SourceInfo, parameters: Parameters, frames: range) -> dict[str, str]:
+    parts = [parameters.fingerprint("all"), f"{frames.start}:{frames.stop}:{frames.step}"]
+    return {
         "source": found.identity,
-        "parameters": f"{parameters.fingerprint('all')}:{frames.start}:{frames.stop}:{frames.step}",
+        "parameters": " ".join([*parts, input_files_key(parameters)]),
         "detect": parameters.detect.model_dump_json(),
     }
-    journal = Journal.resume(folder, key) if options.resume else Journal.start(folder, key)
-    if manifest is not None and manifest.get("finished") == output.name and output.exists():
-        print(f"{output} is finished; nothing to do.", file=sys.stderr)
-        journal.close()
-        return 0
-    _run_batch(options, found, frames, parameters, journal, output)
-    return 0
 
 
 def _resumed_thresholds(
@@ -208,61 +146,68 @@ def _resumed_thresholds(
 ) -> Parameters | None:
     """Thresholds of the run to be resumed, where none are given now."""
     given = options.parameters is not None or options.minval is not None or options.minscore is not None
-    if manifest is None or given or "detect" not in manifest:
+    if manifest is None or given:
         return None
-    detect = json.loads(manifest["detect"])
-    return parameters.with_detect(minval=detect["minval"], minscore=detect["minscore"])
+    try:
+        detect = json.loads(manifest["detect"])
+        return parameters.with_detect(minval=detect["minval"], minscore=detect["minscore"])
+    except (KeyError, TypeError, ValueError):  # not one of ours: the key tells
+        return None
+
+
+def _localizer(parameters: Parameters, device: str) -> PatchLocalizer | None:
+    if "braggnn" not in parameters.localize.methods:
+        return None
+    return open_localizer(parameters.localize.braggnn, device)
 
 
 def _run_batch(
-    options: argparse.Namespace,
+    job: SeriesJob,
     found: SourceInfo,
     frames: range,
-    parameters: Parameters,
+    localizer: PatchLocalizer | None,
     journal: Journal,
     output: Path,
 ) -> None:
-    device = resolved_device(options.device)
-    name = parameters.localize.braggnn
-    wanted = "braggnn" in parameters.localize.methods
-    localizer = open_localizer(name, device) if wanted else None
-    workers = options.workers or os.cpu_count() or 1
-    job = SeriesJob(found.location, frames, parameters, None, device, workers)
-    try:
-        with progress_bar("peaks") as context:
-            problems = run_series(job, localizer, context, journal=journal)
-        chosen = f"{frames.start}:{frames.stop}:{frames.step}"
-        sha = weights_hash(name) if wanted else ""
-        provenance = Provenance(
-            found.location, found.identity, parameters, name if wanted else "", sha, device, chosen
-        )
-        rows = write_peaks(output, (table for _, table in journal.tables()), provenance)
-        if not problems:
-            journal.finish(output)
-    finally:
-        journal.close()
-    print(f"{output}: {rows} peaks in {len(frames) - len(problems)} frames", file=sys.stderr)
-    for frame, problem in list(sorted(problems.items()))[:10]:
+    with progress_bar("peaks") as context:
+        problems = run_series(job, localizer, context, journal=journal)
+    for frame, problem in sorted(problems.items())[:10]:
         print(f"frame {frame} failed: {problem}", file=sys.stderr)
     if len(problems) == len(frames):
-        raise CommandError(f"No frame of {found.location} could be analysed.")
+        raise CommandError(f"No frame of {found.location} could be analysed; {output} was not written.")
+    rows = write_peaks(output, (table for _, table in journal.tables()), _provenance(job, found, frames))
+    print(f"{output}: {rows} peaks in {len(frames) - len(problems)} frames", file=sys.stderr)
     if problems:
         print(f"{len(problems)} frames failed; --resume tries them again.", file=sys.stderr)
+    else:
+        journal.finish(output)
+
+
+def _provenance(job: SeriesJob, found: SourceInfo, frames: range) -> Provenance:
+    name = job.parameters.localize.braggnn if "braggnn" in job.parameters.localize.methods else ""
+    sha = weights_hash(name) if name else ""
+    chosen = f"{frames.start}:{frames.stop}:{frames.step}"
+    return Provenance(found.location, found.identity, job.parameters, name, sha, job.device, chosen)
 
 
 def movie(options: argparse.Namespace) -> int:
     """Write an overlay movie."""
     from braggscope.app.engine.movies import MovieJob, make_movie
+    from braggscope.app.export.movie import check_movie_path
 
+    check_movie_path(options.output)
+    check_rate(options.fps)
     parameters = read_parameters(options)
     with Reader() as reader:
-        found = reader.open(options.file)
+        found = reader.open(options.file, options.frame_axis)
+        frames = parse_range(options.frames, found.frames)
         parameters = with_suggestions(parameters, options, found, reader)
-    frames = parse_range(options.frames, found.frames)
     device = resolved_device(options.device)
-    wanted = "braggnn" in parameters.localize.methods
-    localizer = open_localizer(parameters.localize.braggnn, device) if wanted else None
-    job = MovieJob(found.location, frames, parameters, options.output, fps=options.fps, device=device)
+    localizer = _localizer(parameters, device)
+    job = MovieJob(
+        options.file, frames, parameters, options.output,
+        fps=options.fps, frame_axis=options.frame_axis, device=device,
+    )  # fmt: skip
     with progress_bar("movie") as context:
         make_movie(job, localizer, context)
     print(f"{options.output}: {len(frames)} frames", file=sys.stderr)
@@ -273,6 +218,7 @@ def train(options: argparse.Namespace) -> int:
     """Train BraggNN."""
     from braggscope.app.engine.training import train_braggnn
 
+    check_folder(options.output)
     with progress_bar("training") as context:
         report = train_braggnn(
             options.output, data=options.data, base=options.base, minutes=options.minutes,
@@ -286,13 +232,3 @@ def train(options: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     return 0
-
-
-def resolved_device(name: str) -> str:
-    """``auto`` becomes what there is. Torch is only imported where it decides."""
-    if name == "cpu":
-        return name
-    from braggscope.models.device import resolve
-
-    return resolve(name)
-

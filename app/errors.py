@@ -7,8 +7,9 @@ def sentence(error: BaseException) -> str:
     """One line that says what is wrong; expected errors already carry it, others are named."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the parameters"
-        return f"{where} is not valid: {first['msg'][:1].lower()}{first['msg'][1:]}."
+        where = ".".join(str(part) for part in first["loc"])
+        what = f"{first['msg'][:1].lower()}{first['msg'][1:]}".rstrip(".")
+        return f"{where} is not valid: {what}." if where else f"{what}."
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError):
         return "There is not enough memory for this; close other programs or use a smaller region."

@@ -1,4 +1,4 @@
-"""Where the program keeps its own files; ``BRAGGSCOPE_HOME`` moves all of them, for tests and portable use."""
+"""Where the program keeps its own files; ``BRAGGSCOPE_HOME`` moves all of them."""
 
 import os
 from pathlib import Path

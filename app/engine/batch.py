@@ -20,6 +20,8 @@ from braggscope.models.results import PeakTable
 
 REPORT_S = 0.1  # between two progress reports
 COMMIT_S = 0.5  # between two journal transactions: at most this much work is done twice
+WAITING = 8  # raw frames in the queue
+PATIENCE_S = 0.1  # for the threads of a cancelled run; one that still computes ends with its frame
 
 
 class Gate:
@@ -61,14 +63,23 @@ class SeriesJob:
     device: str = "cpu"
     workers: int = 2
 
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ValueError(f"A series needs at least one worker, not {self.workers}.")
+
 
 @dataclass
 class _Pipe:
     """The queues and flags between the threads of one run."""
 
-    frames: queue.Queue = field(default_factory=lambda: queue.Queue(8))
+    frames: queue.Queue
     outcomes: queue.Queue = field(default_factory=queue.Queue)
     stop: threading.Event = field(default_factory=threading.Event)
+
+    def check(self) -> None:
+        """Raise Cancelled once the run is over."""
+        if self.stop.is_set():
+            raise Cancelled
 
 
 def run_series(
@@ -83,8 +94,8 @@ def run_series(
     """Analyse ``job.frames``, those in the journal excepted. Returns the failed frames and why.
 
     Outcomes go to the journal, to ``on_outcomes`` and as payload to ``context.progress``. Memory is
-    bounded by 8 frames in the queue and one per worker. Raises SourceError if the source cannot be
-    opened, Cancelled within 0.2 s of a cancellation.
+    bounded: 8 raw frames wait (or one frame's sum), and each worker has its own. Raises SourceError if the
+    source cannot be opened, Cancelled within 0.2 s of a cancellation.
     """
     done = journal.done() if journal is not None else set()
     todo = [i for i in job.frames if i not in done]
@@ -92,7 +103,7 @@ def run_series(
     with Reader() as reader:
         info = reader.open(job.location, job.frame_axis, cancelled=context.cancelled)
         preparer = make_preparer(job.parameters.prepare, info, reader)
-        pipe = _Pipe()
+        pipe = _Pipe(queue.Queue(max(1, WAITING // job.parameters.prepare.sum_frames)))
         threads = [threading.Thread(target=_read_all, args=(reader, info, job, todo, pipe), daemon=True)]
         threads += [
             threading.Thread(target=_work, args=(preparer, job, localizer, pipe, gate), daemon=True)
@@ -101,11 +112,13 @@ def run_series(
         for thread in threads:
             thread.start()
         try:
-            _collect(pipe, todo, len(done), context, journal, on_outcomes, problems)
+            _collect(pipe, todo, len(job.frames) - len(todo), context, journal, on_outcomes, problems)
         finally:
             pipe.stop.set()
+            reader.close()
+            end = time.monotonic() + PATIENCE_S
             for thread in threads:
-                thread.join(1.0)
+                thread.join(max(0.0, end - time.monotonic()))
     return problems
 
 
@@ -130,18 +143,17 @@ def _read_all(reader: Reader, info: SourceInfo, job: SeriesJob, todo: Sequence[i
 def _put(pipe: _Pipe, item: object) -> None:
     while not pipe.stop.is_set():
         try:
-            return pipe.frames.put(item, timeout=0.1)
+            pipe.frames.put(item, timeout=0.1)
         except queue.Full:
             continue
+        return
 
 
 def read_raw(
     reader: Reader, info: SourceInfo, index: int, count: int, cancelled: threading.Event | None = None
 ) -> list:
     """The raw frames that make up frame ``index``: itself and those summed with it, as far as there are."""
-    return [
-        reader.read(i, cancelled=cancelled) for i in range(index, min(index + count, info.frames))
-    ]
+    return [reader.read(i, cancelled=cancelled) for i in range(index, min(index + count, info.frames))]
 
 
 def _work(
@@ -158,7 +170,11 @@ def _work(
         if gate is not None:
             gate.wait()
         index, raw = item
-        pipe.outcomes.put(_analyse_one(preparer, job, localizer, workspace, index, raw))
+        try:
+            outcome = _analyse_one(preparer, job, localizer, workspace, pipe.check, index, raw)
+        except Cancelled:
+            return
+        pipe.outcomes.put(outcome)
 
 
 def _analyse_one(
@@ -166,6 +182,7 @@ def _analyse_one(
     job: SeriesJob,
     localizer: PatchLocalizer | None,
     workspace: Workspace,
+    check: Callable[[], None],
     index: int,
     raw: list | str,
 ) -> Outcome:
@@ -173,7 +190,11 @@ def _analyse_one(
         return Outcome(index, None, None, raw)
     try:
         prepared = preparer.apply(raw)
-        result = analyse(prepared, index, job.parameters, localizer, device=job.device, workspace=workspace)
+        result = analyse(
+            prepared, index, job.parameters, localizer, device=job.device, workspace=workspace, check=check
+        )
+    except Cancelled:
+        raise
     except Exception as error:
         return Outcome(index, None, None, f"Frame {index} could not be analysed: {error}")
     return Outcome(index, result.table, summarise(index, result.table))

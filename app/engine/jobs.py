@@ -121,18 +121,21 @@ class Lane:
     ) -> Ticket:
         """Queue ``run(context)``. One of on_done, on_error, on_cancelled follows, on the deliver side."""
         request = _Request(Ticket(next(self._numbers)), run, on_done, on_error, on_progress, on_cancelled)
+        dropped: list[_Request] = []
         with self._changed:
             if self._closed:
                 raise RuntimeError(f"lane {self.name} is closed")
             if self._order is Order.LATEST:
-                for old in self._waiting:
-                    old.ticket.cancel()
-                    self._finish_cancelled(old)
+                dropped.extend(self._waiting)
                 self._waiting.clear()
+                for old in dropped:
+                    old.ticket.cancel()
                 if self._running is not None:
                     self._running.ticket.cancel()
             self._waiting.append(request)
             self._changed.notify()
+        for old in dropped:  # outside the lock: a callback may submit again
+            self._finish_cancelled(old)
         return request.ticket
 
     @property

@@ -1,12 +1,12 @@
 """The journal of a batch: finished frames on disk, so that a killed run resumes where it was."""
 
+import contextlib
+import hashlib
 import json
-import os
-import shutil
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,11 @@ import numpy as np
 from braggscope.app.files import atomic_path
 from braggscope.models.results import COLUMNS, PeakTable
 
+FORMAT = hashlib.sha256(" ".join(f"{c.name}:{c.dtype}" for c in COLUMNS).encode()).hexdigest()[:12]
+
 
 class JournalError(Exception):
-    """The journal belongs to another run. One sentence says which and what to do."""
+    """The journal cannot be used. One sentence says why and what to do."""
 
 
 def encode(table: PeakTable) -> bytes:
@@ -41,36 +43,40 @@ class Journal:
     def __init__(self, folder: Path, key: dict[str, str]) -> None:
         self.folder = folder
         self.key = key
-        folder.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(folder / "frames.sqlite", check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("PRAGMA synchronous=FULL")
-        self._database.execute(
-            "CREATE TABLE IF NOT EXISTS frames (frame INTEGER PRIMARY KEY, peaks BLOB, problem TEXT)"
-        )
-        self._database.commit()
+        try:
+            with self._readable():
+                self._database.execute("PRAGMA journal_mode=WAL")
+                self._database.execute("PRAGMA synchronous=FULL")
+                self._database.execute(
+                    "CREATE TABLE IF NOT EXISTS frames (frame INTEGER PRIMARY KEY, peaks BLOB, problem TEXT)"
+                )
+                self._database.commit()
+        except JournalError:
+            self._database.close()
+            raise
 
     @classmethod
     def start(cls, folder: Path, key: dict[str, str]) -> "Journal":
-        """A fresh journal; an old one of the same name is discarded."""
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        _write_manifest(folder, {**key, "finished": ""})
+        """A fresh journal; an old one of the same name is discarded. Raises JournalError."""
+        remove(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_manifest(folder, {**key, "format": FORMAT, "finished": ""})
         return cls(folder, key)
 
     @classmethod
     def resume(cls, folder: Path, key: dict[str, str]) -> "Journal":
-        """The journal in ``folder``, or a fresh one where there is none. Raises JournalError."""
-        manifest = read_manifest(folder)
-        if manifest is None:
+        """The journal in ``folder``, or a fresh one where none is to be gone on with. Raises JournalError."""
+        manifest = _checked_manifest(folder, key)
+        if manifest is None or manifest.get("finished"):
             return cls.start(folder, key)
-        for name, words in (("source", "another source"), ("parameters", "other parameters")):
-            if manifest.get(name) != key[name]:
-                raise JournalError(
-                    f"The journal {folder} belongs to {words}; run without --resume to start afresh, "
-                    "or write to another file."
-                )
         return cls(folder, key)
+
+    @staticmethod
+    def is_finished(folder: Path, key: dict[str, str], output: Path) -> bool:
+        """Whether the journal says that ``output`` is complete, and it is there. Raises JournalError."""
+        manifest = _checked_manifest(folder, key)
+        return manifest is not None and manifest.get("finished") == output.name and output.exists()
 
     def add(self, frames: Iterable[tuple[int, PeakTable | None, str]]) -> None:
         """Record frames with their tables, or None and the sentence that says why there is none."""
@@ -81,27 +87,38 @@ class Journal:
     def done(self) -> set[int]:
         """Indices of the frames with a table. Failed frames are tried again."""
         query = "SELECT frame FROM frames WHERE peaks IS NOT NULL"
-        return {int(row[0]) for row in self._database.execute(query)}
+        with self._readable():
+            return {int(row[0]) for row in self._database.execute(query)}
 
-    def tables(self) -> Iterable[tuple[int, PeakTable]]:
+    def tables(self) -> Iterator[tuple[int, PeakTable]]:
         """Recorded tables by rising frame."""
         query = "SELECT frame, peaks FROM frames WHERE peaks IS NOT NULL ORDER BY frame"
-        for frame, data in self._database.execute(query):
-            yield int(frame), decode(data)
+        with self._readable():
+            for frame, data in self._database.execute(query):
+                yield int(frame), decode(data)
 
     def problems(self) -> dict[int, str]:
         """Failed frames and why."""
         query = "SELECT frame, problem FROM frames WHERE peaks IS NULL ORDER BY frame"
-        return {int(frame): str(problem) for frame, problem in self._database.execute(query)}
+        with self._readable():
+            return {int(frame): str(problem) for frame, problem in self._database.execute(query)}
 
-    def finish(self, output: Path | None = None) -> None:
-        """Mark the run as finished with ``output``; then the frames are no longer needed on disk."""
+    def finish(self, output: Path) -> None:
+        """Mark the run as finished with ``output``; the frames are no longer needed on disk."""
         self.close()
-        name = output.name if output is not None else "yes"
-        _write_manifest(self.folder, {**self.key, "finished": name})
-        if output is not None:
-            for path in self.folder.glob("frames.sqlite*"):
-                path.unlink(missing_ok=True)
+        _write_manifest(self.folder, {**self.key, "format": FORMAT, "finished": output.name})
+        for path in self.folder.glob("frames.sqlite*"):
+            path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _readable(self) -> Iterator[None]:
+        """What a damaged database says, as one sentence."""
+        try:
+            yield
+        except (sqlite3.DatabaseError, zlib.error, ValueError) as error:
+            raise JournalError(
+                f"The journal {self.folder} cannot be read ({error}); delete that folder to start afresh."
+            ) from error
 
     def close(self) -> None:
         """Release the file; may be called twice."""
@@ -117,12 +134,44 @@ def read_manifest(folder: Path) -> dict[str, str] | None:
     return manifest if isinstance(manifest, dict) else None
 
 
+def _checked_manifest(folder: Path, key: dict[str, str]) -> dict[str, str] | None:
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return None
+    wanted = {**key, "format": FORMAT}
+    for name, words in (
+        ("source", "another source"),
+        ("parameters", "other parameters"),
+        ("format", "another version of the program"),
+    ):
+        if manifest.get(name) != wanted[name]:
+            raise JournalError(
+                f"The journal {folder} belongs to {words}; run without --resume to start afresh, "
+                "or write to another file."
+            )
+    return manifest
+
+
 def _write_manifest(folder: Path, manifest: dict[str, str]) -> None:
     with atomic_path(folder / "manifest.json") as path:
         path.write_text(json.dumps({**manifest, "written": time.strftime("%Y-%m-%dT%H:%M:%S")}), "utf-8")
 
 
 def remove(folder: Path) -> None:
-    """Delete a journal, if it is there."""
-    if os.path.isdir(folder):
-        shutil.rmtree(folder, ignore_errors=True)
+    """Delete a journal, if it is there. Raises JournalError if the folder holds anything else."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise JournalError(f"{folder} is in the way of the journal; move it, or write to another file.")
+    names = ("manifest.json", "frames.sqlite*", ".*.json")  # the last: what a kill left of a manifest
+    own = [path for name in names for path in folder.glob(name)]
+    others = set(folder.iterdir()) - set(own)
+    if others:
+        raise JournalError(
+            f"{folder} is in the way of the journal: it holds {min(others).name}; move it, or write to "
+            "another file."
+        )
+    (folder / "manifest.json").unlink(missing_ok=True)  # first: without it the rest counts as nothing
+    for path in own:
+        path.unlink(missing_ok=True)
+    folder.rmdir()

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from braggscope.app.engine.batch import read_raw
 from braggscope.app.engine.jobs import Context
+from braggscope.app.engine.localizers import weights_hash
 from braggscope.app.engine.peaks import PatchLocalizer, analyse
 from braggscope.app.engine.setup import make_preparer
 from braggscope.app.export.movie import check_movie_path, movie_sink
 from braggscope.app.export.overlay import OverlayPainter, OverlayStyle
 from braggscope.app.export.provenance import Provenance
+from braggscope.app.export.tables import ExportError
 from braggscope.app.files import atomic_path
 from braggscope.app.sources.protocol import SourceInfo
 from braggscope.app.sources.reader import Reader
@@ -39,9 +41,11 @@ class MovieJob:
 def make_movie(job: MovieJob, localizer: PatchLocalizer | None, context: Context) -> int:
     """Write the movie and, beside it, a JSON with its provenance. Returns the number of frames written.
 
-    Levels are locked over the whole movie. Raises ExportError, SourceError, Cancelled.
+    Levels are locked over the whole movie. Raises ExportError, SourceError, Cancelled; then nothing remains.
     """
     check_movie_path(job.output)
+    if not len(job.frames):
+        raise ExportError(f"There is no frame for the movie {job.output.name}; choose at least one.")
     with Reader() as reader:
         info = reader.open(job.location, job.frame_axis, cancelled=context.cancelled)
         preparer = make_preparer(job.parameters.prepare, info, reader)
@@ -52,7 +56,7 @@ def make_movie(job: MovieJob, localizer: PatchLocalizer | None, context: Context
             return preparer.apply(read_raw(reader, info, index, count, context.cancelled))
 
         painter = _painter(job, prepared(job.frames[0]))
-        with movie_sink(job.output, painter.size, job.fps) as sink:
+        with movie_sink(job.output, painter.size, job.fps, painter.palette()) as sink:
             for done, index in enumerate(job.frames):
                 context.progress(done, len(job.frames))
                 frame = prepared(index)
@@ -61,7 +65,10 @@ def make_movie(job: MovieJob, localizer: PatchLocalizer | None, context: Context
                     device=job.device, workspace=workspace, check=context.check,
                 )  # fmt: skip
                 table = job.finish(found.table)
-                sink.add(painter.paint(frame, table, _title(info, index), _note(job.parameters, table)))
+                sink.add(
+                    painter.paint(frame, table, frame_title(info, index), frame_note(job.parameters, table))
+                )
+            context.progress(len(job.frames), len(job.frames))
     _write_provenance(job, info)
     return len(job.frames)
 
@@ -75,7 +82,8 @@ def _painter(job: MovieJob, first: Prepared) -> OverlayPainter:
     return OverlayPainter(first.image.shape, style)
 
 
-def _title(info: SourceInfo, index: int) -> str:
+def frame_title(info: SourceInfo, index: int) -> str:
+    """``frame 213 / 480   voltage 3.92 V``."""
     parts = [f"frame {index} / {info.frames}"]
     for name, values in info.axes.items():
         quantity, _, unit = name.rpartition("_")
@@ -84,20 +92,21 @@ def _title(info: SourceInfo, index: int) -> str:
     return "   ".join(parts[:4])
 
 
-def _note(parameters: Parameters, table: PeakTable) -> str:
+def frame_note(parameters: Parameters, table: PeakTable) -> str:
+    """Thresholds, number of peaks and what the marks mean."""
     detect = parameters.detect
     marks = []
     if "fit" in parameters.localize.methods:
         marks.append("+ fit")
     if "braggnn" in parameters.localize.methods:
         marks.append("○ BraggNN")
-    return (
-        f"minval {detect.minval:g}  minscore {detect.minscore:g}   {len(table)} peaks   {'  '.join(marks)}"
-    )
+    return f"minval {detect.minval:g}  minscore {detect.minscore:g}   {len(table)} peaks   {'  '.join(marks)}"
 
 
 def _write_provenance(job: MovieJob, info: SourceInfo) -> None:
-    name = job.parameters.localize.braggnn
-    provenance = Provenance(info.location, info.identity, job.parameters, name, "", job.device)
+    wanted = "braggnn" in job.parameters.localize.methods
+    name = job.parameters.localize.braggnn if wanted else ""
+    sha = weights_hash(name) if wanted else ""
+    provenance = Provenance(info.location, info.identity, job.parameters, name, sha, job.device)
     with atomic_path(job.output.with_name(job.output.name + ".json")) as temporary:
         temporary.write_text(provenance.json(), "utf-8")

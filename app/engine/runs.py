@@ -1,5 +1,6 @@
 """Whole-series runs of the window: what they found so far, kept in a journal and in bounded memory."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braggscope.app.engine.batch import Outcome
-from braggscope.app.engine.journal import Journal, remove
+from braggscope.app.engine.journal import FORMAT, Journal, JournalError, remove
 from braggscope.app.engine.summary import Curves, summarise
 from braggscope.app.folders import state_folder
 from braggscope.app.sources.protocol import SourceInfo
@@ -37,7 +38,9 @@ class RunKey:
     @property
     def folder(self) -> Path:
         """Where the journal of this run is kept."""
-        digest = hashlib.sha256(json.dumps([self.identity, self.fingerprint]).encode()).hexdigest()[:20]
+        digest = hashlib.sha256(json.dumps([self.identity, self.fingerprint, FORMAT]).encode()).hexdigest()[
+            :20
+        ]
         return state_folder() / "runs" / digest
 
     def journal_key(self) -> dict[str, str]:
@@ -62,11 +65,11 @@ class Offsets:
         self.unpaired += int(np.count_nonzero(kept & ~paired))
         rows = np.stack([dx, dy, table["frame"], table["peak"]], axis=1)[paired]
         capacity = len(self._columns)
-        for row in rows:
-            slot = self._seen if self._seen < capacity else int(self._random.integers(self._seen + 1))
-            if slot < capacity:
-                self._columns[slot] = row
-            self._seen += 1
+        order = self._seen + np.arange(len(rows))
+        slots = np.where(order < capacity, order, self._random.integers(order + 1))
+        kept_rows = slots < capacity
+        self._columns[slots[kept_rows]] = rows[kept_rows]
+        self._seen += len(rows)
 
     @property
     def points(self) -> NDArray[np.float64]:
@@ -111,24 +114,21 @@ def recall(key: RunKey, frames: int) -> RunRecord | None:
     if not (key.folder / "manifest.json").exists():
         return None
     record = RunRecord(key, Curves(frames))
-    journal = Journal.resume(key.folder, key.journal_key())
     try:
-        for frame, table in journal.tables():
-            record.add([Outcome(frame, table, summarise(frame, table))])
-        record.problems = journal.problems()
-    finally:
-        journal.close()
+        with contextlib.closing(Journal.resume(key.folder, key.journal_key())) as journal:
+            for frame, table in journal.tables():
+                record.add([Outcome(frame, table, summarise(frame, table))])
+            record.problems = journal.problems()
+    except JournalError:
+        return None
     return record if record.done or record.problems else None
 
 
 def stored_tables(key: RunKey) -> Iterator[PeakTable]:
     """Tables of a run by rising frame, one at a time."""
-    journal = Journal.resume(key.folder, key.journal_key())
-    try:
+    with contextlib.closing(Journal.resume(key.folder, key.journal_key())) as journal:
         for _, table in journal.tables():
             yield table
-    finally:
-        journal.close()
 
 
 def prune(keep: set[Path]) -> None:
@@ -138,4 +138,5 @@ def prune(keep: set[Path]) -> None:
         return
     journals = sorted(folder.iterdir(), key=os.path.getmtime, reverse=True)
     for path in [p for p in journals[JOURNALS:] if p not in keep]:
-        remove(path)
+        with contextlib.suppress(OSError, JournalError):
+            remove(path)

@@ -1,9 +1,10 @@
 """Joining files, weights and parameters into what an analysis needs."""
 
+import os
 from typing import TYPE_CHECKING
 
 from braggscope.app.sources.protocol import SourceError, SourceInfo
-from braggscope.models.parameters import Preparation
+from braggscope.models.parameters import Parameters, Preparation
 from braggscope.models.prepare import Preparer
 
 if TYPE_CHECKING:
@@ -29,3 +30,22 @@ def make_preparer(preparation: Preparation, info: SourceInfo, reader: "Reader") 
         )
     except ValueError as error:
         raise SourceError(str(error)) from error
+
+
+def input_files_key(parameters: Parameters) -> str:
+    """What the files that the parameters name hold: weights by their hash, images by size and time.
+
+    Empty where they name none. Raises WeightsError; a missing image is left to :func:`make_preparer`.
+    """
+    from braggscope.resources.loader import weights_hash
+
+    prepare, localize = parameters.prepare, parameters.localize
+    parts = [weights_hash(localize.braggnn)] if "braggnn" in localize.methods else []
+    for name in (prepare.mask_file, prepare.dark_file, prepare.flat_file):
+        try:
+            found = os.stat(name.rpartition("::")[0] or name) if name else None
+        except OSError:
+            found = None
+        if found is not None:
+            parts.append(f"{found.st_size}-{found.st_mtime_ns}")
+    return " ".join(parts)

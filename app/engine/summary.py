@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from braggscope.models.results import PeakTable, Status
 
-QUANTITIES = ("peaks", "fitted", "median", "mean", "p95")
+QUANTITIES = ("count", "fitted", "median", "mean", "p95")
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class FrameSummary:
     """Counts, and statistics of the distance between fit and BraggNN in px (NaN where there is none)."""
 
     frame: int
-    peaks: int
+    count: int
     fitted: int
     median: float
     mean: float
@@ -31,9 +31,7 @@ def summarise(frame: int, table: PeakTable) -> FrameSummary:
     if not len(distance):
         return FrameSummary(frame, int(kept.sum()), fitted, np.nan, np.nan, np.nan)
     median, p95 = np.percentile(distance, [50, 95])
-    return FrameSummary(
-        frame, int(kept.sum()), fitted, float(median), float(distance.mean()), float(p95)
-    )
+    return FrameSummary(frame, int(kept.sum()), fitted, float(median), float(distance.mean()), float(p95))
 
 
 class Curves:

@@ -34,8 +34,8 @@ def write_cxi(path: Path, tables: Iterable[PeakTable], provenance: Provenance) -
         group.attrs["provenance"] = provenance.json()
         counts = _growing(group, "nPeaks", (0,), "int32")
         frames = _growing(group, "frame", (0,), "int64")
-        for name, _ in LISTS:
-            _growing(group, name, (0, 0), "float32")
+        for name, key in LISTS:
+            _growing(group, name, (0, 0), "float64" if key in "xy" else "float32")
         rows = 0
         for table in tables:
             rows += _append(group, counts, frames, table)

@@ -15,10 +15,10 @@ TITLES = {
     "median": "median distance fit − BraggNN / px",
     "mean": "mean distance fit − BraggNN / px",
     "p95": "95th percentile distance fit − BraggNN / px",
-    "peaks": "peaks per frame",
+    "count": "peaks per frame",
     "fitted": "fitted peaks per frame",
 }
-STYLE = {
+STYLE: Any = {
     "font.family": "DejaVu Sans", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
     "axes.linewidth": 0.8, "svg.fonttype": "path", "figure.dpi": 100, "savefig.dpi": 300,
     "legend.frameon": False,

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from braggscope.models.prepare import Prepared
-from braggscope.models.render import Scale, lut, render_rgb
+from braggscope.models.render import BAD, LOG_SPAN, Scale, lut, render_rgb
 from braggscope.models.results import PeakTable, Status
 
+Colour = tuple[int, int, int]
 GROUND, TEXT, MUTED = (16, 19, 23), (227, 231, 236), (151, 161, 173)
 FIT, BRAGGNN, UNFITTED, HALO = (86, 193, 255), (255, 176, 0), (179, 186, 194), (8, 10, 12)
 BAR_WIDTH, MARGIN, CAPTION = 14, 84, 46  # px
-LOG_FLOOR = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,22 @@ class OverlayPainter:
         """Position in px of the movie of a position in px of the frame."""
         factor = self.zoom / self.step
         return (x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5
+
+    def palette(self) -> NDArray[np.uint8]:
+        """(N, 3) RGB, N <= 255: colours for all frames of this style, fixed so that a GIF does not flicker."""
+        lines = (
+            GROUND,
+            HALO,
+            FIT,
+            BRAGGNN,
+            UNFITTED,
+            tuple(int(v) for v in to_rgb(np.array([[BAD]], np.uint32))[0, 0]),
+        )
+        shades = np.linspace(0, 1, 17)[1:, None]
+        text = [(np.array(GROUND) * (1 - shades) + np.array(end) * shades).round() for end in (TEXT, MUTED)]
+        marks = np.concatenate([np.array(lines), *text]).astype(np.uint8)
+        steps = np.linspace(0, 255, 255 - len(marks)).round().astype(int)
+        return np.concatenate([marks, to_rgb(self._table[None, steps])[0]])
 
     def paint(self, prepared: Prepared, table: PeakTable, title: str, note: str) -> Image.Image:
         """(height, width) RGB picture of one frame with its marks, ``title`` and ``note`` below it."""
@@ -116,8 +132,7 @@ class OverlayPainter:
     def _tick(self, share: float) -> str:
         low, high = self.style.levels
         if self.style.scale == "log":
-            floor = max(low, LOG_FLOOR)
-            value = floor * (max(high, floor * 1.0001) / floor) ** share
+            value = low + (high - low) * np.expm1(share * np.log1p(LOG_SPAN)) / LOG_SPAN
         elif self.style.scale == "sqrt":
             value = low + (high - low) * share**2
         else:
@@ -141,7 +156,12 @@ def _plus(draw: ImageDraw.ImageDraw, x: float, y: float, size: float) -> None:
 
 
 def _ring(
-    draw: ImageDraw.ImageDraw, x: float, y: float, r: float, colour: tuple[int, int, int], square: bool = False
+    draw: ImageDraw.ImageDraw,
+    x: float,
+    y: float,
+    r: float,
+    colour: tuple[int, int, int],
+    square: bool = False,
 ) -> None:
     shape = draw.rectangle if square else draw.ellipse
     shape((x - r - 1, y - r - 1, x + r + 1, y + r + 1), outline=HALO)
@@ -151,4 +171,6 @@ def _ring(
 def _font(size: int) -> ImageFont.FreeTypeFont:
     import matplotlib
 
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
+    return ImageFont.truetype(
+        str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size
+    )

@@ -41,13 +41,21 @@ def write_peaks(path: Path, tables: Iterable[PeakTable], provenance: Provenance)
 
 
 def check_suffix(path: Path) -> None:
-    """Raise ExportError unless the suffix names a format, or the folder is not there."""
+    """Raise ExportError unless the suffix names a format and the folder is there."""
     if path.suffix.lower() not in SUFFIXES:
         raise ExportError(
             f"{path.name} has no known suffix for a peak table; use one of {', '.join(SUFFIXES)}."
         )
-    if not path.parent.exists():
-        raise ExportError(f"The folder {path.parent} does not exist; make it, or choose another.")
+    check_folder(path)
+
+
+def check_folder(path: Path) -> None:
+    """Raise ExportError unless the folder of ``path`` is there and ``path`` is no folder itself."""
+    if path.is_dir():
+        raise ExportError(f"{path} is a folder; choose another name.")
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise ExportError(f"The folder {folder} does not exist; make it, or choose another.")
 
 
 def read_peaks(path: Path) -> PeakTable:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from braggscope.app.files import atomic_path
 from braggscope.models.parameters import Parameters
@@ -60,13 +60,13 @@ class Session(_State):
     version: int = VERSION
     location: str | None = None
     frame_axis: int | None = None
-    frame: int = 0
-    sets: tuple[ParameterSet, ...] = (ParameterSet(key="A", name="A", colour="#56b4e9"),)
+    frame: int = Field(0, ge=0)
+    sets: tuple[ParameterSet, ...] = Field((ParameterSet(key="A", name="A", colour="#56b4e9"),), min_length=1)
     active: str = "A"
     selected: PeakKey | None = None
     rejected: frozenset[PeakKey] = frozenset()
     display: Display = Display()
-    fps: float = 12.0
+    fps: float = Field(12.0, gt=0, allow_inf_nan=False)
     play_mode: Literal["every", "realtime"] = "every"
     follow: bool = False
     workspace: Workspace = "series"
@@ -108,9 +108,9 @@ def load_session(path: Path) -> Session:
     """Read a session written by this or an older version. Raises SessionError."""
     try:
         data = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SessionError(f"{path.name} could not be read as a session: {error}.") from error
-    if not isinstance(data, dict) or not isinstance(data.get("version"), int):
+    if not isinstance(data, dict) or type(data.get("version")) is not int or data["version"] < 0:
         raise SessionError(f"{path.name} is no Braggscope session: it has no version.")
     if data["version"] > VERSION:
         raise SessionError(

@@ -1,5 +1,6 @@
 """The one place where the state lives: replace, listen, undo."""
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ class Store:
         self._undo: list[Session] = []
         self._redo: list[Session] = []
         self._merging = ""
+        self._changes: deque[tuple[Session, Session]] = deque()  # published, not yet heard by all
 
     @property
     def state(self) -> Session:
@@ -54,6 +56,7 @@ class Store:
         """Another session: the history of the old one is gone."""
         self._undo.clear()
         self._redo.clear()
+        self._merging = ""
         self._publish(session)
 
     @property
@@ -84,6 +87,16 @@ class Store:
         self._publish(self._state.model_copy(update=changes))
 
     def _publish(self, new: Session) -> None:
-        old, self._state = self._state, new
-        for listener in list(self._listeners):
-            listener(old, new)
+        """Tell all listeners of a change before any hears of one that a listener made meanwhile."""
+        self._changes.append((self._state, new))
+        self._state = new
+        if len(self._changes) > 1:
+            return
+        try:
+            while self._changes:
+                old, new = self._changes[0]
+                for listener in list(self._listeners):
+                    listener(old, new)
+                self._changes.popleft()
+        finally:
+            self._changes.clear()
