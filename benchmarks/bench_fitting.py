@@ -36,27 +36,39 @@ def simulate(n: int, *, voigt: bool, seed: int = 0) -> tuple[np.ndarray, np.ndar
     return frame + rng.normal(0.0, AMPLITUDE / SNR, frame.shape), rows, cols
 
 
+def quadratic(at: np.ndarray, x: float, y: float, major: float, minor: float, angle: float) -> np.ndarray:
+    """The ellipse as one usually writes it for curve_fit: two widths (sigma) and an angle."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    along, across = cos * (at[0] - x) + sin * (at[1] - y), cos * (at[1] - y) - sin * (at[0] - x)
+    return (along / major) ** 2 + (across / minor) ** 2
+
+
 def gaussian(
-    at: np.ndarray, height: float, x: float, y: float, a: float, b: float, c: float, base: float
+    at: np.ndarray, height: float, x: float, y: float, s1: float, s2: float, angle: float, base: float
 ) -> Any:
-    dx, dy = at[0] - x, at[1] - y
-    return height * np.exp(-0.5 * (a * dx * dx + 2 * b * dx * dy + c * dy * dy)) + base
+    return height * np.exp(-0.5 * quadratic(at, x, y, s1, s2, angle)) + base
 
 
 def pseudo_voigt(
-    at: np.ndarray, height: float, x: float, y: float, a: float, b: float, c: float, eta: float, base: float
+    at: np.ndarray,
+    height: float,
+    x: float,
+    y: float,
+    s1: float,
+    s2: float,
+    angle: float,
+    eta: float,
+    base: float,
 ) -> Any:
-    dx, dy = at[0] - x, at[1] - y
-    q = a * dx * dx + 2 * b * dx * dy + c * dy * dy
+    q = quadratic(at, x, y, s1, s2, angle)
     return height * ((1 - eta) * np.exp(-0.5 * q) + eta / (1 + q / profiles.HALF_MAXIMUM)) + base
 
 
 def start(patch: np.ndarray, voigt: bool) -> list[float]:
-    """Start values from moments, as one would write them for curve_fit."""
+    """Start values from the rim, the maximum and the middle."""
     base = float(np.median(np.concatenate((patch[[0, -1]].ravel(), patch[:, [0, -1]].ravel()))))
-    values = {"height": float(patch.max()) - base, "form": 1 / 1.7**2}
     middle = WINDOW // 2
-    shape = [values["height"], middle, middle, values["form"], 0.0, values["form"]]
+    shape = [float(patch.max()) - base, middle, middle, 1.8, 1.4, 0.0]
     return [*shape, 0.5, base] if voigt else [*shape, base]
 
 

@@ -18,7 +18,6 @@ from braggscope.models.fitting.starts import FIRST_SIGMA, LAST_SIGMA, SIGMA_RATI
 from braggscope.models.profiles import HALF_MAXIMUM
 
 CHUNK_BYTES = 256 << 20  # of Jacobian at a time
-ROUNDS = 40  # a little more than the iterations of the other solver, whose starts know the ellipse
 
 
 class Problem(NamedTuple):
@@ -228,13 +227,13 @@ def _possible(problem: Problem, theta: Tensor) -> Tensor:
     return (sized & (part[..., 1:3].abs() < problem.side).all(2)).all(1)
 
 
-def _small(problem: Problem, theta: Tensor, step: Tensor) -> Tensor:
+def _small(problem: Problem, theta: Tensor, step: Tensor, slack: float) -> Tensor:
     part, change = _components(problem, theta), _components(problem, step).abs()
-    small = (change[..., 1:3] <= solver.STEP_PX).all(2)
-    small &= change[..., 0] <= solver.STEP_SHAPE * part[..., 0].abs()
-    small &= change[..., 3:6].amax(2) <= solver.STEP_SHAPE * (part[..., 3] + part[..., 5])
+    small = (change[..., 1:3] <= slack * solver.STEP_PX).all(2)
+    small &= change[..., 0] <= slack * solver.STEP_SHAPE * part[..., 0].abs()
+    small &= change[..., 3:6].amax(2) <= slack * solver.STEP_SHAPE * (part[..., 3] + part[..., 5])
     if problem.stride == 7:
-        small &= change[..., 6] <= solver.STEP_SHAPE
+        small &= change[..., 6] <= slack * solver.STEP_SHAPE
     return small.all(1)
 
 
@@ -245,12 +244,13 @@ def _descend(problem: Problem, theta: Tensor) -> tuple[Tensor, Normal, Tensor]:
     damping = torch.full_like(normal.objective, solver.FIRST_DAMPING)
     converged = torch.zeros_like(damping, dtype=torch.bool)
     open_ = torch.arange(len(theta), device=theta.device)
-    for _ in range(ROUNDS):
+    for turn in range(solver.MAX_ITERATIONS):
+        slack = solver.SLACK if turn == solver.MAX_ITERATIONS - 1 else 1.0
         here, now = problem.among(open_), theta[open_]
         step, regular = _step(here, now, Normal(*(field[open_] for field in normal)), damping[open_])
         trial = now + step
         regular &= _possible(here, torch.nan_to_num(trial))
-        done = regular & (damping[open_] <= 1e-2) & _small(here, now, step)
+        done = regular & (damping[open_] <= 1e-2) & _small(here, now, step, slack)
         new = _evaluate(here, torch.where(regular[:, None], trial, now))
         accept = regular & (done | (new.objective <= normal.objective[open_]))
         theta[open_[accept]] = trial[accept]

@@ -28,8 +28,9 @@ from braggscope.models.fitting.starts import start_values
 
 MAX_COMPONENTS = 3
 STRIDE = 7  # of a component in Solution.parameters: amplitude, x, y, a, b, c, eta
-MAX_ITERATIONS = 25
-STEP_PX = 1e-6  # a shorter step ends the fit; what remains is then below 1e-7 px
+MAX_ITERATIONS = 60
+STEP_PX = 2e-6  # a shorter step ends the fit; what remains is then below 1e-7 px
+SLACK = 100.0  # steps so many times longer are accepted when the iterations run out
 STEP_SHAPE = 1e-4  # of the form, the amplitude and eta, relative
 NARROWEST, WIDEST = 0.15, 2.0  # bounds of sigma: px, and windows
 FIRST_DAMPING = 1e-4
@@ -156,18 +157,19 @@ def _possible(theta, count, stride, side):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _small(theta, step, count, stride):
+def _small(theta, step, count, stride, slack):
     """Whether a step is too short to matter."""
+    near, alike = slack * STEP_PX, slack * STEP_SHAPE
     for k in range(count):
         o = k * stride
-        if abs(step[o + 1]) > STEP_PX or abs(step[o + 2]) > STEP_PX:
+        if abs(step[o + 1]) > near or abs(step[o + 2]) > near:
             return False
-        if abs(step[o]) > STEP_SHAPE * abs(theta[o]):
+        if abs(step[o]) > alike * abs(theta[o]):
             return False
-        form = STEP_SHAPE * (theta[o + 3] + theta[o + 5])
+        form = alike * (theta[o + 3] + theta[o + 5])
         if abs(step[o + 3]) > form or abs(step[o + 4]) > form or abs(step[o + 5]) > form:
             return False
-        if stride == 7 and abs(step[o + 6]) > STEP_SHAPE:
+        if stride == 7 and abs(step[o + 6]) > alike:
             return False
     return True
 
@@ -201,7 +203,7 @@ def _descend(theta, count, stride, poisson, side, pixels, n, space):
         if not solved:
             damping = max(damping, 1e-4) * 10.0
             continue
-        if damping <= 1e-2 and _small(theta, step, count, stride):
+        if damping <= 1e-2 and _small(theta, step, count, stride, 1.0):
             for i in range(p):
                 theta[i] = trial[i]
             converged = True
@@ -218,6 +220,8 @@ def _descend(theta, count, stride, poisson, side, pixels, n, space):
             damping *= 0.1
         else:
             damping = max(damping, 1e-4) * 10.0
+    if not converged and damping <= 1e-2:
+        converged = _small(theta, step, count, stride, SLACK)
     if not fresh:
         objective = _evaluate(theta, count, stride, poisson, pixels, n, jacobian, buffers, matrix, gradient)
     return converged, objective

@@ -7,7 +7,7 @@ from numba import njit
 
 from braggscope.models.fitting.kernels import FAST, gaussian_values, normal_equations, solve_scaled
 
-FIRST_SIGMA, SIGMA_RATIO, LAST_SIGMA = 0.6, 1.6, 0.4  # px, step of the scan, windows
+FIRST_SIGMA, SIGMA_RATIO, LAST_SIGMA = 0.7, 2.0, 0.4  # px, step of the scan, windows
 START_ETA = 0.3
 
 
@@ -73,7 +73,7 @@ def _matched_moments(row, sigma, height, base, centred, px, py, n):
     weight = 1.0 / (sigma * sigma)
     a, b, c = vyy / det - weight, -vxy / det, vxx / det - weight
     form = a * c - b * b
-    if not (a > 0.0 and c > 0.0 and form > 1e-3 * (a + c) * (a + c) and form > 0.01 * weight * (a + c)):
+    if not (a > 0.0 and c > 0.0 and form > 1e-3 * (a + c) * (a + c) and form > 0.1 * weight * (a + c)):
         return False, 0.0, 0.0, 0.0, 0.0, 0.0
     # The weight pulls the mean towards its own centre: mean = (Q + W)^-1 Q centre.
     ux, uy = (vyy * mx - vxy * my) / det, (vxx * my - vxy * mx) / det
