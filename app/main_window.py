@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 
-from PyQt6.QtCore import QByteArray, Qt, pyqtSignal
+from PyQt6.QtCore import QByteArray, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QKeySequence
 from PyQt6.QtWidgets import (
     QDockWidget,
@@ -14,9 +14,9 @@ from PyQt6.QtWidgets import (
     QMainWindow,
     QMenu,
     QMenuBar,
-    QSizePolicy,
     QStackedWidget,
     QStatusBar,
+    QTabWidget,
     QToolBar,
     QToolButton,
     QVBoxLayout,
@@ -47,6 +47,7 @@ from braggscope.widgets.threshold_panel import ThresholdPanel
 from braggscope.widgets.timeline import Timeline
 
 Area = Qt.DockWidgetArea
+TABBED = ("frame", "prepare", "regions", "peaks", "jobs", "log")
 GAP = 8  # px between the edge of a dock and what is in it
 TOOLBAR = ("open_file", "follow", "show_mask", "undo", "redo", "palette", "help")
 
@@ -150,10 +151,13 @@ class MainWindow(QMainWindow):
         self.splitDockWidget(docks["error"], docks["offsets"], Qt.Orientation.Horizontal)
         self.tabifyDockWidget(docks["peaks"], docks["jobs"])
         self.tabifyDockWidget(docks["jobs"], docks["log"])
+        self.setTabPosition(Area.AllDockWidgetAreas, QTabWidget.TabPosition.North)
+        for key in TABBED:  # the tab is their title
+            docks[key].setTitleBarWidget(QWidget())
         docks["frame"].raise_()
         docks["peaks"].raise_()
         sides = Qt.Orientation.Horizontal
-        self.resizeDocks([docks["file"], docks["thresholds"]], [250, 360], sides)
+        self.resizeDocks([docks["file"], docks["thresholds"]], [226, 344], sides)
         self.resizeDocks([docks["peaks"], docks["error"], docks["offsets"]], [430, 400, 230], sides)
         upright = Qt.Orientation.Vertical
         self.resizeDocks([docks["peaks"]], [220], upright)
@@ -174,6 +178,7 @@ class MainWindow(QMainWindow):
     def install_actions(self, handlers: dict[str, Callable[[], object]]) -> None:
         """Make menus, keys and the tool bar from the table of actions."""
         bar = QMenuBar(self)
+        bar.setNativeMenuBar(False)
         self.setMenuBar(bar)
         menus = {name: QMenu(name, bar) for name in MENUS}
         for menu in menus.values():
@@ -204,6 +209,7 @@ class MainWindow(QMainWindow):
         bar = QToolBar("Tools", self)
         bar.setObjectName("toolbar")
         bar.setMovable(False)
+        bar.setIconSize(QSize(16, 16))
         self._tabs: dict[str, QToolButton] = {}
         for key, title in (("series", "Series"), ("export", "Export")):
             button = QToolButton()
@@ -213,9 +219,7 @@ class MainWindow(QMainWindow):
             button.clicked.connect(self.actions_by_key[f"{key}_workspace"].trigger)
             bar.addWidget(button)
             self._tabs[key] = button
-        spacer = QWidget()
-        spacer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        bar.addWidget(spacer)
+        bar.addSeparator()
         for key in TOOLBAR:
             bar.addAction(self.actions_by_key[key])
         for key, text in (("open_file", "Open"), ("follow", "Follow"), ("show_mask", "Mask")):
@@ -223,7 +227,9 @@ class MainWindow(QMainWindow):
             widget = bar.widgetForAction(self.actions_by_key[key])
             if isinstance(widget, QToolButton):
                 widget.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.addToolBar(bar)
+        menus = self.menuBar()
+        if menus is not None:  # one row for menus and tools: height is precious on small screens
+            menus.setCornerWidget(bar, Qt.Corner.TopRightCorner)
         self._factory_layout = self.saveState()
 
     def _refresh_icons(self, _: theme.Theme) -> None:

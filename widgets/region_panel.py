@@ -6,14 +6,13 @@ from numpy.typing import ArrayLike
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from braggscope.widgets.icons import icon
 from braggscope.widgets.key_values import KeyValues
 from braggscope.widgets.plotting import make_plot
 
-BUTTONS = (  # attribute, text, icon, tooltip
-    ("statistics", "Region", "regions", "Statistics of the drawn region"),
-    ("line", "Line", "line", "Draw a line and see the profile along it"),
-    ("radial", "Radial", "rings", "Mean intensity against the distance from the centre"),
+BUTTONS = (  # attribute, text, tooltip
+    ("statistics", "Region", "Statistics of the drawn region"),
+    ("line", "Line", "Draw a line and see the profile along it"),
+    ("radial", "Radial", "Mean intensity against the distance from the centre"),
 )
 
 
@@ -32,8 +31,8 @@ class RegionPanel(QWidget):
         row = QHBoxLayout()
         row.setSpacing(4)
         self.buttons: dict[str, QPushButton] = {}
-        for name, text, glyph, tip in BUTTONS:
-            button = QPushButton(icon(glyph), text, self)
+        for name, text, tip in BUTTONS:
+            button = QPushButton(text, self)
             button.setToolTip(tip)
             button.setStyleSheet("padding-left: 6px; padding-right: 6px;")
             button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

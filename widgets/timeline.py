@@ -88,8 +88,9 @@ class Timeline(QWidget):
         for name, text in MODES:
             self.mode.addItem(text, name)
         self.mode.setToolTip("Play every frame, or keep the pace and leave frames out")
-        self.sum.setFixedWidth(92)
+        self.sum.setFixedWidth(90)
         self.fps.setFixedWidth(92)
+        self.mode.setFixedWidth(124)
         for box in (self.number, self.sum, self.fps):
             box.setKeyboardTracking(False)
             box.setAlignment(Qt.AlignmentFlag.AlignRight)
@@ -110,12 +111,11 @@ class Timeline(QWidget):
             row.addWidget(button)
         row.addSpacing(8)
         row.addWidget(self.number)
-        row.addSpacing(12)
+        row.addSpacing(8)
         row.addWidget(self.axis)
         row.addStretch()
-        row.addSpacing(12)
         row.addWidget(self.follow)
-        row.addSpacing(12)
+        row.addSpacing(6)
         for box in (self.sum, self.fps, self.mode):
             row.addWidget(box)
             row.addSpacing(4)
@@ -144,7 +144,7 @@ class Timeline(QWidget):
             self.number.setRange(0, max(0, n - 1))
             self.number.setSuffix(f" / {n:,}")
             words = self.number.fontMetrics().horizontalAdvance(f"{n} / {n:,}")
-            self.number.setFixedWidth(words + 60)
+            self.number.setFixedWidth(words + 42)
         for widget in (self.first, self.back, self.play, self.forward, self.last, self.number):
             widget.setEnabled(n > 1)
         self.set_frame(self.frame)

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from braggscope.app.main_window import MainWindow
 
 PREFETCH = 4
-LEGEND = (("plus", "fit", "fit"), ("circle", "braggnn", "BraggNN"), ("square", "reject", "no fit"))
+LEGEND = (
+    ("plus", "fit", "fit"),
+    ("circle", "braggnn", "BraggNN"),
+    ("square", "reject", "no fit"),
+    ("hatch", "#9db8d9", "masked"),
+)
 REDO = {Request.FRAME, Request.PREPARE}
 
 
@@ -153,6 +158,7 @@ class FramePresenter:
         ask, engine = self._ask(), self._desk.engine
         if ask is None or engine is None:
             return
+        self._asked_at = time.perf_counter()
         self._desk.lanes.frame.submit(
             lambda context: engine.peaks(ask, context),
             self._show_measured,

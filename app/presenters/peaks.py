@@ -256,6 +256,9 @@ def patch_content(detail: PatchDetail, settings: Localization) -> PatchContent:
             MethodRow("braggnn", "BraggNN", row["x_braggnn"], row["y_braggnn"], nan, nan, "", nan,
                       detail.braggnn_ms)
         )  # fmt: skip
+    if np.isfinite(row["distance"]):
+        dx, dy = row["x_fit"] - row["x_braggnn"], row["y_fit"] - row["y_braggnn"]
+        rows.append(MethodRow("distance", "Distance", dx, dy, size_text=f"{row['distance']:.3f} px"))
     return PatchContent(
         peak=int(row["peak"]),
         frame=int(row["frame"]),

@@ -1,0 +1,72 @@
+"""Whole series: 480 frames of 1024 x 1024 with about 100 peaks, and the demo series; all threads."""
+
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from braggscope.app.demo import ensure_demo_series, write_demo_series
+from braggscope.app.engine.batch import SeriesJob, run_series
+from braggscope.app.engine.jobs import silent_context
+from braggscope.app.engine.localizers import open_localizer
+from braggscope.app.engine.setup import make_preparer
+from braggscope.app.sources.reader import Reader
+from braggscope.models.parameters import Parameters
+from braggscope.models.peaks.detect import suggest_thresholds
+from braggscope.models.peaks.simulate import SeriesSpec
+
+NAIVE_FRAME_S = 13.6  # findpeaks, eager torch and curve_fit, one frame of this kind, by bench_detection's peer
+
+
+def big_series() -> Path:
+    """480 frames of 1024 x 1024, written once per machine."""
+    path = Path(tempfile.gettempdir()) / "braggscope-bench-1024.h5"
+    if not path.exists():
+        write_demo_series(path, spec=SeriesSpec(frames=480, shape=(1024, 1024), grains=150))
+    return path
+
+
+def measure(path: Path) -> dict:
+    """Time of one warm whole-series run with BraggNN and Gaussian fits."""
+    localizer = open_localizer("braggnn")
+    with Reader() as reader:
+        info = reader.open(str(path))
+        preparer = make_preparer(Parameters().prepare, info, reader)
+        prepared = preparer.apply([reader.read(info.frames // 2)])
+    minval, minscore = suggest_thresholds(prepared.image, prepared.excluded)
+    parameters = Parameters().with_detect(minval=minval, minscore=minscore)
+    workers = psutil.cpu_count() or 1
+    peaks = []
+
+    def once(frames: range) -> float:
+        job = SeriesJob(str(path), frames, parameters, workers=workers)
+        start = time.perf_counter()
+        run_series(
+            job,
+            localizer,
+            silent_context(),
+            on_outcomes=lambda found: peaks.extend(len(o.table) for o in found),
+        )
+        return time.perf_counter() - start
+
+    once(range(8))  # compile and warm up
+    peaks.clear()
+    seconds = min(once(range(info.frames)) for _ in range(3))
+    return {
+        "case": f"{info.frames} frames of {info.shape[0]} x {info.shape[1]}, "
+        f"{sum(peaks) / len(peaks):.0f} peaks a frame, {workers} threads",
+        "seconds": seconds,
+        "frames_per_s": info.frames / seconds,
+        "rss_mb": psutil.Process().memory_info().rss / 1e6,
+    }
+
+
+def run() -> list[dict]:
+    """Rows for the collecting script."""
+    return [measure(big_series()), measure(ensure_demo_series())]
+
+
+if __name__ == "__main__":
+    for row in run():
+        print(row)

@@ -1,0 +1,141 @@
+"""The window itself: start, scrubbing, sliders, and how long the event loop waits during a run."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import numpy as np
+from PyQt6.QtCore import QTimer
+from PyQt6.QtWidgets import QApplication
+
+from benchmarks.bench_series import big_series
+from braggscope.app.composition import Program
+from braggscope.app.shell.settings import Settings
+
+START = """
+import time; start = time.perf_counter()
+import os; os.environ["QT_QPA_PLATFORM"] = "offscreen"
+from PyQt6.QtWidgets import QApplication
+app = QApplication([])
+from braggscope.app.composition import Program
+from braggscope.app.shell.settings import Settings
+program = Program(Settings()); program.window.show(); app.processEvents(); program.window.grab()
+print(time.perf_counter() - start); program.sessions.enabled = False; program.window.close()
+"""
+
+
+def start_seconds() -> float:
+    """From the first line of Python to a painted window, median of 3 fresh processes."""
+    runs = [
+        subprocess.run([sys.executable, "-c", START], capture_output=True, text=True, check=True).stdout
+        for _ in range(4)
+    ]
+    return float(np.median([float(text.split()[-1]) for text in runs[1:]]))
+
+
+class Driver:
+    """A program whose event loop is turned by hand."""
+
+    def __init__(self, location: str) -> None:
+        self.app = QApplication.instance() or QApplication([])
+        self.program = Program(Settings(preferences={"theme": "dark"}))
+        self.program.sessions.enabled = False
+        self.program.window.resize(1600, 1000)
+        self.program.start([location])
+        self.wait(lambda: self.program.desk.table is not None)
+        self.wait(lambda: self.program.shelf.ready(self.program.store.state.parameters) is not None)
+        self.wait(self.measured)
+
+    def wait(self, ready: Callable[[], bool], limit: float = 120.0) -> None:
+        """Turn the event loop until ready."""
+        end = time.monotonic() + limit
+        while not ready():
+            self.app.processEvents()
+            if time.monotonic() > end:
+                raise TimeoutError
+
+    def measured(self) -> bool:
+        """Whether marks, fits and BraggNN of the current frame are on screen."""
+        table = self.program.desk.table
+        return table is not None and len(table) > 0 and bool(np.isfinite(table["x_braggnn"]).any())
+
+    def scrub(self, frames: list[int]) -> np.ndarray:
+        """Milliseconds from each frame change to everything on screen, painting included."""
+        times = []
+        for frame in frames:
+            start = time.perf_counter()
+            self.program.store.update(frame=frame)
+            self.wait(self.measured)
+            self.program.window.frame_view.repaint()
+            times.append((time.perf_counter() - start) * 1e3)
+            end = time.perf_counter() + 0.01
+            while time.perf_counter() < end:
+                self.app.processEvents()
+        return np.array(times)
+
+    def slide(self, steps: int) -> np.ndarray:
+        """Milliseconds from a move of minscore to the new marks."""
+        times = []
+        for k in range(steps):
+            score = 60 + 5 * (k % 40)
+            parameters = self.program.store.state.parameters.with_detect(minscore=score)
+            start = time.perf_counter()
+            self.program.store.replace(self.program.store.state.with_parameters(parameters), merge="bench")
+            self.wait(lambda: self.program.desk.table is not None)
+            times.append((time.perf_counter() - start) * 1e3)
+        return np.array(times)
+
+    def loop_delay(self) -> np.ndarray:
+        """Lateness in ms of a 5 ms timer while a whole-series run goes on."""
+        delays, last = [], [time.perf_counter()]
+
+        def tick() -> None:
+            now = time.perf_counter()
+            delays.append((now - last[0]) * 1e3 - 5.0)
+            last[0] = now
+
+        timer = QTimer()
+        timer.timeout.connect(tick)
+        self.program.trigger("run_series")
+        timer.start(5)
+        last[0] = time.perf_counter()
+        end = time.monotonic() + 120
+        while self.program.runs.running and time.monotonic() < end:
+            self.app.processEvents()
+            time.sleep(0.0005)
+        timer.stop()
+        return np.array(delays)
+
+    def close(self) -> None:
+        """Close the window and drain its last events."""
+        self.program.window.close()
+        self.app.processEvents()
+
+
+def run() -> list[dict]:
+    """Rows for the collecting script."""
+    rows = [{"case": "start to painted window", "median": start_seconds() * 1e3, "p95": float("nan")}]
+    driver = Driver(str(big_series()))
+    fresh = driver.scrub(list(range(3, 300, 3)))
+    again = driver.scrub(list(range(3, 90, 3)))
+    for case, times in (
+        ("scrub, fresh 1024 x 1024 frames: file to marks, fits, BraggNN", fresh),
+        ("scrub, cached frames", again),
+        ("slider step", driver.slide(100)),
+        ("event-loop lateness during a run (p99 in the second column)", driver.loop_delay()),
+    ):
+        high = 99 if "lateness" in case else 95
+        rows.append(
+            {"case": case, "median": float(np.median(times)), "p95": float(np.percentile(times, high))}
+        )
+    driver.close()
+    return rows
+
+
+if __name__ == "__main__":
+    for row in run():
+        print(f"{row['case']:66} {row['median']:8.1f} {row['p95']:8.1f} ms")
