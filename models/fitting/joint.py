@@ -43,9 +43,9 @@ def fit_windows(problem: Problem, values: Floats, starts: Floats) -> tuple[Solut
         fewer = _solve(problem, values, starts, doubtful, k - 1)
         before = _bic(problem, result.objective[doubtful], values[doubtful], k)
         after = _bic(problem, fewer.objective, values[doubtful], k - 1)
-        better = np.isfinite(after) & ~(after > before)
-        if k == 2:  # with three peaks, what has not converged with two is tried with one
-            better &= fewer.converged | ~result.converged[doubtful]
+        better = ~(after > before)
+        if k == 2:  # from three peaks, on the way to one, any fit of two will do
+            better &= np.isfinite(after) & (fewer.converged | ~result.converged[doubtful])
         store(result, doubtful[better], fewer, better)
         count[doubtful[better]] = k - 1
     count[np.isnan(result.objective)] = 0  # no start was found

@@ -105,12 +105,12 @@ def bound(scene: Scene, sigma: float) -> np.ndarray:
     return result
 
 
-@pytest.mark.parametrize(("snr", "ratio"), [(100.0, 1.0), (10.0, 1.0), (100.0, 2.5)])
+@pytest.mark.parametrize(("snr", "ratio"), [(100.0, 1.0), (10.0, 1.0), (5.0, 1.0), (100.0, 2.5)])
 def test_the_error_reaches_the_cramer_rao_bound(snr: float, ratio: float) -> None:
     scene = Scene(3000, sigma=(1.0, 1.5) if ratio > 1 else (1.0, 2.0), ratio=ratio)
     fits = fit_peaks(scene.noisy(AMPLITUDE / snr), None, scene.rows, scene.cols)
     ok = fits.status == Status.OK
-    assert ok.mean() > 0.99
+    assert ok.mean() > (0.99 if snr > 5 else 0.98)
     sigma = bound(scene, AMPLITUDE / snr)
     ideal = np.hypot(*(sigma * scene.rng.normal(size=sigma.shape)).T)
     for quantile in (0.5, 0.95):
