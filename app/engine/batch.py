@@ -11,6 +11,7 @@ from braggscope.app.engine.journal import Journal
 from braggscope.app.engine.peaks import PatchLocalizer, analyse
 from braggscope.app.engine.setup import make_preparer
 from braggscope.app.engine.summary import FrameSummary, summarise
+from braggscope.app.errors import sentence
 from braggscope.app.sources.protocol import SourceError, SourceInfo
 from braggscope.app.sources.reader import Reader
 from braggscope.models.parameters import Parameters
@@ -134,7 +135,7 @@ def _read_all(reader: Reader, info: SourceInfo, job: SeriesJob, todo: Sequence[i
         except Cancelled:
             return
         except Exception as error:
-            item = f"Frame {index} could not be read: {error}"
+            item = f"Frame {index} could not be read: {sentence(error)}"
         _put(pipe, (index, item))
     for _ in range(job.workers):
         _put(pipe, None)
@@ -196,7 +197,7 @@ def _analyse_one(
     except Cancelled:
         raise
     except Exception as error:
-        return Outcome(index, None, None, f"Frame {index} could not be analysed: {error}")
+        return Outcome(index, None, None, f"Frame {index} could not be analysed: {sentence(error)}")
     return Outcome(index, result.table, summarise(index, result.table))
 
 

@@ -104,6 +104,7 @@ class Lane:
         self._order = order
         self._waiting: deque[_Request] = deque()
         self._running: _Request | None = None
+        self._newest: Ticket | None = None
         self._changed = threading.Condition()
         self._closed = False
         self._numbers = itertools.count(1)
@@ -130,8 +131,9 @@ class Lane:
                 self._waiting.clear()
                 for old in dropped:
                     old.ticket.cancel()
-                if self._running is not None:
-                    self._running.ticket.cancel()
+                if self._newest is not None:  # running, or done and waiting to be delivered
+                    self._newest.cancel()
+            self._newest = request.ticket
             self._waiting.append(request)
             self._changed.notify()
         for old in dropped:  # outside the lock: a callback may submit again

@@ -53,7 +53,7 @@ class OverlayPainter:
         return (x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5
 
     def palette(self) -> NDArray[np.uint8]:
-        """(N, 3) RGB, N <= 255: colours for all frames of this style, fixed so that a GIF does not flicker."""
+        """(N, 3) RGB, N <= 255: colours for all frames of this style, so that a GIF does not flicker."""
         lines = (
             GROUND,
             HALO,
