@@ -144,6 +144,7 @@ class Program(QObject):
             "open_file": self.sources.ask_file,
             "open_folder": self.sources.ask_folder,
             "open_demo": self.sources.open_demo,
+            "choose_dataset": self.sources.choose_dataset,
             "open_session": sessions.ask_open,
             "save_session": sessions.ask_save,
             "close_source": self.sources.close_source,
@@ -157,7 +158,7 @@ class Program(QObject):
             "redo": store.redo,
             "copy_python": lambda: exports.copy("python"),
             "copy_command": lambda: exports.copy("command"),
-            "copy_parameters": lambda: exports.copy("parameters"),
+            "copy_parameters": lambda: exports.copy("json"),
             "paste_parameters": exports.paste_parameters,
             "palette": lambda: self.window.palette_overlay.popup(self.window.commands()),
             "help": lambda: self.window.help_overlay.popup(self.window.commands()),
@@ -265,7 +266,9 @@ class Program(QObject):
 
         box = QMessageBox(self.window)
         box.setWindowTitle("About Braggscope")
-        box.setText(f"Braggscope {VERSION}\nGPL-3.0-or-later\nPeaks, fits and networks for diffraction series.")
+        box.setText(
+            f"Braggscope {VERSION}\nGPL-3.0-or-later\nPeaks, fits and networks for diffraction series."
+        )
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         box.open()
 
@@ -283,12 +286,14 @@ class Program(QObject):
         """Save, stop all work, let go of files and children."""
         self.playback.play(False)
         self.settings.layouts[LAYOUT] = self.window.layout_text()
-        self.settings.geometry = bytes(self.window.saveGeometry().toBase64()).decode()
+        self.settings.geometry = self.window.saveGeometry().toBase64().data().decode()
         try:
             self.sessions.save_now()
             save_settings(self.settings)
         except OSError as error:
             log.error("The session could not be saved: %s", error)
+        for timer in self.window.findChildren(QTimer):  # or they would ask lanes that are gone
+            timer.stop()
         self.bridge.close()
         self.desk.close()
 
@@ -305,9 +310,7 @@ class Program(QObject):
 def run_window(locations: list[str]) -> int:
     """Start the event loop with a window on the given locations. Returns the exit code."""
     started = time.perf_counter()
-    QGuiApplication.setHighDpiScaleFactorRoundingPolicy(
-        Qt.HighDpiScaleFactorRoundingPolicy.PassThrough
-    )
+    QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
     app = QApplication(sys.argv[:1])
     app.setApplicationName("Braggscope")
     program = Program()

@@ -104,7 +104,9 @@ class PeakPresenter:
             self._show_thresholds()
         if old.parameters.localize != new.parameters.localize:
             self._shelf.want(new.parameters)
-        if old.selected != new.selected or old.rejected != new.rejected:
+        if old.rejected != new.rejected:
+            self._show_table()
+        elif old.selected != new.selected:
             self._show_selection()
 
     def _show_thresholds(self) -> None:

@@ -1,0 +1,95 @@
+"""The window on a small series, in a home of its own, closed cleanly after every journey."""
+
+import os
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PyQt6.QtCore import qInstallMessageHandler
+from stage import Stage, children, until
+
+from braggscope.app.demo import write_demo_series
+from braggscope.models.peaks.simulate import SeriesSpec
+
+FRAMES = 24
+HARMLESS = ("propagateSizeHints",)  # the offscreen platform has no window manager
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.no_qt_log)  # the message handler below listens instead
+
+
+@pytest.fixture(scope="session")
+def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short series of small frames."""
+    path = tmp_path_factory.mktemp("series") / "series.h5"
+    write_demo_series(path, spec=SeriesSpec(frames=FRAMES, shape=(128, 128), grains=12, seed=3))
+    return path
+
+
+@pytest.fixture(scope="session")
+def warm() -> None:
+    """Import torch and compile kernels once, on one thread."""
+    import torch
+
+    from braggscope.app.engine.localizers import open_localizer
+
+    torch.set_num_threads(1)
+    open_localizer("braggnn", "cpu")
+
+
+@pytest.fixture
+def qt_messages(qapp: object) -> Iterator[list[str]]:
+    """Whatever Qt complains about during a test; it must be nothing."""
+    messages: list[str] = []
+
+    def listen(_kind: object, _context: object, text: str | None) -> None:
+        if text and not any(word in text for word in HARMLESS):
+            messages.append(text)
+
+    before = qInstallMessageHandler(listen)
+    yield messages
+    qInstallMessageHandler(before)
+    assert not messages, messages
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """All files of the program go here."""
+    path = tmp_path / "home"
+    monkeypatch.setenv("BRAGGSCOPE_HOME", str(path))
+    return path
+
+
+@pytest.fixture
+def launch(home: Path, warm: None, qt_messages: list[str]) -> Iterator[Callable[..., Stage]]:
+    """Starts programs; those still open at the end are closed, and nothing of them may be left."""
+    threads = set(threading.enumerate())
+    processes = {child.pid for child in children()}
+    stages: list[Stage] = []
+
+    def start(*locations: str | Path) -> Stage:
+        stages.append(Stage(*locations))
+        return stages[-1]
+
+    yield start
+    for stage in stages:
+        if not stage.desk.lanes.frame._closed:
+            stage.close()
+    until(lambda: not [c for c in children() if c.pid not in processes], "the end of the children", 3)
+    until(lambda: not set(threading.enumerate()) - threads, "the end of the threads", 3)
+
+
+@pytest.fixture
+def program(launch: Callable[..., Stage], series: Path) -> Stage:
+    """A window on the short series, its first frame measured."""
+    stage = launch()
+    stage.open(series)
+    return stage
