@@ -157,7 +157,7 @@ class MainWindow(QMainWindow):
         docks["frame"].raise_()
         docks["peaks"].raise_()
         sides = Qt.Orientation.Horizontal
-        self.resizeDocks([docks["file"], docks["thresholds"]], [226, 344], sides)
+        self.resizeDocks([docks["file"], docks["thresholds"]], [256, 336], sides)
         self.resizeDocks([docks["peaks"], docks["error"], docks["offsets"]], [430, 400, 230], sides)
         upright = Qt.Orientation.Vertical
         self.resizeDocks([docks["peaks"]], [220], upright)

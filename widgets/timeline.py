@@ -144,7 +144,7 @@ class Timeline(QWidget):
             self.number.setRange(0, max(0, n - 1))
             self.number.setSuffix(f" / {n:,}")
             words = self.number.fontMetrics().horizontalAdvance(f"{n} / {n:,}")
-            self.number.setFixedWidth(words + 42)
+            self.number.setFixedWidth(words + 50)
         for widget in (self.first, self.back, self.play, self.forward, self.last, self.number):
             widget.setEnabled(n > 1)
         self.set_frame(self.frame)
