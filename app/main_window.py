@@ -158,7 +158,7 @@ class MainWindow(QMainWindow):
         docks["peaks"].raise_()
         sides = Qt.Orientation.Horizontal
         self.resizeDocks([docks["file"], docks["thresholds"]], [256, 336], sides)
-        self.resizeDocks([docks["peaks"], docks["error"], docks["offsets"]], [430, 400, 230], sides)
+        self.resizeDocks([docks["peaks"], docks["error"], docks["offsets"]], [520, 400, 210], sides)
         upright = Qt.Orientation.Vertical
         self.resizeDocks([docks["peaks"]], [220], upright)
         self.resizeDocks([docks["file"], docks["frame"]], [260, 300], upright)

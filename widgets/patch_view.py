@@ -81,6 +81,8 @@ def panels_of(content: PatchContent) -> tuple[Panel, ...]:
 
 
 def _counts(value: float) -> str:
+    if abs(value) >= 10_000:
+        return f"{value / 1000:.3g}k"
     return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.3g}"
 
 
