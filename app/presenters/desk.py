@@ -55,6 +55,7 @@ class Desk(QObject):
     grown = pyqtSignal()  # the open source has more frames
     picture_shown = pyqtSignal()
     peaks_shown = pyqtSignal()
+    view_failed = pyqtSignal()  # the frame that is wanted cannot be shown
     runs_changed = pyqtSignal()
     weights_changed = pyqtSignal()
     notice = pyqtSignal(str, str, str, str)  # level, sentence, action title, action key

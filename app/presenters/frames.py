@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from braggscope.app.main_window import MainWindow
 
 PREFETCH = 4
+STALE_MS = 100  # marks and table of what was wanted before stay at most so long
 LEGEND = (
     ("plus", "fit", "fit"),
     ("circle", "braggnn", "BraggNN"),
@@ -53,6 +54,10 @@ class FramePresenter:
         self._deep_timer.setSingleShot(True)
         self._deep_timer.setInterval(120)
         self._deep_timer.timeout.connect(self._deepen)
+        self._stale_timer = QTimer(window)
+        self._stale_timer.setSingleShot(True)
+        self._stale_timer.setInterval(STALE_MS)
+        self._stale_timer.timeout.connect(self._drop_stale)
         view = window.frame_view
         view.step_changed.connect(self._set_step)
         view.hovered.connect(self._hover)
@@ -71,6 +76,8 @@ class FramePresenter:
         """Do what a change of state asks of this presenter."""
         if self._desk.engine is None or Request.OPEN in requests:  # restart() does it
             return
+        if self._desk.table is None and not self._stale_timer.isActive():
+            self._stale_timer.start()
         if requests & REDO:
             self._ask_view()
         else:
@@ -107,6 +114,7 @@ class FramePresenter:
         self._waiting = self._again = self._ranged = False
         self._desk.picture = None
         self._desk.found = None
+        self._window.frame_view.set_marks(None)
         if self._desk.engine is None:
             self._window.frame_view.clear()
             self._window.threshold_panel.set_count(0, 0)
@@ -217,8 +225,8 @@ class FramePresenter:
         view.set_frame(picture.rgb, picture.prepared.image.shape)
         view.set_mask(picture.prepared.mask)
         view.set_title(f"Frame {picture.key.frame}")
-        if not self._current(picture.key):
-            view.set_marks(None)
+        if self._desk.found is None or self._desk.found.key != picture.key:
+            view.set_marks(None)  # those of another frame
         self._window.levels_panel.set_histogram(picture.counts, picture.edges)
         if self._desk.store.state.display.levels is None:
             self._window.levels_panel.set_levels(*picture.levels)
@@ -240,6 +248,7 @@ class FramePresenter:
         if not self._current(found.key):
             return
         self._desk.found = found
+        self._stale_timer.stop()
         self.show_marks()
         table = found.table
         note = f"first {LIVE_LIMIT:,} measured" if np.any(table["status"] == Status.PENDING) and isinstance(
@@ -271,12 +280,18 @@ class FramePresenter:
             return
         self._window.frame_view.set_marks(marks_of(table, self._desk.store.state))
 
+    def _drop_stale(self) -> None:
+        if self._desk.table is None:
+            self.show_marks()
+            self._desk.peaks_shown.emit()
+
     def _failed(self, key: ViewKey, error: Exception) -> None:
         self._waiting = False
         if self._current(key, any_threshold=True):
             self._desk.found = None
-            self._window.frame_view.set_marks(None)
+            self._drop_stale()
             self._desk.fail(error)
+            self._desk.view_failed.emit()
         if self._again:
             self._again = False
             self._ask_view()

@@ -34,6 +34,7 @@ class PlaybackPresenter:
         desk.opened.connect(self.restart)
         desk.grown.connect(self.restart)
         desk.picture_shown.connect(self._picture_shown)
+        desk.view_failed.connect(self._skip)
 
     @property
     def count(self) -> int:
@@ -102,6 +103,9 @@ class PlaybackPresenter:
     def _picture_shown(self) -> None:
         picture = self._desk.picture
         self._shown = picture is not None and picture.key.frame == self._desk.store.state.frame
+
+    def _skip(self) -> None:
+        self._shown = True
 
     def _set_fps(self, fps: float) -> None:
         self._desk.store.update(fps=fps)
