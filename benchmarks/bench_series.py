@@ -16,8 +16,6 @@ from braggscope.models.parameters import Parameters
 from braggscope.models.peaks.detect import suggest_thresholds
 from braggscope.models.peaks.simulate import SeriesSpec
 
-NAIVE_FRAME_S = 13.6  # findpeaks, eager torch and curve_fit, one frame of this kind, by bench_detection's peer
-
 
 def big_series() -> Path:
     """480 frames of 1024 x 1024, written once per machine."""

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 
@@ -42,6 +43,7 @@ class Driver:
 
     def __init__(self, location: str) -> None:
         self.app = QApplication.instance() or QApplication([])
+        os.environ.setdefault("BRAGGSCOPE_HOME", tempfile.mkdtemp())
         self.program = Program(Settings(preferences={"theme": "dark"}))
         self.program.sessions.enabled = False
         self.program.window.resize(1600, 1000)
@@ -55,6 +57,7 @@ class Driver:
         end = time.monotonic() + limit
         while not ready():
             self.app.processEvents()
+            time.sleep(0.0002)  # leave the interpreter to the workers, as a waiting event loop does
             if time.monotonic() > end:
                 raise TimeoutError
 
