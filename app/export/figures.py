@@ -55,7 +55,7 @@ def offset_figure(path: Path, dx: NDArray, dy: NDArray, colour: str) -> None:
     if len(dx):
         centre = np.median(dx), np.median(dy)
         radius = np.percentile(np.hypot(dx - centre[0], dy - centre[1]), 68)
-        reach = 1.05 * np.percentile(np.hypot(dx, dy), 99)
+        reach = max(1.05 * np.percentile(np.hypot(dx, dy), 99), 1e-3)
         axes.set_xlim(-reach, reach)
         axes.set_ylim(-reach, reach)
         turn = np.linspace(0, 2 * np.pi, 120)

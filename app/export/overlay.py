@@ -90,20 +90,21 @@ class OverlayPainter:
 
     def _marks(self, draw: ImageDraw.ImageDraw, table: PeakTable) -> None:
         largest = float(table["score"].max()) if len(table) else 1.0
-        size = 5 + 5 * np.log1p(table["score"]) / np.log1p(max(largest, 1e-9))
+        length = 4 + 4 * np.log1p(table["score"]) / np.log1p(max(largest, 1e-9))
+        reach = 3 + self.zoom  # px; keeps the core of a spot visible
         fitted = np.isfinite(table["x_fit"]) & (table["status"] == Status.OK)
         for i in range(len(table)):
             if table["status"][i] == Status.REJECTED:
                 continue
             if fitted[i] and self.style.fit:
                 x, y = self.place(table["x_fit"][i], table["y_fit"][i])
-                _plus(draw, x, y, float(size[i]))
+                _plus(draw, x, y, reach + 1, reach + 1 + float(length[i]))
             elif not fitted[i] and self.style.unfitted:
                 x, y = self.place(table["col"][i], table["row"][i])
-                _ring(draw, x, y, 6, UNFITTED, square=True)
+                _ring(draw, x, y, reach + 2, UNFITTED, square=True)
             if self.style.braggnn and np.isfinite(table["x_braggnn"][i]):
                 x, y = self.place(table["x_braggnn"][i], table["y_braggnn"][i])
-                _ring(draw, x, y, 4, BRAGGNN)
+                _ring(draw, x, y, reach, BRAGGNN)
 
     def _scale_bar(self, draw: ImageDraw.ImageDraw) -> None:
         factor = self.zoom / self.step
@@ -146,9 +147,8 @@ def to_rgb(rgb: NDArray[np.uint32]) -> NDArray[np.uint8]:
     return ((rgb[..., None] >> shifts) & 0xFF).astype(np.uint8)
 
 
-def _plus(draw: ImageDraw.ImageDraw, x: float, y: float, size: float) -> None:
-    gap = 0.4 * size
-    for colour, width in ((HALO, 3), (FIT, 1)):
+def _plus(draw: ImageDraw.ImageDraw, x: float, y: float, gap: float, size: float) -> None:
+    for colour, width in ((HALO, 4), (FIT, 2)):  # 2 px: MP4 keeps colours at half the resolution
         draw.line((x - size, y, x - gap, y), colour, width)
         draw.line((x + gap, y, x + size, y), colour, width)
         draw.line((x, y - size, x, y - gap), colour, width)
@@ -164,8 +164,8 @@ def _ring(
     square: bool = False,
 ) -> None:
     shape = draw.rectangle if square else draw.ellipse
-    shape((x - r - 1, y - r - 1, x + r + 1, y + r + 1), outline=HALO)
-    shape((x - r, y - r, x + r, y + r), outline=colour)
+    shape((x - r - 1, y - r - 1, x + r + 1, y + r + 1), outline=HALO, width=4)
+    shape((x - r, y - r, x + r, y + r), outline=colour, width=2)
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:

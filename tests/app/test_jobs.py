@@ -198,21 +198,21 @@ def test_close_cancels_and_ends(desk):
 
 
 def test_a_random_scrub_never_shows_what_was_superseded(lanes, desk):
-    lane, shown, newest = lanes(Order.LATEST), [], -1
+    lane, shown, wanted = lanes(Order.LATEST), [], []
     for i in range(300):
-        newest = i
+        wanted.append(i)
 
         def run(context, i=i):
             time.sleep((i * 7919 % 13) * 1e-4)
             context.check()
             return i
 
-        lane.submit(run, lambda value: shown.append((value, newest)))
+        lane.submit(run, lambda value: shown.append((value, wanted[-1])))
         if i % 3 == 0:
             desk.run()
         time.sleep((i * 104729 % 7) * 1e-4)
     desk.run(lambda: shown and shown[-1][0] == 299)
-    assert all(value == wanted for value, wanted in shown)
+    assert all(value == newest for value, newest in shown)
 
 
 def test_remaining_time():
