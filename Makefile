@@ -44,10 +44,12 @@ $(VENV)/bin/python: | system
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python -m braggscope.app.engine.warmup
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m braggscope.app.engine.warmup
 	@touch $@ $(VENV)/.installed
 
 # Type checkers do not follow editable installs of renamed folders; links do.

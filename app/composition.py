@@ -11,6 +11,7 @@ from PyQt6.QtCore import QObject, Qt, QTimer
 from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QApplication, QMessageBox
 
+from braggscope.app.engine.warmup import warm_up
 from braggscope.app.main_window import MainWindow
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.exports import ExportPresenter
@@ -277,10 +278,28 @@ class Program(QObject):
     def start(self, locations: list[str]) -> None:
         """Show the window, then open what was asked for, or the last session."""
         self.window.show()
+        self._warm_up()
         if locations:
             self.sources.open(locations[0])
         else:
             self.sessions.restore()
+
+    def _warm_up(self) -> None:
+        """Load compiled kernels in the background; the first start ever compiles them, and says so."""
+        patience = QTimer(self.window)
+        patience.setSingleShot(True)
+        patience.timeout.connect(
+            lambda: self.desk.say(
+                "info", "First start: kernels are being compiled, this takes about a minute.", key="warmup"
+            )
+        )
+        patience.start(4000)
+
+        def done(_: None) -> None:
+            patience.stop()
+            self.window.notices.remove("warmup")
+
+        self.desk.lanes.models.submit(lambda _: warm_up(), done, on_error=self.desk.fail)
 
     def close(self) -> None:
         """Save, stop all work, let go of files and children."""

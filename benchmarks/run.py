@@ -74,8 +74,8 @@ def table(rows: list[dict]) -> str:
 def main() -> None:
     parts = [
         "# Benchmarks",
-        "Made by `make bench`. Every ratio compares both programs in one run on the same data; what counts is the"
-        " ratio, absolute times depend on the machine and on what else it does.",
+        "Made by `make bench`. Every ratio compares both programs in one run on the same data; what counts is"
+        " the ratio, absolute times depend on the machine and on what else it does.",
         f"Machine: {machine()}. {time.strftime('%Y-%m-%d')}.",
     ]
     for title, module in SECTIONS:

@@ -1,0 +1,40 @@
+"""Compiling every kernel once, so that the first frame does not wait for it.
+
+Compiled kernels are cached on disk: seconds once after an installation, a fraction of a second later.
+``python -m braggscope.app.engine.warmup`` does it from the command line.
+"""
+
+import numpy as np
+
+from braggscope.app.engine.localizers import open_localizer
+from braggscope.app.engine.peaks import analyse
+from braggscope.models.parameters import Parameters
+from braggscope.models.peaks.detect import suggest_thresholds
+from braggscope.models.prepare import Preparer
+from braggscope.models.render import histogram, lut, percentile_levels, render_rgb
+
+DTYPES = ("uint16", "int32", "uint32", "float32", "uint8")
+
+
+def warm_up(weights: str | None = None) -> None:
+    """Send a small frame of every usual type through the pipeline; with ``weights`` through BraggNN too."""
+    y, x = np.mgrid[:48, :48]
+    frame = 20 + 200 * np.exp(-((x - 20.3) ** 2 + (y - 24.6) ** 2) / 5.0)
+    frame += 150 * np.exp(-((x - 25.1) ** 2 + (y - 26.2) ** 2) / 4.0)
+    localizer = None if weights is None else open_localizer(weights)
+    base = Parameters().with_detect(minval=30, minscore=20)
+    for dtype in DTYPES:
+        preparer = Preparer(base.prepare, shape=frame.shape)
+        prepared = preparer.apply([frame.astype(dtype)])
+    suggest_thresholds(prepared.image, prepared.excluded)
+    for model in ("gaussian", "pseudovoigt"):
+        for noise in ("uniform", "poisson"):
+            analyse(prepared, 0, base.with_localize(model=model, noise=noise), localizer)
+    levels = percentile_levels(prepared.image, prepared.mask)
+    histogram(prepared.image, prepared.mask)
+    for step in (1, 2):
+        render_rgb(prepared.image, prepared.mask, levels, lut("inferno"), step=step)
+
+
+if __name__ == "__main__":
+    warm_up("braggnn")
