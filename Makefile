@@ -21,7 +21,7 @@ lint: $(VENV)/.installed-dev .links
 	$(BIN)/lint-imports --config pyproject.toml
 
 bench: $(VENV)/.installed-dev
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python -m benchmarks.run
 
 train: $(VENV)/.installed
 	$(BIN)/braggscope train braggnn -o braggnn.safetensors --minutes 60

@@ -1,12 +1,8 @@
-"""All benchmarks, one page: ``python benchmarks/run.py`` writes docs/benchmarks.md."""
+"""All benchmarks, one page: ``python -m benchmarks.run`` in the root writes docs/benchmarks.md."""
 
 import platform
-import sys
 import time
 from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
 from benchmarks import (
     bench_braggnn,
@@ -17,6 +13,7 @@ from benchmarks import (
     bench_window,
 )
 
+ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
 LOWER = {
     "ours_ms": "ours / ms",
