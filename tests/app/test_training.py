@@ -19,7 +19,7 @@ from braggscope.models.weights import build_braggnn, detect_axis_order, swap_axe
 from braggscope.resources.loader import load_weights
 
 torch.set_num_threads(1)
-STEPS = 12
+STEPS = 8
 
 
 def stop_at(step, ticket=None):
@@ -119,7 +119,7 @@ def test_a_killed_training_resumes(tmp_path, uninterrupted):
         "from braggscope.app.engine.jobs import Context, Ticket\n"
         "training.CHECKPOINT_SECONDS = 0.0\n"
         f"training.train_braggnn(Path(sys.argv[1]), seed=4, steps={STEPS},"
-        " context=Context(Ticket(0), lambda p: time.sleep(0.5 if p.done > 4 else 0)))\n"
+        " context=Context(Ticket(0), lambda p: time.sleep(1.0 if p.done > 4 else 0)))\n"
     )
     child = subprocess.Popen(
         [sys.executable, "-c", program, str(out)], env={**os.environ, "OMP_NUM_THREADS": "1"}
