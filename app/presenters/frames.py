@@ -68,6 +68,7 @@ class FramePresenter:
         view.set_legend(LEGEND)
         desk.store.subscribe(self._on_state)
         desk.opened.connect(self.restart)
+        desk.grown.connect(self._grown)
         desk.weights_changed.connect(self._ask_peaks)
 
     # -- state --------------------------------------------------------------------------------
@@ -123,6 +124,10 @@ class FramePresenter:
         self.show_display()
         self._ask_view()
         self._window.frame_view.zoom_to_fit()
+
+    def _grown(self) -> None:
+        if self._desk.table is None:  # sums took in new frames
+            self._ask_view()
 
     # -- asking -------------------------------------------------------------------------------
 

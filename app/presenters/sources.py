@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,8 +39,9 @@ class SourcePresenter:
         self._shelf = shelf
         self._follow_timer = QTimer(window)
         self._follow_timer.setInterval(FOLLOW_MS)
-        self._follow_timer.timeout.connect(self.refresh)
+        self._follow_timer.timeout.connect(lambda: self.refresh(polled=True))
         self._refreshing = False
+        self._inode = 0
         panel = window.source_panel
         panel.open_requested.connect(self.ask_file)
         panel.recent_chosen.connect(self.open)
@@ -87,6 +90,7 @@ class SourcePresenter:
             old = desk.engine.reader
             desk.lanes.export.submit(lambda _: old.close(), lambda _: None)
         desk.engine = engine
+        self._inode = _inode(info.location)
         state = keep or self._fresh(info, suggestion)
         frame = min(state.frame, max(info.frames - 1, 0))
         desk.store.reset(
@@ -123,6 +127,10 @@ class SourcePresenter:
         panel.set_source(info.location, entries, current)
         panel.set_axes(info.stack_shape, info.frame_axis)
         panel.set_follow(self._desk.store.state.follow)
+        self._show_metadata(info)
+        self._window.set_file_title(info.location)
+
+    def _show_metadata(self, info: SourceInfo) -> None:
         height, width = info.shape
         items = [
             ("Format", info.format),
@@ -132,7 +140,6 @@ class SourcePresenter:
             *info.metadata.items(),
         ]
         self._window.metadata_panel.set_items(items)
-        self._window.set_file_title(info.location)
 
     def close_source(self) -> None:
         """Back to the empty window."""
@@ -214,29 +221,57 @@ class SourcePresenter:
 
     # -- growing files ------------------------------------------------------------------------
 
-    def refresh(self) -> None:
-        """Look for new frames now."""
+    def refresh(self, polled: bool = False) -> None:
+        """Look for new frames now; ``polled``: nobody asked, so a file that was only touched stays as it is."""
         engine = self._desk.engine
-        if engine is None or self._refreshing:
+        if engine is None or self._refreshing or self._desk.lanes.files.busy:  # an opening goes first
             return
         self._refreshing = True
         self._desk.lanes.files.submit(
-            lambda _: engine.reader.refresh(),
-            lambda info: self._refreshed(engine, info),
+            lambda _: (engine.reader.refresh(), _inode(engine.info.location)),
+            lambda found: self._refreshed(engine, *found, polled),
             on_error=self._refresh_failed,
             on_cancelled=self._refresh_over,
         )
 
-    def _refreshed(self, engine: FrameEngine, info: SourceInfo) -> None:
+    def _refreshed(self, engine: FrameEngine, info: SourceInfo, inode: int, polled: bool) -> None:
         self._refreshing = False
         old = engine.info
-        if self._desk.engine is not engine or info.frames == old.frames:
+        unchanged = (info.identity, info.frames) == (old.identity, old.frames)
+        if self._desk.engine is not engine or unchanged:
             return
-        at_end = self._desk.store.state.frame == old.frames - 1
-        engine.info = info
-        self._desk.grown.emit()
-        if self._desk.store.state.follow and at_end:
-            self._desk.store.update(frame=info.frames - 1)
+        alike = (info.shape, info.dtype, info.frame_axis) == (old.shape, old.dtype, old.frame_axis)
+        same_file = alike and inode == self._inode
+        if same_file and info.frames > old.frames:
+            self._grown(engine, info)
+        elif not (polled and same_file and info.frames == old.frames):
+            self._inode = inode
+            self._replaced(engine, info)
+
+    def _grown(self, engine: FrameEngine, info: SourceInfo) -> None:
+        """More frames of the same file: results of the old frames stay, unless sums took new ones in."""
+        desk, old = self._desk, engine.info
+        at_end = desk.store.state.frame == old.frames - 1
+        summed = any(entry.parameters.prepare.sum_frames > 1 for entry in desk.store.state.sets)
+        self._renew(engine, info if summed else replace(info, identity=old.identity))
+        self._show_metadata(info)
+        desk.grown.emit()
+        if desk.store.state.follow and at_end:
+            desk.store.update(frame=info.frames - 1)
+
+    def _replaced(self, engine: FrameEngine, info: SourceInfo) -> None:
+        """Other content under the same name: everything is looked at anew."""
+        desk = self._desk
+        self._renew(engine, info)
+        desk.store.update(frame=max(0, min(desk.store.state.frame, info.frames - 1)))
+        self._show_source(info)
+        desk.say("info", f"{Path(info.location.partition('::')[0]).name} has changed and was read anew.")
+        desk.opened.emit()
+
+    def _renew(self, engine: FrameEngine, info: SourceInfo) -> None:
+        self._desk.engine = FrameEngine(
+            engine.reader, info, self._shelf.ready, device=engine.device, memory=self._desk.memory
+        )
 
     def _refresh_failed(self, error: Exception) -> None:
         self._refreshing = False
@@ -254,6 +289,13 @@ class SourcePresenter:
                 self.refresh()
             else:
                 self._follow_timer.stop()
+
+
+def _inode(location: str) -> int:
+    try:
+        return os.stat(location.partition("::")[0]).st_ino
+    except OSError:
+        return 0
 
 
 def _exists(location: str) -> bool:

@@ -121,6 +121,7 @@ class Stage:
 
     def look(self) -> None:
         """Wait until what is shown is complete."""
+
         def ready() -> bool:
             said = self.notice
             assert said is None or said.level != "error", said.text
