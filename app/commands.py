@@ -14,7 +14,7 @@ from braggscope.app.engine.jobs import Context, Progress, Ticket
 from braggscope.app.engine.journal import Journal, read_manifest
 from braggscope.app.engine.localizers import open_localizer, weights_hash
 from braggscope.app.engine.peaks import PatchLocalizer
-from braggscope.app.engine.setup import input_files_key
+from braggscope.app.engine.setup import input_files_key, make_preparer
 from braggscope.app.export.provenance import Provenance
 from braggscope.app.export.tables import check_folder, check_suffix, write_peaks
 from braggscope.app.options import (
@@ -113,6 +113,9 @@ def peaks(options: argparse.Namespace) -> int:
     manifest = read_manifest(folder) if options.resume else None
     with Reader() as reader:
         found = reader.open(options.file, options.frame_axis)
+        make_preparer(
+            parameters.prepare, found, reader
+        )  # what cannot work is said before anything is written
         parameters = _resumed_thresholds(parameters, options, manifest) or with_suggestions(
             parameters, options, found, reader
         )

@@ -1,0 +1,136 @@
+"""The house rules: directions of imports, what is packaged, what starts without what, that it installs."""
+
+import ast
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("app", "widgets", "models", "resources")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+FILES = sorted(p for room in ROOMS for p in (ROOT / room).rglob("*.py"))
+LINES = 400
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(("braggscope", *(parts[:-1] if parts[-1] == "__init__" else parts)))
+
+
+def run_python(code: str, **options) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, **options)
+
+
+def test_imports_go_one_way():
+    """The contracts of pyproject.toml, by import-linter."""
+    from importlinter.cli import lint_imports
+
+    assert lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True) == 0
+
+
+def test_the_contracts_can_fail(tmp_path):
+    """A contract is only worth something if it sees the imports it forbids."""
+    from grimp import build_graph
+
+    graph = build_graph("braggscope.app", include_external_packages=True, cache_dir=None)
+    assert graph.find_shortest_chain("braggscope.app.composition", "PyQt6")
+    assert not graph.find_shortest_chain("braggscope.app.cli", "PyQt6")
+
+
+def test_every_folder_with_code_is_packaged():
+    folders = {module_name(p / "__init__.py") for p in {f.parent for f in FILES}}
+    assert folders == set(PROJECT["tool"]["setuptools"]["packages"])
+    for folder in {f.parent for f in FILES}:
+        assert (folder / "__init__.py").read_text("utf-8").strip() == "", folder
+
+
+def test_every_data_file_is_packaged():
+    patterns = PROJECT["tool"]["setuptools"]["package-data"]["braggscope.resources"]
+    packaged = {p for pattern in patterns for p in (ROOT / "resources").glob(pattern)}
+    data = {p for p in (ROOT / "resources").rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+    assert {p for p in data if p.suffix != ".py"} - packaged == set()
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_files_are_short_and_say_what_they_are(path):
+    text = path.read_text("utf-8")
+    assert text.count("\n") <= LINES
+    if path.name != "__init__.py":
+        assert ast.get_docstring(ast.parse(text)), "no docstring"
+
+
+def test_every_module_imports(monkeypatch):
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    for path in FILES:
+        importlib.import_module(module_name(path))
+
+
+HEAVY = "PyQt6 pyqtgraph torch findpeaks matplotlib braggscope.widgets"
+
+
+@pytest.mark.parametrize(
+    ("module", "forbidden"),
+    [
+        ("braggscope.app.cli", f"{HEAVY} numba h5py"),
+        ("braggscope.app.__main__", f"{HEAVY} numba h5py"),
+        ("braggscope.app.commands", f"{HEAVY} h5py fabio"),
+        ("braggscope.app.composition", "torch findpeaks matplotlib h5py fabio tifffile"),
+    ],
+)
+def test_what_a_start_does_not_load(module, forbidden):
+    code = f"import sys, {module}; print([m for m in {forbidden.split()!r} if m in sys.modules])"
+    done = run_python(code, env=os.environ | {"QT_QPA_PLATFORM": "offscreen"})
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_one_version():
+    from braggscope.app.version import VERSION
+
+    assert PROJECT["project"]["version"] == VERSION
+    changes = ROOT / "CHANGELOG.md"
+    if changes.exists():
+        newest = re.search(r"^## \[?(\d[^\]\s]*|Unreleased)", changes.read_text("utf-8"), re.MULTILINE)
+        assert newest
+        assert newest.group(1) in (VERSION, "Unreleased")
+
+
+@pytest.mark.slow
+def test_a_built_wheel_installs_and_starts(tmp_path):
+    source = tmp_path / "source"
+    ignore = shutil.ignore_patterns("__pycache__", ".*")
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, source / room, ignore=ignore)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(source)]
+    done = subprocess.run(build, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("braggscope-*.whl")
+    target = tmp_path / "site"
+    done = subprocess.run(
+        [*pip, "install", "--no-deps", "--target", str(target), str(wheel)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    code = f"""
+import sys
+sys.meta_path[:] = [f for f in sys.meta_path if "editable" not in repr(f).lower()]
+sys.path[:] = [{str(target)!r}] + [p for p in sys.path if "editable" not in p.lower()]
+import braggscope.app.cli, braggscope.resources.loader as loader
+assert braggscope.app.cli.__file__.startswith({str(target)!r}), braggscope.app.cli.__file__
+for name in loader.manifest():
+    loader.weights_hash(name)
+braggscope.app.cli.main(["--version"], None)
+"""
+    done = run_python(code, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert PROJECT["project"]["version"] in done.stdout
+    installed = {p.relative_to(target / "braggscope") for p in (target / "braggscope").rglob("*.py")}
+    assert installed == {p.relative_to(source) for p in source.rglob("*.py")}
