@@ -26,7 +26,7 @@ from braggscope.app.presenters.sessions import SessionPresenter
 from braggscope.app.presenters.sources import SourcePresenter
 from braggscope.app.presenters.weights import WeightShelf
 from braggscope.app.shell.delivery import Delivery
-from braggscope.app.shell.logs import LogBridge, error_report
+from braggscope.app.shell.logs import LogBridge, error_report, route_qt_messages
 from braggscope.app.shell.settings import Settings, load_settings, save_settings
 from braggscope.app.state.plan import plan
 from braggscope.app.state.session import Session
@@ -330,6 +330,7 @@ def run_window(locations: list[str]) -> int:
     """Start the event loop with a window on the given locations. Returns the exit code."""
     started = time.perf_counter()
     QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
+    route_qt_messages()
     app = QApplication(sys.argv[:1])
     app.setApplicationName("Braggscope")
     program = Program()

@@ -49,9 +49,11 @@ def drive(series: Path, folder: Path) -> int:
     from PyQt6.QtWidgets import QApplication
 
     from braggscope.app.composition import Program
+    from braggscope.app.shell.logs import route_qt_messages
     from braggscope.app.shell.settings import Settings
 
     folder.mkdir(parents=True, exist_ok=True)
+    route_qt_messages()
     app = QApplication.instance() or QApplication(sys.argv[:1])
     program = Program(Settings(preferences={"theme": "dark"}))
     program.sessions.enabled = False

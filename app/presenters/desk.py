@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
+from braggscope.app.engine.batch import Gate
 from braggscope.app.engine.frames import Found, FrameEngine, Measured, Picture, ViewKey
 from braggscope.app.engine.jobs import Lane, Order
 from braggscope.app.shell.delivery import Delivery
@@ -70,6 +71,7 @@ class Desk(QObject):
         self.engine: FrameEngine | None = None
         self.picture: Picture | None = None
         self.found: Found | Measured | None = None
+        self.gate = Gate()  # whole-series runs wait here while somebody looks at frames
         self.device = "cpu"  # what is used now; "auto" is decided once torch is there
         self.device_choice = "auto"
         self.workers = max(1, min(8, os.cpu_count() or 1))

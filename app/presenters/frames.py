@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -148,7 +149,7 @@ class FramePresenter:
         self._waiting = True
         self._asked_at = time.perf_counter()
         self._ticket = self._desk.lanes.frame.submit(
-            lambda context: engine.view(ask, context),
+            lambda context: self._undisturbed(engine.view, ask, context),
             self._show_measured,
             on_error=lambda error: self._failed(ask.key, error),
             on_progress=self._show_part,
@@ -173,11 +174,16 @@ class FramePresenter:
             return
         self._asked_at = time.perf_counter()
         self._desk.lanes.frame.submit(
-            lambda context: engine.peaks(ask, context),
+            lambda context: self._undisturbed(engine.peaks, ask, context),
             self._show_measured,
             on_error=lambda error: self._failed(ask.key, error),
             on_progress=self._show_part,
         )
+
+    def _undisturbed(self, work: Callable[[Ask, Context], Measured], ask: Ask, context: Context) -> Measured:
+        """Work of the frame lane; whole-series runs wait meanwhile."""
+        with self._desk.gate:
+            return work(ask, context)
 
     def _deepen(self) -> None:
         ask, engine = self._ask(), self._desk.engine

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from braggscope.app.engine.batch import Gate, SeriesJob, run_series
+from braggscope.app.engine.batch import SeriesJob, run_series
 from braggscope.app.engine.jobs import Context, Progress
 from braggscope.app.engine.journal import Journal
 from braggscope.app.engine.runs import RunKey, RunRecord, prune, recall
@@ -36,7 +36,6 @@ class RunPresenter:
         self._window = window
         self._jobs = jobs
         self._shelf = shelf
-        self.gate = Gate()
         self._records: dict[RunKey, RunRecord] = {}
         self._looked_for: set[RunKey] = set()
         self._running: tuple[str, RunKey] | None = None
@@ -71,14 +70,14 @@ class RunPresenter:
         self._recall()
         self.show()
 
-    def _recall(self, again: bool = False) -> None:
+    def _recall(self) -> None:
         """Look on disk for earlier runs of the present sets."""
         info = self._desk.info
         if info is None:
             return
         for entry in self._desk.store.state.sets:
             key = RunKey.of(info, entry.parameters)
-            if key in self._looked_for or (key in self._records and not again):
+            if key in self._looked_for or key in self._records:
                 continue
             self._looked_for.add(key)
             self._desk.lanes.export.submit(
@@ -89,8 +88,7 @@ class RunPresenter:
         info = self._desk.info
         if record is None or info is None or record.key.identity != info.identity:
             return
-        if self._running is None or self._running[1] != record.key:
-            self._records[record.key] = record
+        self._records.setdefault(record.key, record)
         self.show()
         self._desk.runs_changed.emit()
 
@@ -109,7 +107,7 @@ class RunPresenter:
         state = desk.store.state
         parameters = state.parameters
         key = RunKey.of(info, parameters)
-        record = self._records.setdefault(key, RunRecord(key, Curves(info.frames)))
+        self._records.setdefault(key, RunRecord(key, Curves(info.frames)))
         job = SeriesJob(
             info.location, range(info.frames), parameters, state.frame_axis, desk.device, desk.workers
         )
@@ -117,18 +115,25 @@ class RunPresenter:
 
         def work(context: Context) -> dict[int, str]:
             prune(keep)
+            known = recall(key, info.frames)
+            if known is not None:  # the journal knows more than the window: a killed or cancelled run
+                context.progress(known.done, info.frames, payload=known)
             localizer = self._shelf.blocking(parameters, context)
             journal = Journal.resume(key.folder, key.journal_key())
             try:
-                return run_series(job, localizer, context, journal=journal, gate=self.gate)
+                return run_series(job, localizer, context, journal=journal, gate=desk.gate)
             finally:
                 journal.close()
 
         def progressed(progress: Progress) -> None:
-            record.add(progress.payload or [])
+            if isinstance(progress.payload, RunRecord):
+                self._records[key] = progress.payload
+            elif progress.payload:
+                self._records[key].add(progress.payload)
             self.show()
 
         def done(problems: dict[int, str]) -> str:
+            record = self._records[key]
             if not problems:
                 return f"{record.peaks:,} peaks"
             first = min(problems)
@@ -148,10 +153,7 @@ class RunPresenter:
             self._jobs.cancel(self._running[0])
 
     def _ended(self) -> None:
-        if self._running is not None:  # a cancelled run journals frames that were never reported
-            self._looked_for.discard(self._running[1])
-            self._running = None
-            self._recall(again=True)
+        self._running = None
         self.show()
         self._desk.runs_changed.emit()
 

@@ -11,6 +11,8 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
 
+from PyQt6.QtCore import qInstallMessageHandler
+
 from braggscope.app.folders import state_folder
 from braggscope.app.shell.delivery import Delivery
 from braggscope.app.state.session import Session
@@ -39,6 +41,13 @@ def start_logging() -> None:
 
 def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     logging.getLogger("braggscope").critical("uncaught exception", exc_info=(kind, error, trace))
+
+
+def route_qt_messages() -> None:
+    """Qt's own messages go to the log, not to the terminal."""
+    qInstallMessageHandler(
+        lambda kind, _, text: logging.getLogger("braggscope.qt").debug("%s: %s", kind, text)
+    )
 
 
 class LogBridge(logging.Handler):
