@@ -222,7 +222,7 @@ class SourcePresenter:
     # -- growing files ------------------------------------------------------------------------
 
     def refresh(self, polled: bool = False) -> None:
-        """Look for new frames now; ``polled``: nobody asked, so a file that was only touched stays as it is."""
+        """Look for new frames now; ``polled``: nobody asked, so a file only touched stays as it is."""
         engine = self._desk.engine
         if engine is None or self._refreshing or self._desk.lanes.files.busy:  # an opening goes first
             return

@@ -15,7 +15,7 @@ from stage import Stage, children, until
 from braggscope.app.demo import write_demo_series
 from braggscope.models.peaks.simulate import SeriesSpec
 
-FRAMES = 24
+FRAMES, LONG = 24, 300
 HARMLESS = ("propagateSizeHints",)  # the offscreen platform has no window manager
 
 
@@ -31,6 +31,14 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short series of small frames."""
     path = tmp_path_factory.mktemp("series") / "series.h5"
     write_demo_series(path, spec=SeriesSpec(frames=FRAMES, shape=(128, 128), grains=12, seed=3))
+    return path
+
+
+@pytest.fixture(scope="session")
+def long_series(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few hundred frames of few peaks."""
+    path = tmp_path_factory.mktemp("long") / "long.h5"
+    write_demo_series(path, spec=SeriesSpec(frames=LONG, shape=(64, 64), grains=5, seed=4))
     return path
 
 

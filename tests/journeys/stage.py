@@ -196,7 +196,7 @@ class Stage:
     def close(self) -> float:
         """Close the window. Returns the seconds it took; nothing may be left behind."""
         start = time.monotonic()
-        self.window.close()
+        self.window.close()  # closing twice is harmless
         seconds = time.monotonic() - start
         alive = [lane.name for lane in self.desk.lanes.all() if lane._thread.is_alive()]
         assert not alive, f"these lanes did not end: {alive}"
