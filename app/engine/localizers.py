@@ -1,19 +1,28 @@
 """Opening BraggNN: shipped weights by name, a user's by path."""
 
+import logging
+
 from braggscope.app.engine.peaks import PatchLocalizer
-from braggscope.resources.loader import load_weights, weights_hash
+from braggscope.resources.loader import WeightsError, load_weights, weights_hash
 
 __all__ = ["open_localizer", "weights_hash"]
+
+log = logging.getLogger(__name__)
 
 
 def open_localizer(name: str, device: str = "cpu") -> PatchLocalizer:
     """A localiser ready for use. Importing torch for the first time takes seconds.
 
-    Raises WeightsError if the file is unusable, ValueError if it holds another network.
+    The order of its outputs is the one the file states, else the one that simulated peaks show.
+    Raises WeightsError if the file is unusable or holds another network.
     """
     from braggscope.models.braggnn.infer import Localizer
     from braggscope.models.weights import build_braggnn, detect_axis_order
 
-    state, _ = load_weights(name)
-    network = build_braggnn(state)
-    return Localizer(network, detect_axis_order(network), device)
+    state, provenance = load_weights(name)
+    try:
+        network = build_braggnn(state)
+    except ValueError as error:
+        raise WeightsError(f"{name}: {error}") from error
+    order = provenance.axis_order or detect_axis_order(network)
+    return Localizer(network, order, device, on_warning=log.warning)
