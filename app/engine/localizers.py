@@ -16,7 +16,7 @@ def open_localizer(name: str, device: str = "cpu") -> PatchLocalizer:
     The order of its outputs is the one the file states, else the one that simulated peaks show.
     Raises WeightsError if the file is unusable or holds another network.
     """
-    from braggscope.models.braggnn.infer import Localizer
+    from braggscope.models.braggnn.infer import AxisOrder, Localizer
     from braggscope.models.weights import build_braggnn, detect_axis_order
 
     state, provenance = load_weights(name)
@@ -24,5 +24,6 @@ def open_localizer(name: str, device: str = "cpu") -> PatchLocalizer:
         network = build_braggnn(state)
     except ValueError as error:
         raise WeightsError(f"{name}: {error}") from error
-    order = provenance.axis_order or detect_axis_order(network)
+    stated = provenance.axis_order
+    order: AxisOrder = "yx" if stated == "yx" else "xy" if stated == "xy" else detect_axis_order(network)
     return Localizer(network, order, device, on_warning=log.warning)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from braggscope.app.engine.jobs import Context, Progress, Ticket
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.state.plan import Request
 from braggscope.app.state.session import Session
+from braggscope.models.geometry import Geometry
 from braggscope.models.results import PeakTable, Status
 from braggscope.widgets.marks import Marks
 from braggscope.widgets.orientation import Orientation
@@ -49,6 +51,7 @@ class FramePresenter:
         self._ticket: Ticket | None = None
         self._direction = 1
         self._ranged = False
+        self._geometry: Geometry | None = None
         self._asked_at = 0.0
         self.latency_ms = 0.0
         self._deep_timer = QTimer(window)
@@ -122,6 +125,7 @@ class FramePresenter:
             self._window.threshold_panel.set_count(0, 0)
             self._desk.peaks_shown.emit()
             return
+        self._geometry = Geometry.from_quantities(self._desk.engine.info.quantities)
         self.show_display()
         self._ask_view()
         self._window.frame_view.zoom_to_fit()
@@ -336,7 +340,15 @@ class FramePresenter:
         height, width = picture.prepared.image.shape
         if not (0 <= col < width and 0 <= row < height):
             return ""
-        text = f"x {x:8.2f}   y {y:8.2f}   I {picture.prepared.image[row, col]:,.6g}"
+        text = f"x {x:.2f}   y {y:.2f}   I {picture.prepared.image[row, col]:,.6g}"
+        geometry = self._geometry
+        if geometry is not None:
+            scale = self._desk.store.state.parameters.prepare.binning
+            place = geometry.direction((x + 0.5) * scale - 0.5, (y + 0.5) * scale - 0.5)
+            text += (
+                f"   2θ {math.degrees(place.two_theta):.3f}°   q {place.q_inv_angstrom:.4f} Å⁻¹"
+                f"   d {place.d_angstrom:.4f} Å"
+            )
         reason = picture.prepared.reason(row, col)
         return f"{text}   {reason}" if reason else text
 

@@ -50,7 +50,7 @@ class SourcePresenter:
         panel.follow_toggled.connect(lambda on: desk.store.update(follow=on))
         window.frame_view.open_requested.connect(self.ask_file)
         window.frame_view.demo_requested.connect(self.open_demo)
-        window.files_dropped.connect(lambda paths: self.open(paths[0]))
+        window.files_dropped.connect(self.open_several)
         desk.store.subscribe(self._on_state)
         self.show_recent()
 
@@ -157,13 +157,24 @@ class SourcePresenter:
 
     # -- gestures -----------------------------------------------------------------------------
 
+    def open_several(self, paths: list[str]) -> None:
+        """Open one file, or the series that several single images of one folder belong to."""
+        first = Path(paths[0])
+        if len(paths) == 1:
+            self.open(paths[0])
+            return
+        self._desk.say(
+            "info", f"{len(paths)} files: all *{first.suffix} files of {first.parent.name} are opened."
+        )
+        self.open(f"{glob.escape(str(first.parent))}/*{first.suffix}")
+
     def ask_file(self) -> None:
         """Open dialog for one or several files."""
         folder = self._desk.settings.last_folder
         names, _ = QFileDialog.getOpenFileNames(self._window, "Open a series", folder)
         if names:
             self._desk.settings.last_folder = str(Path(names[0]).parent)
-            self.open(names[0])
+            self.open_several(names)
 
     def ask_folder(self) -> None:
         """Open dialog for a folder of single images."""
