@@ -49,6 +49,7 @@ class Localization(_Group):
     methods: tuple[Method, ...] = ("fit", "braggnn")
     window: Literal[11, 15] = Field(11, description="px, side of the square window and patch")
     model: Literal["gaussian", "pseudovoigt"] = "gaussian"
+    background: Literal["constant", "plane", "auto"] = Field("auto", description="auto: by BIC, per peak")
     noise: Literal["uniform", "poisson"] = "uniform"
     patch: Literal["raw", "thresholded"] = Field("raw", description="what BraggNN is given")
     braggnn: str = Field("braggnn", description="name of the weights in use")

@@ -42,6 +42,32 @@ class Source(IntEnum):
         return "" if self is Source.NONE else self.name.lower()
 
 
+class Model(IntEnum):
+    """Which profile was fitted."""
+
+    NONE = 0
+    GAUSSIAN = 1
+    PSEUDOVOIGT = 2
+
+    @property
+    def label(self) -> str:
+        """Lower-case name, empty for none."""
+        return "" if self is Model.NONE else self.name.lower()
+
+
+class Background(IntEnum):
+    """Which background the profile was fitted on."""
+
+    NONE = 0
+    CONSTANT = 1
+    PLANE = 2
+
+    @property
+    def label(self) -> str:
+        """Lower-case name, empty for none."""
+        return "" if self is Background.NONE else self.name.lower()
+
+
 @dataclass(frozen=True, slots=True)
 class Candidates:
     """All local maxima of one prepared image with birth >= floor: the merge tree, flattened.
@@ -122,10 +148,20 @@ COLUMNS: tuple[Column, ...] = (
     Column("method", "uint8", "", "who gave the combined answer"),
     Column("n_components", "int64", "", "peaks fitted jointly in the window"),
     Column("window", "int64", "px", "side of the window"),
+    Column("model", "uint8", "", "profile that was fitted"),
+    Column("background_model", "uint8", "", "background under the fit, constant or plane"),
+    Column("slope_x", "float64", "counts/px", "slope of a plane along x"),
+    Column("slope_y", "float64", "counts/px", "slope of a plane along y"),
     Column("eta", "float64", "", "Lorentzian fraction of a pseudo-Voigt"),
     Column("cov_xy", "float64", "px^2", "covariance of x_fit and y_fit"),
 )
 COLUMN = {column.name: column for column in COLUMNS}
+WORDS: Mapping[str, type[Status] | type[Source] | type[Model] | type[Background]] = {
+    "status": Status,
+    "method": Source,
+    "model": Model,
+    "background_model": Background,
+}  # columns of codes that stand for words
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +213,6 @@ class PeakTable:
         return replace(self, columns={name: changes.get(name, old) for name, old in self.columns.items()})
 
     def labels(self, name: str) -> NDArray:
-        """(N,) str: the ``status`` or ``method`` column in words."""
-        kinds: dict[str, type[Status] | type[Source]] = {"status": Status, "method": Source}
-        words = np.array([member.label for member in kinds[name]])
+        """(N,) str: a column of :data:`WORDS` in words."""
+        words = np.array([member.label for member in WORDS[name]])
         return words[self.columns[name]]

@@ -10,7 +10,7 @@ from PyQt6.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
 from PyQt6.QtGui import QColor, QFont
 from PyQt6.QtWidgets import QApplication
 
-from braggscope.models.results import COLUMN, COLUMNS, PeakTable, Source, Status
+from braggscope.models.results import COLUMN, COLUMNS, WORDS, PeakTable, Status
 from braggscope.widgets import theme
 
 _Role = Qt.ItemDataRole
@@ -26,7 +26,6 @@ _TITLES = {
     "x": "x",
     "y": "y",
 }
-_WORDS: dict[str, type[Status] | type[Source]] = {"status": Status, "method": Source}
 _DECIMALS = {"chi2": 2, "eta": 2, "angle": 3, "cov_xy": 5, "fwhm_major": 2, "fwhm_minor": 2}
 
 
@@ -42,8 +41,8 @@ class Field:
 
 def _printer(name: str) -> Callable[[float], str]:
     column = COLUMN[name]
-    if name in _WORDS:
-        kind = _WORDS[name]
+    if name in WORDS:
+        kind = WORDS[name]
         return lambda value: kind(int(value)).label
     if column.dtype == "int64":
         return lambda value: f"{int(value)}"
@@ -120,8 +119,8 @@ class PeakTableModel(QAbstractTableModel):
     def sort_keys(self, name: str) -> NDArray:
         """(N,) values a column is ordered by: words by their letters, lacking positions by the pixel."""
         values = self.table[name]
-        if name in _WORDS:
-            rank = np.argsort(np.argsort([member.label for member in _WORDS[name]]))
+        if name in WORDS:
+            rank = np.argsort(np.argsort([member.label for member in WORDS[name]]))
             return rank[values]
         if name in ("x", "y"):
             return np.where(np.isnan(values), self.table["col" if name == "x" else "row"], values)
@@ -136,7 +135,7 @@ class PeakTableModel(QAbstractTableModel):
         """Tab-separated text of rows of the table, in full precision, with a line of names."""
         part = self.table.take(rows)
         words = [
-            part.labels(name).tolist() if name in _WORDS else [f"{v:.10g}" for v in part[name].tolist()]
+            part.labels(name).tolist() if name in WORDS else [f"{v:.10g}" for v in part[name].tolist()]
             for name in names
         ]
         return "\n".join("\t".join(line) for line in [names, *zip(*words, strict=True)]) + "\n"
@@ -161,7 +160,7 @@ class PeakTableModel(QAbstractTableModel):
         if role == _Role.ToolTipRole:
             return field.tip
         if role == _Role.TextAlignmentRole:
-            return LEFT if field.name in _WORDS else RIGHT
+            return LEFT if field.name in WORDS else RIGHT
         return None
 
     def data(self, index: QModelIndex, role: int = _Role.DisplayRole) -> object:
@@ -172,7 +171,7 @@ class PeakTableModel(QAbstractTableModel):
         if role == _Role.DisplayRole:
             return self.text(row, name)
         if role == _Role.TextAlignmentRole:
-            return LEFT if name in _WORDS else RIGHT
+            return LEFT if name in WORDS else RIGHT
         if role == _Role.ForegroundRole:
             return self._colour(row, name)
         if role == _Role.FontRole and self.table["status"][row] == Status.REJECTED and name != "status":

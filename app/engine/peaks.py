@@ -14,7 +14,7 @@ from braggscope.models.peaks.detect import reference_peaks, select
 from braggscope.models.peaks.patches import cut_patches, normalise
 from braggscope.models.peaks.persistence import Workspace, find_candidates
 from braggscope.models.prepare import Prepared
-from braggscope.models.results import Candidates, PeakTable, Selection, Source, Status
+from braggscope.models.results import Background, Candidates, Model, PeakTable, Selection, Source, Status
 
 CHUNK = 256  # peaks between two looks at the cancel flag: about 10 ms of work
 
@@ -146,11 +146,16 @@ def _fit_columns(
         status[_touches(prepared.saturated, table["row"], table["col"])] = Status.SATURATED
     ok = status == Status.OK
     columns: dict[str, NDArray] = {"status": status, "window": window, "n_components": fits.n_components}
+    fitted = fits.n_components > 0
+    columns["model"] = np.where(fitted, Model[settings.model.upper()], Model.NONE)
+    columns["background_model"] = np.select(
+        [fits.plane, fitted], [Background.PLANE, Background.CONSTANT], Background.NONE
+    )
     for name, values in (
         ("x_fit", fits.x), ("y_fit", fits.y), ("x_fit_err", fits.x_err), ("y_fit_err", fits.y_err),
         ("cov_xy", fits.cov_xy), ("amplitude", fits.amplitude), ("background", fits.background),
         ("fwhm_major", fits.fwhm_major), ("fwhm_minor", fits.fwhm_minor), ("angle", fits.angle),
-        ("chi2", fits.chi2), ("eta", fits.eta),
+        ("chi2", fits.chi2), ("eta", fits.eta), ("slope_x", fits.slope_x), ("slope_y", fits.slope_y),
     ):  # fmt: skip
         columns[name] = np.where(ok, values, np.nan)
     return columns
@@ -168,6 +173,7 @@ def fit_window_peaks(
         window=settings.window,
         model=settings.model,
         noise=settings.noise,
+        background=settings.background,
         device=device,
     )
 

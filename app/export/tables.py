@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from braggscope.app.export.cxi import write_cxi
 from braggscope.app.export.provenance import Provenance
 from braggscope.app.files import atomic_path
-from braggscope.models.results import COLUMNS, PeakTable, Source, Status
+from braggscope.models.results import COLUMNS, WORDS, PeakTable
 
 ROWS = 50_000  # rows gathered before they are written
 SUFFIXES = (".csv", ".parquet", ".h5", ".cxi")
-Words = {"status": [s.label for s in Status], "method": [s.label for s in Source]}
+Words = {name: [member.label for member in kind] for name, kind in WORDS.items()}
+TEXT = f"S{max(len(word) for words in Words.values() for word in words)}"  # of HDF5
 
 
 class ExportError(Exception):
@@ -139,7 +140,7 @@ def _write_hdf5(path: Path, tables: Iterable[PeakTable], provenance: Provenance)
     with h5py.File(path, "w") as file:
         group = _nexus_skeleton(file, provenance)
         for column in COLUMNS:
-            dtype = "S10" if column.name in Words else column.dtype
+            dtype = TEXT if column.name in Words else column.dtype
             data = group.create_dataset(
                 column.name, (0,), dtype, maxshape=(None,), chunks=(8192,), compression="gzip", shuffle=True
             )
@@ -153,7 +154,7 @@ def _write_hdf5(path: Path, tables: Iterable[PeakTable], provenance: Provenance)
                 group[column.name].resize((total,))
                 values = table[column.name]
                 if column.name in Words:
-                    values = table.labels(column.name).astype("S10")
+                    values = table.labels(column.name).astype(TEXT)
                 group[column.name][rows:total] = values
             rows = total
         return rows

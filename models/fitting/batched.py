@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from braggscope.models.fitting import solver
-from braggscope.models.fitting.solver import STRIDE, Solution, blank_solution
+from braggscope.models.fitting import solution as limits
+from braggscope.models.fitting.solution import GROUND, STRIDE, Kind, Solution, blank_solution
 from braggscope.models.fitting.starts import FIRST_SIGMA, LAST_SIGMA, SIGMA_RATIO, START_ETA
 from braggscope.models.profiles import HALF_MAXIMUM
 
@@ -21,7 +21,7 @@ CHUNK_BYTES = 256 << 20  # of Jacobian at a time
 
 
 class Problem(NamedTuple):
-    """Windows of one number of components. ``stride`` 6 is a Gaussian, 7 a pseudo-Voigt."""
+    """Windows of one number of components."""
 
     px: Tensor  # (n,)
     py: Tensor
@@ -29,8 +29,13 @@ class Problem(NamedTuple):
     live: Tensor  # (B, n) 1 or 0
     side: int
     components: int
-    stride: int
-    poisson: bool
+    kind: Kind
+
+    @property
+    def ground(self) -> Tensor:
+        """(B, 1 or 3, n) derivatives of the background: 1, x and y, 0 where not live."""
+        rows = [self.live] if not self.kind.plane else [self.live, self.live * self.px, self.live * self.py]
+        return torch.stack(rows, 1)
 
     def among(self, some: Tensor) -> "Problem":
         """The windows chosen by indices."""
@@ -52,30 +57,29 @@ class Normal(NamedTuple):
 
 
 def solve_torch(
-    values: NDArray[np.float64], starts: NDArray[np.float64], voigt: bool, poisson: bool, device: str
+    values: NDArray[np.float64], starts: NDArray[np.float64], kind: Kind, device: str
 ) -> Solution:
     """As :func:`braggscope.models.fitting.solver.solve`, in torch on ``device``."""
     result = blank_solution(len(values))
-    parameters = (7 if voigt else 6) * starts.shape[1] + 1
-    chunk = max(1, CHUNK_BYTES // (8 * parameters * values.shape[1]))
+    chunk = max(1, CHUNK_BYTES // (8 * kind.parameters(starts.shape[1]) * values.shape[1]))
     with torch.no_grad():
         for at in range(0, len(values), chunk):
             part = np.arange(at, min(at + chunk, len(values)))
-            _solve_chunk(values[part], starts[part], voigt, poisson, device, result, part)
+            _solve_chunk(values[part], starts[part], kind, device, result, part)
     return result
 
 
 def _solve_chunk(
-    values: NDArray, starts: NDArray, voigt: bool, poisson: bool, device: str, into: Solution, part: NDArray
+    values: NDArray, starts: NDArray, kind: Kind, device: str, into: Solution, part: NDArray
 ) -> None:
-    side, count, stride = math.isqrt(values.shape[1]), starts.shape[1], 7 if voigt else 6
+    side, count, stride = math.isqrt(values.shape[1]), starts.shape[1], kind.stride
     axis = torch.arange(side, dtype=torch.float64, device=device) - side // 2
     py, px = (grid.reshape(-1) for grid in torch.meshgrid(axis, axis, indexing="ij"))
     given = torch.as_tensor(values, device=device)
     live = torch.isfinite(given).double()
-    problem = Problem(px, py, torch.nan_to_num(given), live, side, count, stride, poisson)
+    problem = Problem(px, py, torch.nan_to_num(given), live, side, count, kind)
     theta, found = _start(problem, torch.as_tensor(starts, device=device))
-    found &= live.sum(1) > count * stride + 1
+    found &= live.sum(1) > kind.parameters(count)
     some = found.nonzero()[:, 0]
     if not len(some):
         return
@@ -84,7 +88,7 @@ def _solve_chunk(
     for k in range(count):
         columns = slice(k * STRIDE, k * STRIDE + stride)
         into.parameters[at, columns] = theta[:, k * stride : (k + 1) * stride].cpu().numpy()
-    into.parameters[at, -1] = theta[:, -1].cpu().numpy()
+    into.parameters[at, GROUND : GROUND + kind.ground] = theta[:, count * stride :].cpu().numpy()
     into.converged[at] = converged.cpu().numpy()
     into.objective[at] = normal.objective.cpu().numpy()
     _errors(problem.among(some), theta, normal, into, at)
@@ -106,15 +110,18 @@ def _solve_scaled(matrix: Tensor, vector: Tensor, damping: Tensor) -> tuple[Tens
 
 def _start(problem: Problem, starts: Tensor) -> tuple[Tensor, Tensor]:
     """Scan round widths; (B, p) parameters, and (B,) whether any width explains something."""
-    px, py, value, live, side, count, stride, _ = problem
-    mean = value.sum(1) / live.sum(1).clamp(min=1)
-    centred = (value - mean[:, None]) * live
-    theta = value.new_zeros(len(value), count * stride + 1)
+    px, py, value, live, side, count, kind = problem
+    ground = problem.ground
     best = value.new_zeros(len(value))
+    level, found = _solve_scaled(
+        ground @ ground.mT, torch.einsum("bgn,bn->bg", ground, value)[..., None], best
+    )
+    centred = value - torch.einsum("bgn,bg->bn", ground, level[..., 0])
+    theta = value.new_zeros(len(value), kind.parameters(count))
     squared = (px - starts[..., 0, None]) ** 2 + (py - starts[..., 1, None]) ** 2
     sigma = FIRST_SIGMA
     while sigma <= LAST_SIGMA * side:
-        rows = torch.cat((torch.exp(-0.5 * squared / sigma**2) * live[:, None], live[:, None]), 1)
+        rows = torch.cat((torch.exp(-0.5 * squared / sigma**2) * live[:, None], ground), 1)
         gradient = torch.einsum("bkn,bn->bk", rows, centred)
         heights, regular = _solve_scaled(rows @ rows.mT, gradient[..., None], best * 0.0)
         heights = heights[..., 0]
@@ -123,26 +130,27 @@ def _start(problem: Problem, starts: Tensor) -> tuple[Tensor, Tensor]:
         best = torch.where(better, explained, best)
         form = torch.full_like(heights[:, :count], sigma**-2)
         shape = [heights[:, :count], starts[..., 0], starts[..., 1], form, 0 * form, form]
-        shape += [torch.full_like(form, START_ETA)] * (stride - 6)
-        trial = torch.cat((torch.stack(shape, 2).flatten(1), (heights[:, count] + mean)[:, None]), 1)
+        shape += [torch.full_like(form, START_ETA)] * kind.voigt
+        trial = torch.cat((torch.stack(shape, 2).flatten(1), heights[:, count:] + level[..., 0]), 1)
         theta = torch.where(better[:, None], trial, theta)
         sigma *= SIGMA_RATIO
-    return theta, best > 0
+    return theta, found & (best > 0)
 
 
 def _model(problem: Problem, theta: Tensor) -> tuple[Tensor, Tensor]:
     """(B, n) model and (B, p, n) Jacobian."""
-    live, rows = problem.live, []
-    model = theta[:, -1:] * live
+    live, rows, ground = problem.live, [], problem.ground
+    stride = problem.kind.stride
+    model = torch.einsum("bgn,bg->bn", ground, theta[:, problem.components * stride :])
     for k in range(problem.components):
-        amplitude, x, y, a, b, c = (theta[:, k * problem.stride + i, None] for i in range(6))
+        amplitude, x, y, a, b, c = (theta[:, k * stride + i, None] for i in range(6))
         dx, dy = problem.px - x, problem.py - y
         u, v = a * dx + b * dy, b * dx + c * dy
         q = dx * u + dy * v
         height = torch.exp(-0.5 * q) * live
         slope = -0.5 * amplitude * height
         extra = []
-        if problem.stride == 7:
+        if problem.kind.voigt:
             eta = theta[:, k * 7 + 6, None]
             lorentz = live / (1.0 + q / HALF_MAXIMUM)
             slope = (1.0 - eta) * slope - amplitude * eta / HALF_MAXIMUM * lorentz**2
@@ -158,7 +166,7 @@ def _model(problem: Problem, theta: Tensor) -> tuple[Tensor, Tensor]:
         ]
         rows += extra
         model = model + amplitude * height
-    return model, torch.stack((*rows, live), 1)
+    return model, torch.cat((torch.stack(rows, 1), ground), 1)
 
 
 def _evaluate(problem: Problem, theta: Tensor) -> Normal:
@@ -167,7 +175,7 @@ def _evaluate(problem: Problem, theta: Tensor) -> Normal:
     residual = k - model
     weight = 1.0 / model.clamp(min=1.0)
     chi2_sum = (residual**2 * weight).sum(1)
-    if problem.poisson:
+    if problem.kind.poisson:
         reference = k.clamp(min=1.0)
         above = model - k - k * torch.log(model.clamp(min=1.0) / reference)
         below = 0.5 * model**2 - k * model + 0.5 + k * torch.log(reference)
@@ -188,7 +196,7 @@ def _hold(matrix: Tensor, gradient: Tensor, e: int, where: Tensor, by: Tensor) -
 
 
 def _etas(problem: Problem) -> list[int]:
-    return [7 * k + 6 for k in range(problem.components)] if problem.stride == 7 else []
+    return [7 * k + 6 for k in range(problem.components)] if problem.kind.voigt else []
 
 
 def _hold_bound_etas(problem: Problem, theta: Tensor, matrix: Tensor, gradient: Tensor) -> None:
@@ -214,26 +222,27 @@ def _step(problem: Problem, theta: Tensor, normal: Normal, damping: Tensor) -> t
 
 
 def _components(problem: Problem, theta: Tensor) -> Tensor:
-    return theta[:, :-1].reshape(len(theta), problem.components, problem.stride)
+    count, stride = problem.components, problem.kind.stride
+    return theta[:, : count * stride].reshape(len(theta), count, stride)
 
 
 def _possible(problem: Problem, theta: Tensor) -> Tensor:
     part = _components(problem, theta)
     a, b, c = part[..., 3], part[..., 4], part[..., 5]
     half_sum, radius = 0.5 * (a + c), torch.hypot(0.5 * (a - c), b)
-    sized = (half_sum - radius > (solver.WIDEST * problem.side) ** -2) & (
-        half_sum + radius < solver.NARROWEST**-2
+    sized = (half_sum - radius > (limits.WIDEST * problem.side) ** -2) & (
+        half_sum + radius < limits.NARROWEST**-2
     )
     return (sized & (part[..., 1:3].abs() < problem.side).all(2)).all(1)
 
 
 def _small(problem: Problem, theta: Tensor, step: Tensor, slack: float) -> Tensor:
     part, change = _components(problem, theta), _components(problem, step).abs()
-    small = (change[..., 1:3] <= slack * solver.STEP_PX).all(2)
-    small &= change[..., 0] <= slack * solver.STEP_SHAPE * part[..., 0].abs()
-    small &= change[..., 3:6].amax(2) <= slack * solver.STEP_SHAPE * (part[..., 3] + part[..., 5])
-    if problem.stride == 7:
-        small &= change[..., 6] <= slack * solver.STEP_SHAPE
+    small = (change[..., 1:3] <= slack * limits.STEP_PX).all(2)
+    small &= change[..., 0] <= slack * limits.STEP_SHAPE * part[..., 0].abs()
+    small &= change[..., 3:6].amax(2) <= slack * limits.STEP_SHAPE * (part[..., 3] + part[..., 5])
+    if problem.kind.voigt:
+        small &= change[..., 6] <= slack * limits.STEP_SHAPE
     return small.all(1)
 
 
@@ -241,11 +250,11 @@ def _descend(problem: Problem, theta: Tensor) -> tuple[Tensor, Normal, Tensor]:
     """Minimise; windows that have converged leave the batch."""
     theta = theta.clone()
     normal = _evaluate(problem, theta)
-    damping = torch.full_like(normal.objective, solver.FIRST_DAMPING)
+    damping = torch.full_like(normal.objective, limits.FIRST_DAMPING)
     converged = torch.zeros_like(damping, dtype=torch.bool)
     open_ = torch.arange(len(theta), device=theta.device)
-    for turn in range(solver.MAX_ITERATIONS):
-        slack = solver.SLACK if turn == solver.MAX_ITERATIONS - 1 else 1.0
+    for turn in range(limits.MAX_ITERATIONS):
+        slack = limits.SLACK if turn == limits.MAX_ITERATIONS - 1 else 1.0
         here, now = problem.among(open_), theta[open_]
         step, regular = _step(here, now, Normal(*(field[open_] for field in normal)), damping[open_])
         trial = now + step
@@ -268,15 +277,15 @@ def _errors(problem: Problem, theta: Tensor, normal: Normal, into: Solution, at:
     """Fill covariances and chi2 from the undamped normal equations."""
     freedom = (problem.live.sum(1) - theta.shape[1]).clamp(min=1)
     chi2 = normal.chi2_sum / freedom
-    variance = chi2 if problem.poisson else 2.0 * normal.objective / freedom
+    variance = chi2 if problem.kind.poisson else 2.0 * normal.objective / freedom
     matrix = normal.matrix.clone()
     _hold_bound_etas(problem, theta, matrix, normal.gradient.clone())
-    wanted = [1, 2] + [k * problem.stride for k in range(problem.components)]
+    wanted = [1, 2] + [k * problem.kind.stride for k in range(problem.components)]
     unit = torch.eye(theta.shape[1], dtype=torch.float64, device=theta.device)[:, wanted]
     inverse, regular = _solve_scaled(matrix, unit.expand(len(theta), -1, -1), variance * 0.0)
     inverse = torch.where(regular[:, None, None], inverse * variance[:, None, None], torch.nan)
     covariance = torch.stack((inverse[:, 1, 0], inverse[:, 2, 1], inverse[:, 2, 0]), 1)
     into.covariance[at] = covariance.cpu().numpy()
     for k in range(problem.components):
-        into.amplitude_err[at, k] = inverse[:, k * problem.stride, k + 2].sqrt().cpu().numpy()
+        into.amplitude_err[at, k] = inverse[:, k * problem.kind.stride, k + 2].sqrt().cpu().numpy()
     into.chi2[at] = chi2.cpu().numpy()

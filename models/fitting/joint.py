@@ -6,7 +6,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from braggscope.models.fitting.solver import MAX_COMPONENTS, STRIDE, Solution, blank_solution
+from braggscope.models.fitting.solution import (
+    MAX_COMPONENTS,
+    STRIDE,
+    Kind,
+    Solution,
+    blank_solution,
+    store,
+)
 from braggscope.models.profiles import HALF_MAXIMUM, quadratic
 
 Floats = NDArray[np.float64]
@@ -16,11 +23,10 @@ SIGNIFICANT = 3.0  # a neighbour with less than so many sigma of amplitude is pu
 
 
 class Problem(NamedTuple):
-    """What is fitted, and by whom: ``solve(values, starts, voigt, poisson)``."""
+    """What is fitted, and by whom: ``solve(values, starts, kind)``."""
 
-    solve: Callable[[Floats, Floats, bool, bool], Solution]
-    voigt: bool
-    poisson: bool
+    solve: Callable[[Floats, Floats, Kind], Solution]
+    kind: Kind
 
 
 def fit_windows(problem: Problem, values: Floats, starts: Floats) -> tuple[Solution, Indices]:
@@ -41,8 +47,8 @@ def fit_windows(problem: Problem, values: Floats, starts: Floats) -> tuple[Solut
             break
         doubtful = planned[_leave_out_weakest(result, k, starts, planned)]
         fewer = _solve(problem, values, starts, doubtful, k - 1)
-        before = _bic(problem, result.objective[doubtful], values[doubtful], k)
-        after = _bic(problem, fewer.objective, values[doubtful], k - 1)
+        before = information(problem.kind, result.objective[doubtful], values[doubtful], k)
+        after = information(problem.kind, fewer.objective, values[doubtful], k - 1)
         better = ~(after > before)
         if k == 2:  # from three peaks, on the way to one, any fit of two will do
             better &= np.isfinite(after) & (fewer.converged | ~result.converged[doubtful])
@@ -56,13 +62,7 @@ def _solve(problem: Problem, values: Floats, starts: Floats, some: Indices, k: i
     if not len(some):
         return blank_solution(0)
     chosen = values if len(some) == len(values) else values[some]  # a copy costs as much as an iteration
-    return problem.solve(chosen, np.ascontiguousarray(starts[some, :k, :2]), problem.voigt, problem.poisson)
-
-
-def store(result: Solution, at: Indices, fitted: Solution, which: slice | NDArray = slice(None)) -> None:
-    """Copy the entries ``which`` of ``fitted`` to the places ``at`` of ``result``."""
-    for whole, piece in zip(result, fitted, strict=True):
-        whole[at] = piece[which]
+    return problem.solve(chosen, np.ascontiguousarray(starts[some, :k, :2]), problem.kind)
 
 
 def _leave_out_weakest(result: Solution, k: int, starts: Floats, some: Indices) -> NDArray[np.bool_]:
@@ -77,13 +77,12 @@ def _leave_out_weakest(result: Solution, k: int, starts: Floats, some: Indices) 
     return doubtful
 
 
-def _bic(problem: Problem, objective: Floats, values: Floats, k: int) -> Floats:
-    """Bayesian information criterion of a fit with ``k`` peaks, up to a constant of the data."""
+def information(kind: Kind, objective: Floats, values: Floats, count: Indices | int) -> Floats:
+    """(N,) Bayesian information criterion of fits with ``count`` peaks, up to a constant of the data."""
     n = np.isfinite(values).sum(axis=1)
-    parameters = k * (7 if problem.voigt else 6) + 1
     with np.errstate(divide="ignore", invalid="ignore"):
-        misfit = 2.0 * objective if problem.poisson else n * np.log(2.0 * objective / n)
-        return np.asarray(misfit + parameters * np.log(n))
+        misfit = 2.0 * objective if kind.poisson else n * np.log(2.0 * objective / n)
+        return np.asarray(misfit + (count * kind.stride + kind.ground) * np.log(n))
 
 
 def swallowed(solution: Solution, starts: Floats, count: Indices) -> NDArray[np.bool_]:

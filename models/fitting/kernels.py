@@ -2,8 +2,9 @@
 
 A window is given by its valid pixels only: ``px, py, value, live`` (n,) with n padded to a multiple of
 eight; ``live`` is 1, and 0 on the padding. Parameters of a component: amplitude, x, y, a, b, c and, for a
-pseudo-Voigt, eta, with (a, b, c) the inverse covariance of :mod:`braggscope.models.profiles`; the
-background comes last. The loops are split so that each is vectorised by the compiler.
+pseudo-Voigt, eta, with (a, b, c) the inverse covariance of :mod:`braggscope.models.profiles`; last come the
+``ground`` parameters of the background: 1, a constant, or 3, then its slopes along x and y. The loops are
+split so that each is vectorised by the compiler.
 """
 
 # ruff: noqa: ANN001, ANN201, ANN202
@@ -77,14 +78,37 @@ def _shape_rows(theta, o, px, py, n, slope, jacobian):
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, forceinline=True)
-def model_and_jacobian(theta, count, stride, px, py, live, n, jacobian, model, slope):
-    """Model (n,) and Jacobian (parameters, n) of ``count`` components over a constant background."""
+def ground_rows(ground, px, py, live, n, rows):
+    """The first ``ground`` of ``rows`` become 1, x and y on every pixel; 0 on the padding."""
+    for t in range(n):
+        rows[0, t] = live[t]
+    if ground == 3:
+        for t in range(n):
+            rows[1, t] = px[t]
+        for t in range(n):
+            rows[2, t] = py[t]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, forceinline=True)
+def ground_values(theta, last, ground, px, py, live, n, out):
+    """The background of the parameters from ``last`` on; 0 on the padding."""
+    level = theta[last]
+    if ground == 3:
+        rise, fall = theta[last + 1], theta[last + 2]
+        for t in range(n):
+            out[t] = level * live[t] + (rise * px[t] + fall * py[t])
+    else:
+        for t in range(n):
+            out[t] = level * live[t]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, forceinline=True)
+def model_and_jacobian(theta, kind, px, py, live, n, jacobian, model, slope):
+    """Model (n,) and Jacobian (parameters, n) of the ``kind`` = (count, stride, ground)."""
+    count, stride, ground = kind
     last = count * stride
-    background = theta[last]
-    for t in range(n):
-        jacobian[last, t] = live[t]
-    for t in range(n):
-        model[t] = background * live[t]
+    ground_rows(ground, px, py, live, n, jacobian[last:])
+    ground_values(theta, last, ground, px, py, live, n, model)
     for k in range(count):
         o = k * stride
         height = jacobian[o]

@@ -1,7 +1,7 @@
 """Fast normal equations of the commonest fit: one Gaussian, unweighted.
 
 Every element of JᵀJ is a combination of moments of g² up to the fourth order, and of g up to the second;
-these are summed in one pass over the pixels, without storing a Jacobian.
+these are summed in one pass over the pixels, without storing a Jacobian. A plane adds two rows.
 """
 
 # ruff: noqa: ANN001, ANN201, ANN202
@@ -91,7 +91,7 @@ def _sums(residual, live, n):
 
 @njit(cache=True, nogil=True, fastmath=FAST, forceinline=True)
 def evaluate_lone(theta, pixels, n, buffers, matrix, gradient):
-    """Half the sum of squares at ``theta`` (7,); fills model, residuals and the normal equations."""
+    """Half the sum of squares at ``theta`` (7, or more); fills model, residuals and the normal equations."""
     px, py, value, live = pixels
     model, residual, _, height = buffers
     h, x, y, a, b, c = theta[0], theta[1], theta[2], theta[3], theta[4], theta[5]
@@ -122,3 +122,53 @@ def evaluate_lone(theta, pixels, n, buffers, matrix, gradient):
     gradient[3], gradient[4], gradient[5] = -0.5 * h * u20, -h * u11, -0.5 * h * u02
     gradient[6] = total
     return 0.5 * squares
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def _slope_row(row, at, theta, pixels, n, height, residual, matrix, gradient):
+    """Row 7 or 8 of the normal equations; ``at``: the coordinate of every pixel that the slope multiplies."""
+    px, py, _, live = pixels
+    h, x, y, a, b, c = theta[0], theta[1], theta[2], theta[3], theta[4], theta[5]
+    g0 = gx = gy = gxx = gxy = gyy = sum0 = sum1 = sum2 = product = 0.0
+    for t in range(n):
+        dx, dy, g = px[t] - x, py[t] - y, height[t] * at[t]
+        g0 += g
+        gx += g * dx
+        gy += g * dy
+        gxx += g * dx * dx
+        gxy += g * dx * dy
+        gyy += g * dy * dy
+    for t in range(n):
+        sum0 += at[t] * live[t]
+        sum1 += at[t] * px[t]
+        sum2 += at[t] * py[t]
+        product += at[t] * residual[t]
+    matrix[row, 0], matrix[row, 1], matrix[row, 2] = g0, h * (a * gx + b * gy), h * (b * gx + c * gy)
+    matrix[row, 3], matrix[row, 4], matrix[row, 5] = -0.5 * h * gxx, -h * gxy, -0.5 * h * gyy
+    matrix[row, 6], matrix[row, 7] = sum0, sum1
+    if row == 8:
+        matrix[8, 8] = sum2
+    gradient[row] = product
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def _slopes(theta, px, py, value, n, slope, levelled):
+    rise, fall = theta[7], theta[8]
+    for t in range(n):
+        slope[t] = rise * px[t] + fall * py[t]
+    for t in range(n):
+        levelled[t] = value[t] - slope[t]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def evaluate_on_plane(theta, pixels, n, buffers, levelled, slope, matrix, gradient):
+    """As :func:`evaluate_lone` with two slopes more, (9,); ``levelled`` and ``slope`` are overwritten."""
+    px, py, value, live = pixels
+    model, residual, _, height = buffers
+    _slopes(theta, px, py, value, n, slope, levelled)
+    objective = evaluate_lone(theta, (px, py, levelled, live), n, buffers, matrix, gradient)
+    for t in range(n):
+        model[t] += slope[t]
+    _slope_row(7, px, theta, pixels, n, height, residual, matrix, gradient)
+    _slope_row(8, py, theta, pixels, n, height, residual, matrix, gradient)
+    return objective

@@ -8,9 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braggscope.models import profiles
-from braggscope.models.fitting import solver
-from braggscope.models.fitting.joint import Problem, fit_windows, store, swallowed
-from braggscope.models.fitting.solver import MAX_COMPONENTS, STRIDE, Solution
+from braggscope.models.fitting.grounds import Background, fit_on_background
+from braggscope.models.fitting.joint import Problem, swallowed
+from braggscope.models.fitting.solution import (
+    GROUND,
+    MAX_COMPONENTS,
+    STRIDE,
+    Kind,
+    Solution,
+    blank_solution,
+    store,
+)
+from braggscope.models.fitting.solver import solve
 from braggscope.models.fitting.verdicts import on_frame, prospect, verdict
 from braggscope.models.fitting.windows import MARGIN, add_cores, cut_windows, find_neighbours
 from braggscope.models.results import Status
@@ -27,11 +36,13 @@ class Fits:
     """Result of :func:`fit_peaks`, arrays of N entries; float64 unless said, positions in px of the frame.
 
     ``x, y, x_err, y_err`` (1 sigma), ``cov_xy`` (px²) are NaN unless ``status`` (uint8) is OK. Given wherever
-    a fit was made: ``amplitude`` and ``background`` in counts, ``fwhm_*`` in px, ``angle`` of the long axis
-    in rad from +x towards +y in (-pi/2, pi/2], ``chi2`` reduced Pearson chi-square, ``eta`` (NaN: Gaussian).
-    ``n_components`` int64: peaks fitted jointly, 0 without a fit. ``window`` int64 px.
-    ``row, col`` int64: middle of the window. ``parameters`` (N, 22): three components of amplitude, x, y, a,
-    b, c, eta with x, y relative to the middle and (a, b, c) of :mod:`braggscope.models.profiles`; background.
+    a fit was made: ``amplitude`` and ``background`` (at the centre) in counts, its slopes ``slope_x`` and
+    ``slope_y`` in counts/px (NaN: constant), ``fwhm_*`` in px, ``angle`` of the long axis in rad from +x
+    towards +y in (-pi/2, pi/2], ``chi2`` reduced Pearson chi-square, ``eta`` (NaN: Gaussian). ``plane`` bool:
+    fitted over a plane. ``n_components`` int64: peaks fitted jointly, 0 without a fit. ``window`` int64 px.
+    ``row, col`` int64: middle of the window. ``parameters`` (N, 24): three components of amplitude, x, y, a,
+    b, c, eta with x, y relative to the middle and (a, b, c) of :mod:`braggscope.models.profiles`; background
+    at the middle and its slopes.
     """
 
     x: Floats
@@ -41,12 +52,15 @@ class Fits:
     cov_xy: Floats
     amplitude: Floats
     background: Floats
+    slope_x: Floats
+    slope_y: Floats
     fwhm_major: Floats
     fwhm_minor: Floats
     angle: Floats
     chi2: Floats
     eta: Floats
     status: NDArray[np.uint8]
+    plane: NDArray[np.bool_]
     n_components: NDArray[np.int64]
     window: NDArray[np.int64]
     row: NDArray[np.int64]
@@ -61,7 +75,8 @@ class Fits:
         half = int(self.window[k]) // 2
         dy, dx = np.mgrid[-half : half + 1, -half : half + 1].astype(np.float64)
         count = int(self.n_components[k])
-        patch = np.full(dx.shape, self.parameters[k, -1] if count else np.nan)
+        level, rise, fall = self.parameters[k, GROUND:]
+        patch = level + rise * dx + fall * dy
         for amplitude, x, y, a, b, c, eta in self.parameters[k, : count * STRIDE].reshape(count, STRIDE):
             patch += amplitude * profiles.profile(profiles.quadratic(dx - x, dy - y, a, b, c), eta)
         return patch
@@ -76,18 +91,20 @@ def fit_peaks(
     window: int = 11,
     model: Model = "gaussian",
     noise: Noise = "uniform",
+    background: Background = "constant",
     saturation: float | None = None,
     device: str = "cpu",
 ) -> Fits:
-    """Least-squares fits of rotated elliptical peaks over a constant background.
+    """Least-squares fits of rotated elliptical peaks over a constant or a plane.
 
     ``image`` (H, W) counts; ``mask`` (H, W), True = bad; ``rows, cols`` (N,): the pixels of all peaks of the
     frame. Each peak is fitted in the window of ``window``² pixels around it, without pixels that are off the
     frame, masked, not finite or saturated. Up to two other peaks within ``window // 2 + 1`` px (the larger
     of row and column distance; the highest pixels first) are fitted with it, the 5 x 5 around each taking
-    part; one for which the data give no
-    evidence is left out again (:func:`fit_windows`). ``noise`` "uniform": unweighted, covariance s² (JᵀJ)^-1;
-    "poisson": weights 1 / max(model, 1) by Fisher scoring, covariance (JᵀWJ)^-1 times reduced chi-square.
+    part; one for which the data give no evidence is left out again (:func:`fit_windows`).
+    ``background`` "auto": for each peak a plane where the Bayesian information criterion prefers one, else a
+    constant (:func:`fit_on_background`). ``noise`` "uniform": unweighted, covariance s² (JᵀJ)^-1; "poisson":
+    weights 1 / max(model, 1) by Fisher scoring, covariance (JᵀWJ)^-1 times reduced chi-square.
     ``device`` other than "cpu": the same fit in torch, there.
 
     Status, the first that applies:
@@ -106,10 +123,11 @@ def fit_peaks(
     """
     if device != "cpu":
         return fit_peaks_torch(
-            image, mask, rows, cols, device, window=window, model=model, noise=noise, saturation=saturation
-        )
-    problem = Problem(solver.solve, model == "pseudovoigt", noise == "poisson")
-    return _fit_all(problem, image, mask, rows, cols, window, saturation)
+            image, mask, rows, cols, device,
+            window=window, model=model, noise=noise, background=background, saturation=saturation,
+        )  # fmt: skip
+    problem = Problem(solve, _kind(model, noise, background))
+    return _fit_all(problem, background, image, mask, rows, cols, window, saturation)
 
 
 def fit_peaks_torch(
@@ -122,18 +140,23 @@ def fit_peaks_torch(
     window: int = 11,
     model: Model = "gaussian",
     noise: Noise = "uniform",
+    background: Background = "constant",
     saturation: float | None = None,
 ) -> Fits:
     """As :func:`fit_peaks`, solved in torch on any of its devices, "cpu" included."""
     from braggscope.models.fitting.batched import solve_torch
 
-    solve = partial(solve_torch, device=device)
-    problem = Problem(solve, model == "pseudovoigt", noise == "poisson")
-    return _fit_all(problem, image, mask, rows, cols, window, saturation)
+    problem = Problem(partial(solve_torch, device=device), _kind(model, noise, background))
+    return _fit_all(problem, background, image, mask, rows, cols, window, saturation)
+
+
+def _kind(model: Model, noise: Noise, background: Background) -> Kind:
+    return Kind(model == "pseudovoigt", noise == "poisson", background == "plane")
 
 
 def _fit_all(
     problem: Problem,
+    background: Background,
     image: NDArray,
     mask: NDArray[np.bool_] | None,
     rows: NDArray[np.int64],
@@ -143,13 +166,13 @@ def _fit_all(
 ) -> Fits:
     image, rows, cols = _checked(image, mask, rows, cols, window)
     starts, crowded = _starts(image, rows, cols, window)
-    status = np.zeros(len(rows), np.uint8)
+    status, plane = np.zeros(len(rows), np.uint8), np.zeros(len(rows), np.bool_)
     count = np.zeros(len(rows), np.int64)
-    solution = solver.blank_solution(len(rows))
+    solution = blank_solution(len(rows))
     for at in range(0, len(rows), CHUNK):
         part = np.arange(at, min(at + CHUNK, len(rows)))
         cut = cut_windows(image, mask, rows[part], cols[part], window, saturation)
-        status[part] = prospect(cut, window, 8 if problem.voigt else 7)
+        status[part] = prospect(cut, window, problem.kind.parameters(1))
         possible = status[part] == Status.OK
         joint = np.isfinite(starts[part, 1, 0])
         for some in (possible & ~joint, possible & joint):
@@ -159,13 +182,13 @@ def _fit_all(
                 values = cut_windows(image, mask, rows[chosen], cols[chosen], wide, saturation).values
                 add_cores(values, starts[chosen, :, :2])
             order = starts[chosen]
-            piece, count[chosen] = fit_windows(problem, values, order)
+            piece, count[chosen], plane[chosen] = fit_on_background(problem, background, values, order)
             hidden = crowded[chosen] | swallowed(piece, order, count[chosen])
             status[chosen] = verdict(
                 piece, count[chosen], hidden, window, image.shape, rows[chosen], cols[chosen]
             )
             store(solution, chosen, piece)
-    return _assemble(rows, cols, window, problem.voigt, status, count, solution)
+    return _assemble(rows, cols, window, problem.kind.voigt, status, count, plane, solution)
 
 
 def _checked(
@@ -209,6 +232,7 @@ def _assemble(
     voigt: bool,
     status: NDArray[np.uint8],
     count: NDArray[np.int64],
+    plane: NDArray[np.bool_],
     solution: Solution,
 ) -> Fits:
     raw = np.where((count > 0)[:, None], solution.parameters, np.nan)
@@ -223,13 +247,16 @@ def _assemble(
         y_err=errors[:, 1],
         cov_xy=solution.covariance[:, 2] * placed,
         amplitude=raw[:, 0],
-        background=raw[:, -1],
+        background=raw[:, GROUND] + raw[:, GROUND + 1] * raw[:, 1] + raw[:, GROUND + 2] * raw[:, 2],
+        slope_x=np.where(plane, raw[:, GROUND + 1], np.nan),
+        slope_y=np.where(plane, raw[:, GROUND + 2], np.nan),
         fwhm_major=major,
         fwhm_minor=minor,
         angle=angle,
         chi2=solution.chi2,
         eta=raw[:, 6] if voigt else np.full(len(rows), np.nan),
         status=status,
+        plane=plane & (count > 0),
         n_components=count,
         window=np.full(len(rows), window, np.int64),
         row=rows,

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from braggscope.models.fitting.solver import Solution
+from braggscope.models.fitting.solution import Solution
 from braggscope.models.fitting.windows import Windows
 from braggscope.models.profiles import axes_from_form
 from braggscope.models.results import Status

@@ -16,7 +16,7 @@ from braggscope.app.files import atomic_path
 from braggscope.app.sources.base import Location
 from braggscope.app.sources.images import load_image
 from braggscope.models.parameters import Parameters
-from braggscope.models.results import COLUMNS, PeakTable, Source, Status
+from braggscope.models.results import COLUMNS, WORDS, PeakTable, Status
 
 PROVENANCE = Provenance(
     "/data/ß.h5", "id", Parameters().with_detect(minval=3.25), "braggnn", "ab12", "cpu", "0:9:1"
@@ -26,6 +26,7 @@ CONTRACT = """
     fwhm_major fwhm_minor angle chi2 x_braggnn y_braggnn distance x_net y_net x_net_err y_net_err
     x y x_err y_err method
 """
+OPTIONAL = "n_components window model background_model slope_x slope_y eta cov_xy"
 
 
 def frame_table(frame: int, rows: int) -> PeakTable:
@@ -35,7 +36,7 @@ def frame_table(frame: int, rows: int) -> PeakTable:
     for values in floats.values():
         values[random.random(rows) < 0.3] = np.nan
     whole = {c.name: random.integers(0, 2**40, rows) for c in COLUMNS if c.dtype == "int64"}
-    kinds = {"status": np.arange(rows) % len(Status), "method": np.arange(rows) % len(Source)}
+    kinds = {name: np.arange(rows) % len(kind) for name, kind in WORDS.items()}
     given = floats | whole | kinds | {"frame": np.full(rows, frame), "peak": np.arange(rows)}
     return PeakTable.blank(rows, **given)
 
@@ -54,6 +55,7 @@ def same(a: PeakTable, b: PeakTable) -> None:
 def test_the_columns_are_those_of_the_contract():
     names = CONTRACT.split()
     assert [c.name for c in COLUMNS][: len(names)] == names
+    assert [c.name for c in COLUMNS][len(names) :] == OPTIONAL.split()
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".h5", ".CSV"])
@@ -105,8 +107,8 @@ def test_words_and_missing_numbers_in_csv(tmp_path):
     lines = path.read_text().splitlines()
     assert lines[0].replace('"', "").split(",") == [c.name for c in COLUMNS]
     data = csv.read_csv(path)
-    assert set(data["status"].to_pylist()) == {s.label for s in Status}
-    assert set(data["method"].to_pylist()) == {s.label for s in Source}
+    for name, kind in WORDS.items():
+        assert set(data[name].to_pylist()) == {member.label for member in kind}
     missing = np.isnan(np.concatenate([t["x"] for t in TABLES]))
     assert missing.any()
     assert np.array_equal(np.isnan(data["x"].to_numpy()), missing)
