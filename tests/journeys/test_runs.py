@@ -158,8 +158,9 @@ program = Program(Settings(preferences={"theme": "dark"}))
 program.start([sys.argv[1]])
 while program.desk.table is None:
     QTest.qWait(5)
-parameters = program.store.state.parameters.with_detect(minval=float(sys.argv[2]), minscore=float(sys.argv[3]))
-program.store.replace(program.store.state.with_parameters(parameters))
+state = program.store.state
+detect = {"minval": float(sys.argv[2]), "minscore": float(sys.argv[3])}
+program.store.replace(state.with_parameters(state.parameters.with_detect(**detect)))
 QTest.qWait(1500)  # longer than the autosave takes
 program.trigger("run_series")
 while True:

@@ -78,7 +78,7 @@ class Watch:
         self.pictures += 1
 
     def turn(self) -> None:
-        """After a turn of the event loop: everything on screen is of one frame, and old things do not last."""
+        """After a turn of the event loop: what is on screen is of one frame, and old things do not last."""
         stage, desk = self.stage, self.stage.desk
         assert stage.canvas.title == f"Frame {desk.picture.key.frame}"
         detect = stage.state.parameters.detect
@@ -118,6 +118,9 @@ def test_a_random_scrub_shows_nothing_stale(program, monkeypatch):
             peaks.step(1)
         for _ in range(chance.choice((1, 1, 1, 2, 6))):
             QTest.qWait(chance.choice((0, 1, 3)))
+            watch.turn()
+        if changes % 20 == 0:  # now and then somebody looks closer
+            until(program.measured, "a frame at rest")
             watch.turn()
     until(program.measured, "the last frame")
     watch.turn()

@@ -1,6 +1,7 @@
 """The main job from the first look to the files, and finding all of it again after a restart."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -139,9 +140,7 @@ def _kept(truth: PeakTable, rejected) -> np.ndarray:
 
 def _check_movie(path: Path, truth: PeakTable, rejected) -> None:
     """Every frame once, and fits marked where they are; the rejected peak is not marked."""
-    reader = imageio_ffmpeg.read_frames(str(path))
-    width, height = next(reader)["size"]
-    pictures = [np.frombuffer(raw, np.uint8).reshape(height, width, 3) for raw in reader]
+    pictures = _decoded(path)
     assert len(pictures) == FRAMES
     assert path.stat().st_size > 10_000
     parameters = json.loads(path.with_name(path.name + ".json").read_text("utf-8"))
@@ -153,6 +152,20 @@ def _check_movie(path: Path, truth: PeakTable, rejected) -> None:
     only = truth.take(truth["frame"] == rejected.frame)
     if len(only) == 1 and not np.isfinite(only["x_braggnn"]).any():
         assert _greenness(pictures[rejected.frame], rejected.col, rejected.row) < GREEN / 2
+
+
+def _decoded(path: Path) -> list[np.ndarray]:
+    """(H, W, 3) uint8 pictures of a movie."""
+    how = ["-fps_mode", "passthrough", "-f", "image2pipe", "-c:v", "ppm", "-"]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(path), *how]
+    raw, pictures = subprocess.run(command, check=True, capture_output=True).stdout, []
+    while raw:
+        _, size, _, rest = raw.split(b"\n", 3)
+        width, height = map(int, size.split())
+        length = 3 * width * height
+        pictures.append(np.frombuffer(rest[:length], np.uint8).reshape(height, width, 3))
+        raw = rest[length:]
+    return pictures
 
 
 def _greenness(picture: np.ndarray, x: float, y: float) -> float:
