@@ -133,4 +133,4 @@ braggscope.app.cli.main(["--version"], None)
     assert done.returncode == 0, done.stdout + done.stderr
     assert PROJECT["project"]["version"] in done.stdout
     installed = {p.relative_to(target / "braggscope") for p in (target / "braggscope").rglob("*.py")}
-    assert installed == {p.relative_to(source) for p in source.rglob("*.py")}
+    assert installed == {p.relative_to(source) for room in ROOMS for p in (source / room).rglob("*.py")}

@@ -43,7 +43,7 @@ class Journal:
     def __init__(self, folder: Path, key: dict[str, str]) -> None:
         self.folder = folder
         self.key = key
-        self._database = sqlite3.connect(folder / "frames.sqlite", check_same_thread=False)
+        self._database = sqlite3.connect(folder / "frames.sqlite", timeout=30, check_same_thread=False)
         try:
             with self._readable():
                 self._database.execute("PRAGMA journal_mode=WAL")

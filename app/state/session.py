@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from braggscope.app.files import atomic_path
 from braggscope.models.parameters import Parameters
+from braggscope.models.results import PeakTable
 
 VERSION = 1
 Workspace = Literal["series", "export"]
@@ -52,6 +54,12 @@ class PeakKey(_State):
     frame: int
     row: int
     col: int
+
+    def index_in(self, table: PeakTable) -> int | None:
+        """Row of this peak in a table, or None."""
+        same = (table["frame"] == self.frame) & (table["row"] == self.row) & (table["col"] == self.col)
+        at = np.flatnonzero(same)
+        return int(at[0]) if len(at) else None
 
 
 class Session(_State):
