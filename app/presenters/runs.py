@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PyQt6.QtCore import QTimer
 
 from braggscope.app.engine.batch import SeriesJob, run_series
 from braggscope.app.engine.jobs import Context, Progress
@@ -25,6 +26,8 @@ from braggscope.widgets.theme import SERIES_COLOURS
 if TYPE_CHECKING:
     from braggscope.app.main_window import MainWindow
 
+SETTLE_MS = 120
+
 
 class RunPresenter:
     """Starts, shows and remembers runs. A set shows the run that belongs to its present parameters."""
@@ -39,6 +42,10 @@ class RunPresenter:
         self._records: dict[RunKey, RunRecord] = {}
         self._looked_for: set[RunKey] = set()
         self._running: tuple[str, RunKey] | None = None
+        self._timer = QTimer(window)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(SETTLE_MS)
+        self._timer.timeout.connect(self._settle)
         panel = window.sets_panel
         panel.add_requested.connect(self.add_set)
         panel.remove_requested.connect(self.remove_set)
@@ -186,20 +193,21 @@ class RunPresenter:
 
     def on_plan(self, requests: frozenset[Request]) -> None:
         """Do what a change of state asks of this presenter."""
-        if Request.SETS in requests:
-            self._recall()
-            self.show()
+        if Request.SETS in requests:  # once a gesture, not at every step of a slider
+            self._timer.start()
+
+    def _settle(self) -> None:
+        self._recall()
+        self.show()
 
     def _on_state(self, old: Session, new: Session) -> None:
         if old.frame != new.frame:
             self._window.error_plot.set_frame(new.frame)
-        if old.selected != new.selected and new.selected is not None:
-            table, row = self._desk.table, None
-            if table is not None:
-                at = np.flatnonzero((table["row"] == new.selected.row) & (table["col"] == new.selected.col))
-                row = int(at[0]) if len(at) else None
+        key, table = new.selected, self._desk.table
+        if old.selected != key and key is not None and table is not None:
+            row = key.index_in(table)
             if row is not None:
-                self._window.offset_plot.highlight(new.selected.frame, row)
+                self._window.offset_plot.highlight(key.frame, row)
 
     def show(self) -> None:
         """Bring sets, curves, offsets and timeline up to date."""
