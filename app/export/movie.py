@@ -155,7 +155,7 @@ def _command(path: Path, size: tuple[int, int], fps: float, palette: Path | None
     ]
     use = "paletteuse=dither=none:diff_mode=rectangle"
     if path.suffix.lower() != ".gif":
-        target = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p",
+        target = ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "20", "-pix_fmt", "yuv420p",
                   "-movflags", "+faststart"]  # fmt: skip
     elif palette is not None:
         target = ["-i", str(palette), "-filter_complex", f"[0][1]{use}", "-loop", "0"]

@@ -138,7 +138,7 @@ class OverlayPainter:
             value = low + (high - low) * share**2
         else:
             value = low + (high - low) * share
-        return f"{value:.3g}"
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def to_rgb(rgb: NDArray[np.uint32]) -> NDArray[np.uint8]:

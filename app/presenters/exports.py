@@ -253,9 +253,9 @@ class ExportPresenter:
         state = self._desk.store.state
         location = state.location or "FILE"
         if kind == "python":
-            text = as_python(location, state.parameters, state.frame)
+            text = as_python(location, state.parameters, state.frame, state.frame_axis)
         elif kind == "command":
-            text = as_command(location, state.parameters)
+            text = as_command(location, state.parameters, state.frame_axis)
         else:
             text = state.parameters.model_dump_json(indent=1)
         clipboard = QGuiApplication.clipboard()
