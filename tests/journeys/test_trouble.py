@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from stage import Stage, until
+from stage import until
 
 
 def _make_bad(kind: str, folder, series):
@@ -111,7 +111,3 @@ def _break_frame(path, index: int) -> None:
     with path.open("r+b") as raw:
         raw.seek(where.byte_offset)
         raw.write(np.full(where.size, 0xFF, np.uint8).tobytes())
-
-
-def _shown(program: Stage) -> str:
-    return program.canvas.title
