@@ -158,9 +158,9 @@ class MainWindow(QMainWindow):
         docks["peaks"].raise_()
         sides = Qt.Orientation.Horizontal
         self.resizeDocks([docks["file"], docks["thresholds"]], [256, 336], sides)
-        self.resizeDocks([docks["peaks"], docks["error"], docks["offsets"]], [520, 400, 210], sides)
+        self.resizeDocks([docks["peaks"], docks["error"], docks["offsets"]], [500, 390, 250], sides)
         upright = Qt.Orientation.Vertical
-        self.resizeDocks([docks["peaks"]], [220], upright)
+        self.resizeDocks([docks["peaks"]], [250], upright)
         self.resizeDocks([docks["file"], docks["frame"]], [260, 300], upright)
         self.resizeDocks([docks["thresholds"], docks["patch"], docks["sets"]], [250, 330, 190], upright)
 

@@ -120,7 +120,7 @@ class OffsetPlot(QWidget):
     def _frame_view(self) -> None:
         reach = 1.0
         if len(self._dx):
-            reach = 1.15 * float(np.percentile(np.maximum(abs(self._dx), abs(self._dy)), 99.5))
+            reach = 1.15 * float(np.percentile(np.maximum(abs(self._dx), abs(self._dy)), 95))
         reach = max(reach, 0.02)
         edges = np.linspace(-reach, reach, BINS + 1)
         colour = QColor(self._colour)
