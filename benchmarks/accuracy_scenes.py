@@ -1,0 +1,126 @@
+"""Simulated peaks of every kind with their truth, and the Cramér-Rao bound of each draw."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from braggscope.models import profiles
+
+WINDOW, TILE = 11, 24  # px; every peak has a tile of its own
+AMPLITUDE, PEDESTAL = 100.0, 50.0  # counts
+MISSING = 4  # columns, in the row that lies at an edge
+CORE = 2  # px around a neighbour that the joint fit uses beyond the window
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table. Lengths in px; ``slope``: counts per px in any direction."""
+
+    name: str
+    snr: float = 100.0
+    sigma: tuple[float, float] = (1.0, 2.0)
+    ratio: tuple[float, float] = (1.0, 1.0)
+    slope: tuple[float, float] = (0.0, 0.0)
+    edge: bool = False
+    pair: bool = False
+
+    @property
+    def plane(self) -> bool:
+        return self.slope[1] > 0
+
+
+CASES = (
+    Case("round σ 1–2, SNR 100"),
+    Case("round σ 1–2, SNR 10", snr=10),
+    Case("round σ 1–2, SNR 5", snr=5),
+    Case("elongated 2–3×, σ 1–1.5, SNR 100", sigma=(1.0, 1.5), ratio=(2.0, 3.0)),
+    Case("broad σ 3–4, SNR 100", sigma=(3.0, 4.0)),
+    Case("broad σ 3–4 on a slope, SNR 100", sigma=(3.0, 4.0), slope=(2.0, 10.0)),
+    Case("σ 1–2 on a slope, SNR 100", slope=(2.0, 10.0)),
+    Case("edge, 4 of 11 columns missing, SNR 100", edge=True),
+    Case("second peak 2.5–5 px away, SNR 100", sigma=(1.0, 1.5), pair=True),
+    Case("second peak 2.5–5 px away, SNR 10", snr=10, sigma=(1.0, 1.5), pair=True),
+)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Peaks one below the other. ``peaks`` (N, K, 6): amplitude, x, y from the middle pixel, a, b, c."""
+
+    case: Case
+    frame: np.ndarray
+    rows: np.ndarray
+    cols: np.ndarray
+    peaks: np.ndarray
+
+    @property
+    def noise(self) -> float:
+        return AMPLITUDE / self.case.snr
+
+    def distance(self, found: np.ndarray) -> np.ndarray:
+        """(n,) px from the truth to (n, 2) positions from the middle pixel; infinite where there is none."""
+        apart = np.hypot(*(found - self.peaks[: len(found), 0, 1:3]).T)
+        return np.where(np.isfinite(apart), apart, np.inf)
+
+
+def draw(case: Case, n: int, seed: int) -> Draws:
+    """Simulate ``n`` tiles; the noise is Gaussian."""
+    rng = np.random.default_rng(seed)
+    minor = rng.uniform(*case.sigma, n)
+    centre = rng.uniform(-0.5, 0.5, (n, 2))
+    form = _form(minor, minor * rng.uniform(*case.ratio, n), rng.uniform(-np.pi / 2, np.pi / 2, n))
+    peaks = [np.column_stack((np.full(n, AMPLITUDE), centre, form))]
+    if case.pair:
+        turn, away = rng.uniform(0, 2 * np.pi, n), rng.uniform(2.5, 5.0, n)
+        place = centre + away[:, None] * np.column_stack((np.cos(turn), np.sin(turn)))
+        like = minor * rng.uniform(0.7, 1.4, n)
+        peaks.append(
+            np.column_stack((AMPLITUDE * rng.uniform(0.3, 1.0, n), place, _form(like, like, 0 * like)))
+        )
+    both = np.stack(peaks, axis=1)
+    axis = np.arange(TILE, dtype=float) - TILE // 2
+    dx, dy = axis[None, None, :], axis[None, :, None]
+    steep, turn = rng.uniform(*case.slope, n), rng.uniform(0, 2 * np.pi, n)
+    tiles = PEDESTAL + (steep * np.cos(turn))[:, None, None] * dx + (steep * np.sin(turn))[:, None, None] * dy
+    for k in range(both.shape[1]):
+        amplitude, x, y, a, b, c = both[:, k, :, None, None].transpose(1, 0, 2, 3)
+        tiles = tiles + amplitude * profiles.profile(profiles.quadratic(dx - x, dy - y, a, b, c))
+    tiles += rng.normal(0.0, AMPLITUDE / case.snr, tiles.shape)
+    lost = TILE // 2 - WINDOW // 2 + MISSING if case.edge else 0
+    rows = np.arange(n) * TILE + TILE // 2
+    return Draws(case, tiles.reshape(-1, TILE)[:, lost:].copy(), rows, np.full(n, TILE // 2 - lost), both)
+
+
+def _form(minor: np.ndarray, major: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    axes = (profiles.fwhm_from_sigma(major), profiles.fwhm_from_sigma(minor), angle)
+    return np.column_stack(profiles.form_from_axes(*axes))
+
+
+def bound(draws: Draws) -> np.ndarray:
+    """(N, 2, 2) least covariance of x and y for the true model on the pixels that the fit uses, px²."""
+    reach = WINDOW // 2 + 3
+    dy, dx = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, 1, -1).astype(float)
+    result = []
+    for part in np.array_split(draws.peaks, max(1, len(draws.peaks) // 500)):
+        used = np.broadcast_to(np.maximum(abs(dx), abs(dy)) <= WINDOW // 2, (len(part), dx.size)).copy()
+        rows = []
+        for k in range(part.shape[1]):
+            amplitude, x, y, a, b, c = part[:, k, :, None].transpose(1, 0, 2)
+            used |= (k > 0) & (abs(dx - np.rint(x)) <= CORE) & (abs(dy - np.rint(y)) <= CORE)
+            u, v = dx - x, dy - y
+            g = profiles.profile(profiles.quadratic(u, v, a, b, c))
+            h = amplitude * g
+            rows += [g, h * (a * u + b * v), h * (b * u + c * v), h * u * u, h * u * v, h * v * v]
+        rows += [np.ones_like(g)] + [np.broadcast_to(d, g.shape) for d in (dx, dy) if draws.case.plane]
+        if draws.case.edge:
+            used &= dx >= MISSING - WINDOW // 2
+        jacobian = np.stack(rows, axis=1) * used[:, None]
+        result.append(np.linalg.inv(jacobian @ jacobian.transpose(0, 2, 1))[:, 1:3, 1:3])
+    return np.concatenate(result) * draws.noise**2
+
+
+def ideal(draws: Draws, repeats: int = 20) -> np.ndarray:
+    """Errors, px, of an estimator that reaches the bound on every draw, ``repeats`` for each."""
+    factor = np.linalg.cholesky(bound(draws))
+    normal = np.random.default_rng(0).normal(size=(repeats, *factor.shape[:2], 1))
+    return np.hypot(*(factor @ normal)[..., 0].reshape(-1, 2).T)
