@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import OptimizeWarning, curve_fit
 
+from benchmarks import accuracy_demo
 from benchmarks.accuracy_scenes import CASES, PEDESTAL, WINDOW, Case, Draws, draw, ideal
 from benchmarks.bench_fitting import gaussian
 from braggscope.models.braggnn.infer import Localizer
@@ -27,8 +28,8 @@ QUANTILES = (0.5, 0.95)
 SECTIONS = """# How accurate the positions are
 
 Made by `python -m benchmarks.bench_accuracy` (seeded; {patches:,} simulated peaks a row, {peer:,} for
-scipy). The figures do not depend on the machine. Errors are distances to the true centre in px, median /
-95th percentile; a peak without an answer counts as infinitely wrong (–).
+scipy). But for the µs, no figure depends on the machine. Errors are distances to the true centre in px,
+median / 95th percentile; a peak without an answer counts as infinitely wrong (–).
 
 Peaks are Gaussians of 100 counts over 50, noise is Gaussian with σ = 100 / SNR, windows have 11 x 11 px,
 centres lie within ±0.5 px of the middle pixel, slopes are 2–10 counts per px in any direction. A second
@@ -47,6 +48,14 @@ under that level set to 0. *scipy*: one rotated Gaussian over a constant. BraggN
 true x and y lie within the stated 1σ; 0.683 is right.
 
 {fits}
+
+## The demo series
+
+Every fourth frame of `braggscope demo series`, minval {minval:g}, minscore {minscore:g}, beside its
+truth; the spots ride on a sloping ring. This decides the default background, `auto`. µs: CPU time of one
+core of the machine at hand.
+
+{demo}
 
 ## What falls short
 
@@ -166,6 +175,12 @@ def fit_table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def demo_table(rows: list[dict[str, Any]]) -> str:
+    """The demo series beside its truth."""
+    lines = [_row(list(rows[0])), "|" + "---|" * len(rows[0])]
+    return "\n".join(lines + [_row([str(value) for value in row.values()]) for row in rows])
+
+
 def shortfalls(rows: list[dict[str, Any]]) -> str:
     """What misses 1.05 times the bound (constant, where that is the truth), 1.10 (auto), or .65-.71."""
     lines = []
@@ -188,6 +203,9 @@ def page(rows: list[dict[str, Any]]) -> str:
         weights=weights_hash("braggnn")[:12],
         errors=error_table(rows),
         fits=fit_table(rows),
+        minval=accuracy_demo.MINVAL,
+        minscore=accuracy_demo.MINSCORE,
+        demo=demo_table(accuracy_demo.run()),
         short=shortfalls(rows),
     )
 
