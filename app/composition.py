@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from PyQt6.QtCore import QObject, Qt, QTimer
+from PyQt6.QtCore import QByteArray, QObject, Qt, QTimer
 from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QApplication, QMessageBox
 
@@ -15,12 +15,15 @@ from braggscope.app.engine.warmup import warm_up
 from braggscope.app.main_window import MainWindow
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.exports import ExportPresenter
+from braggscope.app.presenters.following import FollowPresenter
 from braggscope.app.presenters.frames import FramePresenter
 from braggscope.app.presenters.jobs import JobBoard
+from braggscope.app.presenters.landscape import LandscapePresenter
 from braggscope.app.presenters.peaks import PeakPresenter
 from braggscope.app.presenters.playback import PlaybackPresenter
 from braggscope.app.presenters.preferences import PreferencesPresenter
 from braggscope.app.presenters.preparation import PreparationPresenter
+from braggscope.app.presenters.readout import ReadoutPresenter
 from braggscope.app.presenters.runs import RunPresenter
 from braggscope.app.presenters.sessions import SessionPresenter
 from braggscope.app.presenters.sources import SourcePresenter
@@ -52,7 +55,10 @@ class Program(QObject):
         self.jobs = JobBoard(desk, window.jobs_panel)
         self.shelf = WeightShelf(desk)
         self.sources = SourcePresenter(desk, window, self.jobs, self.shelf)
+        self.following = FollowPresenter(desk, window, self.sources)
         self.frames = FramePresenter(desk, window)
+        self.landscape = LandscapePresenter(desk, window)
+        self.readout = ReadoutPresenter(desk, window)
         self.playback = PlaybackPresenter(desk, window)
         self.peaks = PeakPresenter(desk, window, self.shelf)
         self.runs = RunPresenter(desk, window, self.jobs, self.shelf, self.peaks)
@@ -209,7 +215,7 @@ class Program(QObject):
             "first_frame": lambda: play.go_to(0),
             "last_frame": lambda: play.go_to(play.count - 1),
             "play": play.toggle,
-            "refresh": self.sources.refresh,
+            "refresh": self.following.refresh,
             "follow": lambda: self.store.update(follow=not self.store.state.follow),
         }
 
@@ -313,12 +319,11 @@ class Program(QObject):
             log.error("The session could not be saved: %s", error)
         for timer in self.window.findChildren(QTimer):  # or they would ask lanes that are gone
             timer.stop()
+        self.preferences.close()
         self.bridge.close()
         self.desk.close()
 
     def _restore_layout(self) -> None:
-        from PyQt6.QtCore import QByteArray
-
         if self.settings.geometry:
             self.window.restoreGeometry(QByteArray.fromBase64(self.settings.geometry.encode()))
         if LAYOUT in self.settings.layouts:

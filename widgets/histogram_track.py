@@ -135,7 +135,10 @@ class HistogramTrack(QWidget):
             event.accept()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Arrows step finely (with Shift five times as far), Page keys far, Home goes to 0."""
+        """Arrows step finely (with Shift five times as far), Page keys far, Home goes to 0.
+
+        In the main window left, right, Home and End belong to the frames, up and down to the slider.
+        """
         if event is None:
             return
         key = Qt.Key

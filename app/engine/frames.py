@@ -109,6 +109,10 @@ class FrameEngine:
         self._lock = threading.Lock()
         self._local = threading.local()
 
+    def renewed(self, info: SourceInfo, memory: int) -> "FrameEngine":
+        """An engine for the same reader after the source has changed."""
+        return FrameEngine(self.reader, info, self._localizer, device=self.device, memory=memory)
+
     @property
     def cached_bytes(self) -> int:
         """Memory held by the cache."""

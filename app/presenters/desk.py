@@ -95,6 +95,15 @@ class Desk(QObject):
         state = self.store.state
         return ViewKey.of(self.engine.info, state.frame, state.parameters)
 
+    def is_current(self, key: ViewKey, *, any_threshold: bool = False) -> bool:
+        """Whether a result belongs to what should be on screen; ``any_threshold``: to its frame at least."""
+        wanted = self.key()
+        if wanted is None:
+            return False
+        if any_threshold:
+            return (key.identity, key.frame) == (wanted.identity, wanted.frame)
+        return key == wanted
+
     def say(self, level: str, sentence: str, action: str = "", key: str = "") -> None:
         """Show one sentence in the notice bar and write it to the log."""
         log.log({"error": logging.ERROR, "warning": logging.WARNING}.get(level, logging.INFO), sentence)

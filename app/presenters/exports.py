@@ -22,8 +22,9 @@ from braggscope.app.export.snippets import as_command, as_python
 from braggscope.app.export.tables import check_suffix, write_peaks
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.jobs import JobBoard
-from braggscope.app.presenters.peaks import PeakPresenter, with_rejected
+from braggscope.app.presenters.peaks import PeakPresenter
 from braggscope.app.presenters.runs import RunPresenter
+from braggscope.app.presenters.views import with_rejected
 from braggscope.app.presenters.weights import WeightShelf
 from braggscope.app.state.session import PeakKey
 from braggscope.models.parameters import Parameters

@@ -1,30 +1,26 @@
-"""From state to screen: the frame, its peaks and the sliders' histograms."""
+"""From state to screen: the frame and its peaks."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from PyQt6.QtCore import QTimer
 
-from braggscope.app.engine.frames import LIVE_LIMIT, Ask, Found, Landscape, Measured, Picture, ViewKey
+from braggscope.app.engine.frames import LIVE_LIMIT, Ask, Found, Measured, Picture, ViewKey
 from braggscope.app.engine.jobs import Context, Progress, Ticket
 from braggscope.app.presenters.desk import Desk
+from braggscope.app.presenters.views import marks_of
 from braggscope.app.state.plan import Request
 from braggscope.app.state.session import Session
-from braggscope.models.geometry import Geometry
-from braggscope.models.results import PeakTable, Status
-from braggscope.widgets.marks import Marks
+from braggscope.models.results import Status
 from braggscope.widgets.orientation import Orientation
 
 if TYPE_CHECKING:
     from braggscope.app.main_window import MainWindow
 
-PREFETCH = 4
 STALE_MS = 100  # marks and table of what was wanted before stay at most so long
 LEGEND = (
     ("plus", "fit", "fit"),
@@ -49,22 +45,14 @@ class FramePresenter:
         self._waiting = False  # a view is asked for and its picture has not arrived
         self._again = False  # another one was wanted meanwhile
         self._ticket: Ticket | None = None
-        self._direction = 1
-        self._ranged = False
-        self._geometry: Geometry | None = None
         self._asked_at = 0.0
         self.latency_ms = 0.0
-        self._deep_timer = QTimer(window)
-        self._deep_timer.setSingleShot(True)
-        self._deep_timer.setInterval(120)
-        self._deep_timer.timeout.connect(self._deepen)
         self._stale_timer = QTimer(window)
         self._stale_timer.setSingleShot(True)
         self._stale_timer.setInterval(STALE_MS)
         self._stale_timer.timeout.connect(self._drop_stale)
         view = window.frame_view
         view.step_changed.connect(self._set_step)
-        view.hovered.connect(self._hover)
         window.levels_panel.levels_changed.connect(self._user_levels)
         window.levels_panel.colormap_changed.connect(lambda name: self._display(colormap=name))
         window.levels_panel.scale_changed.connect(lambda name: self._display(scale=name))
@@ -94,10 +82,7 @@ class FramePresenter:
             self.show_marks()
 
     def _on_state(self, old: Session, new: Session) -> None:
-        if old.frame != new.frame:
-            self._direction = 1 if new.frame >= old.frame else -1
-        display = new.display
-        if old.display != display:
+        if old.display != new.display:
             self.show_display()
 
     def show_display(self) -> None:
@@ -116,7 +101,7 @@ class FramePresenter:
 
     def restart(self) -> None:
         """Another source is open, or none."""
-        self._waiting = self._again = self._ranged = False
+        self._waiting = self._again = False
         self._desk.picture = None
         self._desk.found = None
         self._window.frame_view.set_marks(None)
@@ -125,7 +110,6 @@ class FramePresenter:
             self._window.threshold_panel.set_count(0, 0)
             self._desk.peaks_shown.emit()
             return
-        self._geometry = Geometry.from_quantities(self._desk.engine.info.quantities)
         self.show_display()
         self._ask_view()
         self._window.frame_view.zoom_to_fit()
@@ -189,21 +173,6 @@ class FramePresenter:
         with self._desk.gate:
             return work(ask, context)
 
-    def _deepen(self) -> None:
-        ask, engine = self._ask(), self._desk.engine
-        if ask is None or engine is None:
-            return
-        frames = [ask.frame + self._direction * k for k in range(1, PREFETCH + 1)]
-        frames = [i for i in frames if 0 <= i < engine.info.frames]
-
-        def work(context: Context) -> None:
-            context.progress(1, 2, payload=engine.landscape(ask, context))
-            engine.prefetch(ask, frames, context)
-
-        self._desk.lanes.deep.submit(
-            work, lambda _: None, on_error=lambda _: None, on_progress=self._show_landscape
-        )
-
     # -- showing ------------------------------------------------------------------------------
 
     def _show_part(self, progress: Progress) -> None:
@@ -219,19 +188,11 @@ class FramePresenter:
             self._again = False
             self._ask_view()
 
-    def _current(self, key: ViewKey, *, any_threshold: bool = False) -> bool:
-        wanted = self._desk.key()
-        if wanted is None:
-            return False
-        if any_threshold:
-            return (key.identity, key.frame) == (wanted.identity, wanted.frame)
-        return key == wanted
-
     def _show_picture(self, picture: Picture) -> None:
         wanted = self._desk.key()
         if wanted is None or picture.key.identity != wanted.identity:
             return
-        current = self._current(picture.key, any_threshold=True)
+        current = self._desk.is_current(picture.key, any_threshold=True)
         if self._desk.picture is not None and not current and not self._again:
             return
         first = self._desk.picture is None
@@ -250,7 +211,6 @@ class FramePresenter:
             view.zoom_to_fit()
         self.latency_ms = (time.perf_counter() - self._asked_at) * 1e3
         self._desk.picture_shown.emit()
-        self._deep_timer.start()
 
     def _show_measured(self, measured: Measured) -> None:
         self._waiting = False
@@ -260,32 +220,17 @@ class FramePresenter:
             self._ask_view()
 
     def _show_peaks(self, found: Found | Measured) -> None:
-        if not self._current(found.key):
+        if not self._desk.is_current(found.key):
             return
         self._desk.found = found
         self._stale_timer.stop()
         self.show_marks()
         table = found.table
-        note = f"first {LIVE_LIMIT:,} measured" if np.any(table["status"] == Status.PENDING) and isinstance(
-            found, Measured
-        ) else ""  # fmt: skip
+        cut = isinstance(found, Measured) and np.any(table["status"] == Status.PENDING)
+        note = f"first {LIVE_LIMIT:,} measured" if cut else ""
         self._window.threshold_panel.set_count(len(table), found.candidates, note)
         self.latency_ms = (time.perf_counter() - self._asked_at) * 1e3
         self._desk.peaks_shown.emit()
-        self._deep_timer.start()
-
-    def _show_landscape(self, progress: Progress) -> None:
-        landscape = progress.payload
-        if not isinstance(landscape, Landscape) or not self._current(landscape.key, any_threshold=True):
-            return
-        panel = self._window.threshold_panel
-        if not self._ranged:  # once a source, so that the axes stand still while scrubbing
-            self._ranged = True
-            panel.set_ranges(_reach(landscape.births[1]), _reach(landscape.scores[1]))
-        panel.set_histograms(*landscape.births, *landscape.scores)
-        table = self._desk.table
-        if table is not None:
-            self._window.threshold_panel.set_count(len(table), landscape.total)
 
     def show_marks(self) -> None:
         """Draw the marks of the peaks that are shown."""
@@ -302,7 +247,7 @@ class FramePresenter:
 
     def _failed(self, key: ViewKey, error: Exception) -> None:
         self._waiting = False
-        if self._current(key, any_threshold=True):
+        if self._desk.is_current(key, any_threshold=True):
             self._desk.found = None
             self._drop_stale()
             self._desk.fail(error)
@@ -328,56 +273,3 @@ class FramePresenter:
     def auto_levels(self) -> None:
         """Levels from the percentiles of the frame on screen."""
         self._display(levels=None)
-
-    def _hover(self, position: tuple[float, float] | None) -> None:
-        self._window.set_readout("" if position is None else self._readout(*position))
-
-    def _readout(self, x: float, y: float) -> str:
-        picture = self._desk.picture
-        if picture is None:
-            return ""
-        col, row = round(x), round(y)
-        height, width = picture.prepared.image.shape
-        if not (0 <= col < width and 0 <= row < height):
-            return ""
-        text = f"x {x:.2f}   y {y:.2f}   I {picture.prepared.image[row, col]:,.6g}"
-        geometry = self._geometry
-        if geometry is not None:
-            scale = self._desk.store.state.parameters.prepare.binning
-            place = geometry.direction((x + 0.5) * scale - 0.5, (y + 0.5) * scale - 0.5)
-            text += (
-                f"   2θ {math.degrees(place.two_theta):.3f}°   q {place.q_inv_angstrom:.4f} Å⁻¹"
-                f"   d {place.d_angstrom:.4f} Å"
-            )
-        reason = picture.prepared.reason(row, col)
-        return f"{text}   {reason}" if reason else text
-
-
-def _reach(edges: NDArray[np.float64]) -> tuple[float, float]:
-    """Range of a threshold slider: other frames may hold stronger peaks than this one."""
-    return float(edges[0]), 3.0 * float(edges[-1])
-
-
-def marks_of(table: PeakTable, state: Session) -> Marks:
-    """Marks of a frame's peaks, hand-rejected ones included."""
-    status = table["status"].copy()
-    rejected = {(k.row, k.col) for k in state.rejected if k.frame == state.frame}
-    selected = None
-    if rejected:
-        for i, key in enumerate(zip(table["row"].tolist(), table["col"].tolist(), strict=True)):
-            if key in rejected:
-                status[i] = Status.REJECTED
-    if state.selected is not None and state.selected.frame == state.frame:
-        at = np.flatnonzero((table["row"] == state.selected.row) & (table["col"] == state.selected.col))
-        selected = int(at[0]) if len(at) else None
-    fitted = np.isfinite(table["x_fit"])
-    return Marks(
-        x=np.where(fitted, table["x_fit"], table["col"]),
-        y=np.where(fitted, table["y_fit"], table["row"]),
-        score=table["score"],
-        status=status,
-        x_braggnn=table["x_braggnn"],
-        y_braggnn=table["y_braggnn"],
-        selected=selected,
-        labels=None,
-    )

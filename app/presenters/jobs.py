@@ -77,6 +77,8 @@ class JobBoard:
         entry = self._entries.get(key)
         if entry is not None:
             entry.ticket.cancel()
+            if entry.job.state == "waiting":  # its lane may be busy for long
+                self._change(key, state="cancelled", note="cancelled")
 
     @property
     def running(self) -> list[str]:

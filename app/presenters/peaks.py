@@ -10,12 +10,12 @@ from PyQt6.QtWidgets import QFileDialog
 from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.patch import PatchDetail, patch_detail
 from braggscope.app.presenters.desk import Desk
+from braggscope.app.presenters.views import patch_content, with_rejected
 from braggscope.app.presenters.weights import WeightShelf
 from braggscope.app.state.session import PeakKey, Session
 from braggscope.models.parameters import Localization, Parameters
 from braggscope.models.peaks.detect import suggest_thresholds
 from braggscope.models.results import PeakTable, Status
-from braggscope.widgets.patch_view import MethodRow, PatchContent
 
 if TYPE_CHECKING:
     from braggscope.app.main_window import MainWindow
@@ -132,8 +132,7 @@ class PeakPresenter:
         table, key = self._desk.table, self._desk.store.state.selected
         if table is None or key is None or key.frame != self._desk.store.state.frame:
             return None
-        at = np.flatnonzero((table["row"] == key.row) & (table["col"] == key.col))
-        return int(at[0]) if len(at) else None
+        return key.index_in(table)
 
     def select_row(self, row: int) -> None:
         """Select by row of the shown table."""
@@ -224,52 +223,3 @@ class PeakPresenter:
 
     def _show_patch(self, detail: PatchDetail, settings: Localization) -> None:
         self._window.patch_view.set_content(patch_content(detail, settings))
-
-
-def with_rejected(table: PeakTable, rejected: frozenset[PeakKey]) -> PeakTable:
-    """Table in which the peaks rejected by hand have that status."""
-    frames = set(np.unique(table["frame"]).tolist())
-    keys = [k for k in rejected if k.frame in frames]
-    if not keys:
-        return table
-    status = table["status"].copy()
-    for key in keys:
-        hit = (table["frame"] == key.frame) & (table["row"] == key.row) & (table["col"] == key.col)
-        status[hit] = Status.REJECTED
-    return table.with_columns(status=status)
-
-
-def patch_content(detail: PatchDetail, settings: Localization) -> PatchContent:
-    """What the patch view shows of one peak."""
-    row = {name: values[0] for name, values in detail.row.columns.items()}
-    title = {"gaussian": "Gaussian", "pseudovoigt": "Pseudo-Voigt"}[settings.model]
-    size = ""
-    if np.isfinite(row["fwhm_major"]):
-        size = f"{row['fwhm_major']:.2f} × {row['fwhm_minor']:.2f}"
-    nan = float("nan")
-    rows = []
-    if "fit" in settings.methods:
-        rows.append(
-            MethodRow("fit", title, row["x_fit"], row["y_fit"], row["x_fit_err"], row["y_fit_err"],
-                      size, row["chi2"], detail.fit_ms)
-        )  # fmt: skip
-    if detail.network_input is not None:
-        rows.append(
-            MethodRow("braggnn", "BraggNN", row["x_braggnn"], row["y_braggnn"], nan, nan, "", nan,
-                      detail.braggnn_ms)
-        )  # fmt: skip
-    if np.isfinite(row["distance"]):
-        dx, dy = row["x_fit"] - row["x_braggnn"], row["y_fit"] - row["y_braggnn"]
-        rows.append(MethodRow("distance", "Distance", dx, dy, size_text=f"{row['distance']:.3f} px"))
-    return PatchContent(
-        peak=int(row["peak"]),
-        frame=int(row["frame"]),
-        origin=detail.origin,
-        data=detail.data,
-        valid=detail.valid,
-        network_input=detail.network_input,
-        model=detail.model,
-        rows=tuple(rows),
-        status=int(row["status"]),
-        note="",
-    )

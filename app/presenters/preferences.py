@@ -41,7 +41,13 @@ class PreferencesPresenter:
         sessions.enabled = self.value.autosave
         hints = QGuiApplication.styleHints()
         if hints is not None:
-            hints.colorSchemeChanged.connect(lambda _: self.apply_theme())
+            self._scheme = hints.colorSchemeChanged.connect(lambda _: self.apply_theme())
+
+    def close(self) -> None:
+        """Stop listening to the system's colours."""
+        hints = QGuiApplication.styleHints()
+        if hints is not None:
+            hints.colorSchemeChanged.disconnect(self._scheme)
 
     def ask(self) -> None:
         """Show the dialog."""

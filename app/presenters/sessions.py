@@ -34,6 +34,7 @@ class SessionPresenter:
         self._window = window
         self._sources = sources
         self.enabled = True
+        self._touched = False  # a session that could not be restored must not be replaced by an empty one
         self._timer = QTimer(window)
         self._timer.setSingleShot(True)
         self._timer.setInterval(DELAY_MS)
@@ -41,8 +42,10 @@ class SessionPresenter:
 
     def on_plan(self, requests: frozenset[Request]) -> None:
         """Do what a change of state asks of this presenter."""
-        if Request.SAVE in requests and self.enabled:
-            self._timer.start()
+        if Request.SAVE in requests:
+            self._touched = True
+            if self.enabled:
+                self._timer.start()
 
     def _autosave(self) -> None:
         state = self._desk.store.state
@@ -52,7 +55,7 @@ class SessionPresenter:
 
     def save_now(self) -> None:
         """Write at once, in the calling thread; for the moment of closing only."""
-        if self.enabled:
+        if self.enabled and self._touched:
             save_session(self._desk.store.state, autosave_path())
 
     def restore(self) -> None:

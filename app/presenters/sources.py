@@ -1,14 +1,12 @@
-"""Opening files: drop, dialog, recent, dataset choice, follow."""
+"""Opening files: drop, dialog, recent, dataset choice."""
 
 from __future__ import annotations
 
 import glob
-import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PyQt6.QtCore import Qt, QTimer
+from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QFileDialog
 
 from braggscope.app.engine.frames import FrameEngine
@@ -16,7 +14,7 @@ from braggscope.app.engine.jobs import Context
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.jobs import JobBoard
 from braggscope.app.presenters.weights import WeightShelf
-from braggscope.app.sources.protocol import SourceInfo
+from braggscope.app.sources.protocol import SourceError, SourceInfo
 from braggscope.app.sources.reader import Reader
 from braggscope.app.state.session import Session
 from braggscope.models.parameters import Parameters
@@ -27,8 +25,6 @@ from braggscope.widgets.source_panel import Entry, Recent
 if TYPE_CHECKING:
     from braggscope.app.main_window import MainWindow
 
-FOLLOW_MS = 1000
-
 
 class SourcePresenter:
     """Opens sources on the files lane; the old one stays until the new one is there."""
@@ -38,21 +34,14 @@ class SourcePresenter:
         self._window = window
         self._jobs = jobs
         self._shelf = shelf
-        self._follow_timer = QTimer(window)
-        self._follow_timer.setInterval(FOLLOW_MS)
-        self._follow_timer.timeout.connect(lambda: self.refresh(polled=True))
-        self._refreshing = False
-        self._inode = 0
         panel = window.source_panel
         panel.open_requested.connect(self.ask_file)
         panel.recent_chosen.connect(self.open)
         panel.dataset_chosen.connect(self._choose_dataset)
         panel.axis_chosen.connect(self._choose_axis)
-        panel.follow_toggled.connect(lambda on: desk.store.update(follow=on))
         window.frame_view.open_requested.connect(self.ask_file)
         window.frame_view.demo_requested.connect(self.open_demo)
         window.files_dropped.connect(self.open_several)
-        desk.store.subscribe(self._on_state)
         self.show_recent()
 
     # -- opening ------------------------------------------------------------------------------
@@ -87,32 +76,32 @@ class SourcePresenter:
         keep: Session | None,
     ) -> None:
         desk, info = self._desk, engine.info
-        if desk.engine is not None:
-            old = desk.engine.reader
-            desk.lanes.export.submit(lambda _: old.close(), lambda _: None)
-        desk.engine = engine
-        self._inode = _inode(info.location)
         state = keep or self._fresh(info, suggestion)
+        self._release()
+        desk.engine = engine
         frame = min(state.frame, max(info.frames - 1, 0))
         desk.store.reset(
             state.model_copy(update={"location": info.location, "frame_axis": frame_axis, "frame": frame})
         )
         desk.settings.remember(info.location)
         self.show_recent()
-        self._show_source(info)
+        self.show_source(info)
         for warning in info.warnings:
             desk.say("warning", warning)
         desk.opened.emit()
 
+    def _release(self) -> None:
+        """Close the reader of the former source, not in this thread."""
+        if self._desk.engine is not None:
+            old = self._desk.engine.reader
+            self._desk.lanes.export.submit(lambda _: old.close(), lambda _: None)
+
     def _fresh(self, info: SourceInfo, suggestion: tuple[float, float] | None) -> Session:
         """State for a new source: settings stay, thresholds are suggested, sets and marks start afresh."""
-        old = self._desk.store.state
+        old, before = self._desk.store.state, self._desk.info
         parameters = old.parameters
-        same_shape = self._desk.picture is not None
-        if not same_shape:
+        if before is None or before.shape != info.shape:  # masks and dark fields of another detector
             parameters = parameters.model_copy(update={"prepare": Parameters().prepare})
-        else:
-            parameters = parameters.with_prepare(masked=(), regions=(), centre=None)
         if suggestion is not None:
             parameters = parameters.with_detect(minval=suggestion[0], minscore=suggestion[1])
         first = Session().sets[0].model_copy(update={"parameters": parameters})
@@ -121,17 +110,19 @@ class SourcePresenter:
             sets=(first,), display=display, fps=old.fps, play_mode=old.play_mode, workspace=old.workspace
         )
 
-    def _show_source(self, info: SourceInfo) -> None:
+    def show_source(self, info: SourceInfo) -> None:
+        """Tree, metadata and title of a source."""
         entries = tuple(Entry(d.path, d.shape, d.dtype, d.problem) for d in info.datasets)
         current = info.location.partition("::")[2]
         panel = self._window.source_panel
         panel.set_source(info.location, entries, current)
         panel.set_axes(info.stack_shape, info.frame_axis)
         panel.set_follow(self._desk.store.state.follow)
-        self._show_metadata(info)
+        self.show_metadata(info)
         self._window.set_file_title(info.location)
 
-    def _show_metadata(self, info: SourceInfo) -> None:
+    def show_metadata(self, info: SourceInfo) -> None:
+        """What the file says about itself."""
         height, width = info.shape
         items = [
             ("Format", info.format),
@@ -147,8 +138,7 @@ class SourcePresenter:
         desk = self._desk
         if desk.engine is None:
             return
-        old = desk.engine.reader
-        desk.lanes.export.submit(lambda _: old.close(), lambda _: None)
+        self._release()
         desk.engine = None
         desk.store.reset(Session(display=desk.store.state.display, workspace=desk.store.state.workspace))
         self._window.source_panel.set_source("", (), "")
@@ -231,84 +221,6 @@ class SourcePresenter:
 
         self._desk.lanes.export.submit(run, self._window.source_panel.set_recent)
 
-    # -- growing files ------------------------------------------------------------------------
-
-    def refresh(self, polled: bool = False) -> None:
-        """Look for new frames now; ``polled``: nobody asked, so a file only touched stays as it is."""
-        engine = self._desk.engine
-        if engine is None or self._refreshing or self._desk.lanes.files.busy:  # an opening goes first
-            return
-        self._refreshing = True
-        self._desk.lanes.files.submit(
-            lambda _: (engine.reader.refresh(), _inode(engine.info.location)),
-            lambda found: self._refreshed(engine, *found, polled),
-            on_error=self._refresh_failed,
-            on_cancelled=self._refresh_over,
-        )
-
-    def _refreshed(self, engine: FrameEngine, info: SourceInfo, inode: int, polled: bool) -> None:
-        self._refreshing = False
-        old = engine.info
-        unchanged = (info.identity, info.frames) == (old.identity, old.frames)
-        if self._desk.engine is not engine or unchanged:
-            return
-        alike = (info.shape, info.dtype, info.frame_axis) == (old.shape, old.dtype, old.frame_axis)
-        same_file = alike and inode == self._inode
-        if same_file and info.frames > old.frames:
-            self._grown(engine, info)
-        elif not (polled and same_file and info.frames == old.frames):
-            self._inode = inode
-            self._replaced(engine, info)
-
-    def _grown(self, engine: FrameEngine, info: SourceInfo) -> None:
-        """More frames of the same file: results of the old frames stay, unless sums took new ones in."""
-        desk, old = self._desk, engine.info
-        at_end = desk.store.state.frame == old.frames - 1
-        summed = any(entry.parameters.prepare.sum_frames > 1 for entry in desk.store.state.sets)
-        self._renew(engine, info if summed else replace(info, identity=old.identity))
-        self._show_metadata(info)
-        desk.grown.emit()
-        if desk.store.state.follow and at_end:
-            desk.store.update(frame=info.frames - 1)
-
-    def _replaced(self, engine: FrameEngine, info: SourceInfo) -> None:
-        """Other content under the same name: everything is looked at anew."""
-        desk = self._desk
-        self._renew(engine, info)
-        desk.store.update(frame=max(0, min(desk.store.state.frame, info.frames - 1)))
-        self._show_source(info)
-        desk.say("info", f"{Path(info.location.partition('::')[0]).name} has changed and was read anew.")
-        desk.opened.emit()
-
-    def _renew(self, engine: FrameEngine, info: SourceInfo) -> None:
-        self._desk.engine = FrameEngine(
-            engine.reader, info, self._shelf.ready, device=engine.device, memory=self._desk.memory
-        )
-
-    def _refresh_failed(self, error: Exception) -> None:
-        self._refreshing = False
-        self._desk.store.update(follow=False)
-        self._desk.fail(error)
-
-    def _refresh_over(self) -> None:
-        self._refreshing = False
-
-    def _on_state(self, old: Session, new: Session) -> None:
-        if old.follow != new.follow:
-            self._window.source_panel.set_follow(new.follow)
-            if new.follow:
-                self._follow_timer.start()
-                self.refresh()
-            else:
-                self._follow_timer.stop()
-
-
-def _inode(location: str) -> int:
-    try:
-        return os.stat(location.partition("::")[0]).st_ino
-    except OSError:
-        return 0
-
 
 def _exists(location: str) -> bool:
     return Path(location.partition("::")[0]).exists() or any(c in location for c in "*?[")
@@ -318,6 +230,6 @@ def _suggest(engine: FrameEngine, context: Context) -> tuple[float, float] | Non
     """Thresholds from the middle frame; None where it cannot be read (the first view will say why)."""
     try:
         prepared = engine.prepared(engine.info.frames // 2, Parameters(), context)
-    except (OSError, ValueError):
+    except (SourceError, OSError, ValueError):
         return None
     return suggest_thresholds(prepared.image, prepared.excluded)

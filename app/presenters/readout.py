@@ -1,0 +1,53 @@
+"""What is under the cursor: position, value, scattering angle, and why a pixel is bad."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from braggscope.app.presenters.desk import Desk
+from braggscope.models.geometry import Geometry
+
+if TYPE_CHECKING:
+    from braggscope.app.main_window import MainWindow
+
+
+class ReadoutPresenter:
+    """Follows the cursor; 2θ, q and d appear where the file says enough about the instrument."""
+
+    def __init__(self, desk: Desk, window: MainWindow) -> None:
+        self._desk = desk
+        self._window = window
+        self._geometry: Geometry | None = None
+        window.frame_view.hovered.connect(self._hover)
+        desk.opened.connect(self._restart)
+
+    def _restart(self) -> None:
+        info = self._desk.info
+        self._geometry = None if info is None else Geometry.from_quantities(info.quantities)
+        self._hover(None)
+
+    def _hover(self, position: tuple[float, float] | None) -> None:
+        self._window.set_readout("" if position is None else self.text(*position))
+
+    def text(self, x: float, y: float) -> str:
+        """Readout of a position in px of the prepared frame; empty outside of it."""
+        picture = self._desk.picture
+        if picture is None:
+            return ""
+        prepared = picture.prepared
+        col, row = round(x), round(y)
+        height, width = prepared.image.shape
+        if not (0 <= col < width and 0 <= row < height):
+            return ""
+        parts = [f"x {x:.2f}", f"y {y:.2f}", f"I {prepared.image[row, col]:,.6g}"]
+        if self._geometry is not None:
+            binning = self._desk.store.state.parameters.prepare.binning
+            place = self._geometry.direction((x + 0.5) * binning - 0.5, (y + 0.5) * binning - 0.5)
+            parts += [
+                f"2θ {math.degrees(place.two_theta):.3f}°",
+                f"q {place.q_inv_angstrom:.4f} Å⁻¹",
+                f"d {place.d_angstrom:.4f} Å",
+            ]
+        reason = prepared.reason(row, col)
+        return "   ".join([*parts, reason] if reason else parts)

@@ -1,0 +1,74 @@
+"""From results to what widgets show: pure translations."""
+
+import numpy as np
+
+from braggscope.app.engine.patch import PatchDetail
+from braggscope.app.state.session import PeakKey, Session
+from braggscope.models.parameters import Localization
+from braggscope.models.results import PeakTable, Status
+from braggscope.widgets.marks import Marks
+from braggscope.widgets.patch_view import MethodRow, PatchContent
+
+
+def marks_of(table: PeakTable, state: Session) -> Marks:
+    """Marks of a frame's peaks, hand-rejected ones included."""
+    fitted = np.isfinite(table["x_fit"])
+    return Marks(
+        x=np.where(fitted, table["x_fit"], table["col"]),
+        y=np.where(fitted, table["y_fit"], table["row"]),
+        score=table["score"],
+        status=with_rejected(table, state.rejected)["status"],
+        x_braggnn=table["x_braggnn"],
+        y_braggnn=table["y_braggnn"],
+        selected=None if state.selected is None else state.selected.index_in(table),
+        labels=None,
+    )
+
+
+def with_rejected(table: PeakTable, rejected: frozenset[PeakKey]) -> PeakTable:
+    """Table in which the peaks rejected by hand have that status."""
+    frames = set(np.unique(table["frame"]).tolist())
+    keys = [k for k in rejected if k.frame in frames]
+    if not keys:
+        return table
+    status = table["status"].copy()
+    for key in keys:
+        hit = (table["frame"] == key.frame) & (table["row"] == key.row) & (table["col"] == key.col)
+        status[hit] = Status.REJECTED
+    return table.with_columns(status=status)
+
+
+def patch_content(detail: PatchDetail, settings: Localization) -> PatchContent:
+    """What the patch view shows of one peak."""
+    row = {name: values[0] for name, values in detail.row.columns.items()}
+    title = {"gaussian": "Gaussian", "pseudovoigt": "Pseudo-Voigt"}[settings.model]
+    size = ""
+    if np.isfinite(row["fwhm_major"]):
+        size = f"{row['fwhm_major']:.2f} × {row['fwhm_minor']:.2f}"
+    nan = float("nan")
+    rows = []
+    if "fit" in settings.methods:
+        rows.append(
+            MethodRow("fit", title, row["x_fit"], row["y_fit"], row["x_fit_err"], row["y_fit_err"],
+                      size, row["chi2"], detail.fit_ms)
+        )  # fmt: skip
+    if detail.network_input is not None:
+        rows.append(
+            MethodRow("braggnn", "BraggNN", row["x_braggnn"], row["y_braggnn"], nan, nan, "", nan,
+                      detail.braggnn_ms)
+        )  # fmt: skip
+    if np.isfinite(row["distance"]):
+        dx, dy = row["x_fit"] - row["x_braggnn"], row["y_fit"] - row["y_braggnn"]
+        rows.append(MethodRow("distance", "Distance", dx, dy, size_text=f"{row['distance']:.3f} px"))
+    return PatchContent(
+        peak=int(row["peak"]),
+        frame=int(row["frame"]),
+        origin=detail.origin,
+        data=detail.data,
+        valid=detail.valid,
+        network_input=detail.network_input,
+        model=detail.model,
+        rows=tuple(rows),
+        status=int(row["status"]),
+        note="",
+    )
