@@ -6,6 +6,7 @@
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,12 @@ from braggscope.models.fitting.peaks import Fits, fit_peaks
 WINDOW, STEP = 11, 24  # the peaks stand on a grid wide enough that none is another's neighbour
 SNR, AMPLITUDE, BACKGROUND = 20.0, 100.0, 50.0
 PATCHES, PEER_PATCHES = 10_000, 300
+CASES = (
+    ("rotated Gaussian, 7 parameters", "gaussian", "constant"),
+    ("rotated Gaussian on a plane, 9 parameters", "gaussian", "plane"),
+    ("rotated Gaussian, constant or plane by BIC", "gaussian", "auto"),
+    ("pseudo-Voigt, 8 parameters", "pseudovoigt", "constant"),
+)
 
 
 def simulate(n: int, *, voigt: bool, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -64,6 +71,10 @@ def pseudo_voigt(
     return height * ((1 - eta) * np.exp(-0.5 * q) + eta / (1 + q / profiles.HALF_MAXIMUM)) + base
 
 
+def gaussian_on_plane(at: np.ndarray, *values: float) -> Any:
+    return gaussian(at, *values[:7]) + values[7] * at[0] + values[8] * at[1]
+
+
 def start(patch: np.ndarray, voigt: bool) -> list[float]:
     """Start values from the rim, the maximum and the middle."""
     base = float(np.median(np.concatenate((patch[[0, -1]].ravel(), patch[:, [0, -1]].ravel()))))
@@ -72,11 +83,14 @@ def start(patch: np.ndarray, voigt: bool) -> list[float]:
     return [*shape, 0.5, base] if voigt else [*shape, base]
 
 
-def peer(frame: np.ndarray, rows: np.ndarray, cols: np.ndarray, voigt: bool) -> tuple[float, np.ndarray]:
+def peer(
+    frame: np.ndarray, rows: np.ndarray, cols: np.ndarray, voigt: bool, plane: bool
+) -> tuple[float, np.ndarray]:
     """CPU seconds a fit, and (n, 3) x, y and eta, NaN where curve_fit gives up."""
     half = WINDOW // 2
     at = np.mgrid[:WINDOW, :WINDOW][::-1].reshape(2, -1).astype(float)
     answers = np.full((len(rows), 3), np.nan)
+    model = gaussian_on_plane if plane else pseudo_voigt if voigt else gaussian
     begin = time.thread_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", (OptimizeWarning, RuntimeWarning))
@@ -84,10 +98,10 @@ def peer(frame: np.ndarray, rows: np.ndarray, cols: np.ndarray, voigt: bool) -> 
             patch = frame[row - half : row + half + 1, col - half : col + half + 1]
             try:
                 best, _ = curve_fit(
-                    pseudo_voigt if voigt else gaussian,
+                    model,
                     at,
                     patch.ravel(),
-                    start(patch, voigt),
+                    start(patch, voigt) + [0.0, 0.0] * plane,
                 )
             except RuntimeError:
                 continue
@@ -109,14 +123,16 @@ def fastest(fit: Callable[[], Fits], repeats: int = 5) -> tuple[float, Fits]:
 def run() -> list[dict[str, Any]]:
     """One row per model: microseconds a fit, the ratio, and the largest difference in position."""
     table = []
-    for name, voigt in (("rotated Gaussian, 7 parameters", False), ("pseudo-Voigt, 8 parameters", True)):
+    for name, model, background in CASES:
+        voigt, plane = model == "pseudovoigt", background == "plane"
         frame, rows, cols = simulate(PATCHES, voigt=voigt)
-        model = "pseudovoigt" if voigt else "gaussian"
-        seconds, fits = fastest(lambda f=frame, r=rows, c=cols, m=model: fit_peaks(f, None, r, c, model=m))
+        fit = partial(fit_peaks, frame, None, rows, cols, model=model, background=background)
+        seconds, fits = fastest(fit)
         ours = seconds / PATCHES * 1e6
-        peer_seconds, answers = peer(frame, rows[:PEER_PATCHES], cols[:PEER_PATCHES], voigt)
-        # curve_fit knows no bounds here: compare where its eta is a mixture.
+        peer_seconds, answers = peer(frame, rows[:PEER_PATCHES], cols[:PEER_PATCHES], voigt, plane)
+        # curve_fit knows no bounds here: compare where its eta is a mixture. It chooses no background either.
         same = np.isfinite(answers[:, 0]) & (answers[:, 2] >= 0) & (answers[:, 2] <= 1)
+        same &= fits.plane[:PEER_PATCHES] == plane
         apart = np.hypot(fits.x[:PEER_PATCHES] - answers[:, 0], fits.y[:PEER_PATCHES] - answers[:, 1])
         table.append(
             {
