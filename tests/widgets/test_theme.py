@@ -51,7 +51,7 @@ def test_every_token_of_the_sheet_exists():
 
 
 @pytest.mark.parametrize("which", THEMES, ids=lambda t: t.name)
-def test_every_picture_of_the_sheet_exists(which):
+def test_every_picture_of_the_sheet_exists(which, qapp):
     paths = re.findall(r"url\((.*?)\)", style_sheet().replace("@name", which.name))
     assert paths
     for path in paths:
