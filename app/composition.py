@@ -110,6 +110,7 @@ class Program(QObject):
             ("follow", state.follow), ("log_scale", display.scale == "log"),
             ("show_peaks", display.show_peaks), ("show_mask", display.show_mask),
             ("show_background", display.show_background), ("noise_poisson", localize.noise == "poisson"),
+            ("constant_background", localize.background == "constant"),
             ("window_15", localize.window == 15), ("patch_thresholded", localize.patch == "thresholded"),
         ):  # fmt: skip
             actions[key].setChecked(on)
@@ -195,6 +196,7 @@ class Program(QObject):
             "model_gaussian": lambda: peaks.localize(model="gaussian"),
             "model_pseudovoigt": lambda: peaks.localize(model="pseudovoigt"),
             "noise_poisson": swap("noise", "uniform", "poisson"),
+            "constant_background": swap("background", "auto", "constant"),
             "window_15": swap("window", 11, 15),
             "patch_thresholded": swap("patch", "raw", "thresholded"),
             "load_weights": peaks.ask_weights,

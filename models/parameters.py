@@ -50,7 +50,7 @@ class Localization(_Group):
     window: Literal[11, 15] = Field(11, description="px, side of the square window and patch")
     model: Literal["gaussian", "pseudovoigt"] = "gaussian"
     background: Literal["constant", "plane", "auto"] = Field("auto", description="auto: by BIC, per peak")
-    noise: Literal["uniform", "poisson"] = "uniform"
+    noise: Literal["uniform", "poisson"] = "poisson"
     patch: Literal["raw", "thresholded"] = Field("raw", description="what BraggNN is given")
     braggnn: str = Field("braggnn", description="name of the weights in use")
 

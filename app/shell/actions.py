@@ -47,6 +47,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("model_gaussian", "Fit Gaussians", "Peaks", (), "", "frames"),
     Action("model_pseudovoigt", "Fit pseudo-Voigts", "Peaks", (), "", "frames"),
     Action("noise_poisson", "Weight by counting statistics", "Peaks", (), "", "frames", True),
+    Action("constant_background", "Constant background under fits", "Peaks", (), "", "frames", True),
     Action("window_15", "Windows of 15 px", "Peaks", (), "", "frames", True),
     Action("patch_thresholded", "BraggNN sees thresholded patches", "Peaks", (), "", "frames", True),
     Action("load_weights", "Load BraggNN weights…", "Peaks"),
