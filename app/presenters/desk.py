@@ -30,7 +30,8 @@ class Lanes:
     deep: Lane  # full merge trees and prefetching: only the newest request
     files: Lane  # opening sources
     scan: Lane  # whole-series runs
-    export: Lane  # tables, pictures, movies, autosave
+    export: Lane  # tables, pictures, movies
+    small: Lane  # what takes a moment and must not wait for exports: autosave, measuring, looking things up
     models: Lane  # importing torch, loading weights
 
     @classmethod
@@ -41,7 +42,7 @@ class Lanes:
             Lane("frame", deliver, latest), Lane("render", deliver, latest),
             Lane("detail", deliver, latest), Lane("deep", deliver, latest), Lane("files", deliver, latest),
             Lane("scan", deliver, fifo), Lane("export", deliver, fifo),
-            Lane("models", deliver, fifo),
+            Lane("small", deliver, fifo), Lane("models", deliver, fifo),
         )  # fmt: skip
 
     def all(self) -> tuple[Lane, ...]:
