@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,3 +33,25 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+class OverwriteError(Exception):
+    """An output would replace an input. The message is one sentence."""
+
+
+def check_not_input(path: Path, inputs: Iterable[str | None]) -> None:
+    """Raise OverwriteError if writing ``path`` would replace one of the inputs.
+
+    ``inputs``: locations as users type them: files, ``file.h5::/dataset``, folders and globs of images.
+    """
+    for name in inputs:
+        if not name or not path.exists():
+            continue
+        place = Path(name.partition("::")[0])
+        members = place.parent if any(c in place.name for c in "*?[") else place
+        if _same(path, place) or (members.is_dir() and _same(path.parent, members)):
+            raise OverwriteError(f"{path} is one of the files that are read here; choose another name.")
+
+
+def _same(one: Path, other: Path) -> bool:
+    return other.exists() and one.exists() and os.path.samefile(one, other)
