@@ -288,7 +288,7 @@ class Program(QObject):
         self.window.show()
         self._warm_up()
         if locations:
-            self.sources.open(locations[0])
+            self.sources.open_several(locations)
         else:
             self.sessions.restore()
 

@@ -68,6 +68,7 @@ class MainWindow(QMainWindow):
         self.resize(1600, 1000)
         self.actions_by_key: dict[str, QAction] = {}
         self._docks: dict[str, QDockWidget] = {}
+        self._put_away: list[QDockWidget] = []  # hidden by the export workspace
         self._make_widgets()
         self.setCentralWidget(self._centre())
         self._make_docks()
@@ -244,8 +245,15 @@ class MainWindow(QMainWindow):
         self.pages.setCurrentIndex(1 if name == "export" else 0)
         for key, button in self._tabs.items():
             button.setChecked(key == name)
-        for key in ("thresholds", "patch", "frame", "prepare", "regions"):
-            self._docks[key].setVisible(name == "series")
+        looking = [self._docks[key] for key in ("thresholds", "patch", "frame", "prepare", "regions")]
+        if name == "export":
+            self._put_away = [dock for dock in looking if not dock.isHidden()]
+            for dock in self._put_away:
+                dock.hide()
+        else:  # docks that the user closed stay closed
+            for dock in self._put_away:
+                dock.show()
+            self._put_away = []
 
     def enable_actions(self, frames: bool, peak: bool) -> None:
         """Grey out what cannot be done now."""

@@ -1,5 +1,6 @@
 """What the window shows of one frame: picture, peaks, measurements. Cached, in bounded memory."""
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,12 +34,21 @@ class ViewKey:
 
     identity: str
     frame: int
+    prepared: str  # fingerprint of what the image depends on
     fingerprint: str
 
     @classmethod
     def of(cls, info: SourceInfo, frame: int, parameters: Parameters) -> "ViewKey":
         """Key of a frame of a source under given parameters."""
-        return cls(info.identity, frame, parameters.fingerprint("all"))
+        return cls(info.identity, frame, parameters.fingerprint("prepare"), parameters.fingerprint("all"))
+
+    def same_image(self, other: "ViewKey") -> bool:
+        """Whether both show the same pixels, whatever the thresholds."""
+        mine, theirs = (
+            (self.identity, self.frame, self.prepared),
+            (other.identity, other.frame, other.prepared),
+        )
+        return mine == theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +64,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A rendered frame. ``rgb`` (h, w) uint32 0xFFRRGGBB, max-pooled by ``step``."""
+    """A frame drawn as ``display`` asks. ``rgb`` (h, w) uint32 0xFFRRGGBB, max-pooled by ``step``."""
 
     key: ViewKey
+    display: Display
     prepared: Prepared
     rgb: NDArray[np.uint32]
     levels: tuple[float, float]
@@ -93,6 +104,14 @@ class Landscape:
     total: int
 
 
+def file_id(location: str) -> int:
+    """Number by which the file system knows the file of a location; 0 if there is none."""
+    try:
+        return os.stat(location.partition("::")[0]).st_ino
+    except OSError:
+        return 0
+
+
 class FrameEngine:
     """Frames of one open source. Used by the frame lane and the background lane at the same time."""
 
@@ -108,9 +127,10 @@ class FrameEngine:
         self._preparers: dict[str, Preparer] = {}
         self._lock = threading.Lock()
         self._local = threading.local()
+        self.file_id = file_id(info.location)  # an engine is made off the GUI thread
 
     def renewed(self, info: SourceInfo, memory: int) -> "FrameEngine":
-        """An engine for the same reader after the source has changed."""
+        """An engine for the same reader after the source has changed. Reads from disk."""
         return FrameEngine(self.reader, info, self._localizer, device=self.device, memory=memory)
 
     @property
@@ -219,7 +239,7 @@ class FrameEngine:
             image, prepared.mask, levels, lut(display.colormap), scale=display.scale, step=ask.step
         )
         counts, edges = histogram(image, prepared.mask)
-        return Picture(ask.key, prepared, rgb, levels, counts, edges)
+        return Picture(ask.key, display, prepared, rgb, levels, counts, edges)
 
 
 def _bytes(prepared: Prepared) -> int:

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braggscope.app.engine.batch import Outcome
+from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.journal import FORMAT, Journal, JournalError, remove
+from braggscope.app.engine.setup import input_files_key
 from braggscope.app.engine.summary import Curves, summarise
 from braggscope.app.folders import state_folder
 from braggscope.app.sources.protocol import SourceInfo
@@ -25,27 +27,29 @@ JOURNALS = 24  # runs kept on disk
 
 @dataclass(frozen=True, slots=True)
 class RunKey:
-    """A run is the same run when the source and all parameters are."""
+    """A run is the same run when the source, all parameters and the files that they name are.
+
+    ``inputs``: what :func:`braggscope.app.engine.setup.input_files_key` says of mask, dark, flat and weights.
+    """
 
     identity: str
     fingerprint: str
+    inputs: str
 
     @classmethod
     def of(cls, info: SourceInfo, parameters: Parameters) -> "RunKey":
-        """Key of a source under given parameters."""
-        return cls(info.identity, parameters.fingerprint("all"))
+        """Key of a source under given parameters. Reads from disk; never in the GUI thread."""
+        return cls(info.identity, parameters.fingerprint("all"), input_files_key(parameters))
 
     @property
     def folder(self) -> Path:
         """Where the journal of this run is kept."""
-        digest = hashlib.sha256(json.dumps([self.identity, self.fingerprint, FORMAT]).encode()).hexdigest()[
-            :20
-        ]
-        return state_folder() / "runs" / digest
+        parts = json.dumps([self.identity, self.fingerprint, self.inputs, FORMAT])
+        return state_folder() / "runs" / hashlib.sha256(parts.encode()).hexdigest()[:20]
 
     def journal_key(self) -> dict[str, str]:
         """What the journal's manifest says."""
-        return {"source": self.identity, "parameters": self.fingerprint}
+        return {"source": self.identity, "parameters": f"{self.fingerprint} {self.inputs}"}
 
 
 class Offsets:
@@ -109,7 +113,7 @@ class RunRecord:
         return int(self.curves.done.sum())
 
 
-def recall(key: RunKey, frames: int) -> RunRecord | None:
+def recall(key: RunKey, frames: int, context: Context) -> RunRecord | None:
     """The record of an earlier run from its journal, or None where there is none."""
     if not (key.folder / "manifest.json").exists():
         return None
@@ -117,6 +121,7 @@ def recall(key: RunKey, frames: int) -> RunRecord | None:
     try:
         with contextlib.closing(Journal.resume(key.folder, key.journal_key())) as journal:
             for frame, table in journal.tables():
+                context.check()
                 record.add([Outcome(frame, table, summarise(frame, table))])
             record.problems = journal.problems()
     except JournalError:
@@ -124,11 +129,12 @@ def recall(key: RunKey, frames: int) -> RunRecord | None:
     return record if record.done or record.problems else None
 
 
-def stored_tables(key: RunKey) -> Iterator[PeakTable]:
-    """Tables of a run by rising frame, one at a time."""
+def stored_tables(key: RunKey) -> Iterator[tuple[int, PeakTable]]:
+    """Frames of a run and their tables by rising frame, one at a time. Raises JournalError."""
+    if not (key.folder / "manifest.json").exists():
+        raise JournalError("The results of this run are gone from the disk; analyse the series again.")
     with contextlib.closing(Journal.resume(key.folder, key.journal_key())) as journal:
-        for _, table in journal.tables():
-            yield table
+        yield from journal.tables()
 
 
 def prune(keep: set[Path]) -> None:

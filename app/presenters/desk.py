@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from braggscope.app.engine.batch import Gate
-from braggscope.app.engine.frames import Found, FrameEngine, Measured, Picture, ViewKey
+from braggscope.app.engine.frames import Found, FrameEngine, Landscape, Measured, Picture, ViewKey
 from braggscope.app.engine.jobs import Lane, Order
 from braggscope.app.shell.delivery import Delivery
 from braggscope.app.shell.settings import Settings
@@ -72,6 +72,7 @@ class Desk(QObject):
         self.engine: FrameEngine | None = None
         self.picture: Picture | None = None
         self.found: Found | Measured | None = None
+        self.landscape: Landscape | None = None  # all candidates of the image on screen
         self.gate = Gate()  # whole-series runs wait here while somebody looks at frames
         self.device = "cpu"  # what is used now; "auto" is decided once torch is there
         self.device_choice = "auto"
@@ -97,13 +98,11 @@ class Desk(QObject):
         return ViewKey.of(self.engine.info, state.frame, state.parameters)
 
     def is_current(self, key: ViewKey, *, any_threshold: bool = False) -> bool:
-        """Whether a result belongs to what should be on screen; ``any_threshold``: to its frame at least."""
+        """Whether a result belongs to what should be on screen; ``any_threshold``: to its image at least."""
         wanted = self.key()
         if wanted is None:
             return False
-        if any_threshold:
-            return (key.identity, key.frame) == (wanted.identity, wanted.frame)
-        return key == wanted
+        return key.same_image(wanted) if any_threshold else key == wanted
 
     def say(self, level: str, sentence: str, action: str = "", key: str = "") -> None:
         """Show one sentence in the notice bar and write it to the log."""

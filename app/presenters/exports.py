@@ -20,6 +20,7 @@ from braggscope.app.export.overlay import OverlayPainter, OverlayStyle
 from braggscope.app.export.provenance import Provenance
 from braggscope.app.export.snippets import as_command, as_python
 from braggscope.app.export.tables import check_suffix, write_peaks
+from braggscope.app.files import check_not_input
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.jobs import JobBoard
 from braggscope.app.presenters.peaks import PeakPresenter
@@ -92,18 +93,21 @@ class ExportPresenter:
         if record is None and shown is None:
             self._desk.say("warning", "There are no peaks to export yet; analyse the series first (Ctrl+R).")
             return
-        frames = f"{record.done} frames" if record is not None else f"frame {state.frame}"
+        done_frames = [state.frame] if record is None else np.flatnonzero(record.curves.done).tolist()
+        frames = f"frame {state.frame}" if record is None else f"{len(done_frames)} frames"
         provenance = self._provenance(parameters, frames)
+        inputs = self._inputs()
 
         def run(context: Context) -> int:
             check_suffix(path)
-            sha = weights_hash(provenance.weights) if provenance.weights else ""
-            whole = replace(provenance, weights_sha256=sha)
+            check_not_input(path, inputs)
             if record is None:
                 assert shown is not None
-                return write_peaks(path, [shown], whole)
-            tables = _watched(stored_tables(record.key), rejected, record.done, context)
-            return write_peaks(path, tables, whole)
+                sha = weights_hash(provenance.weights) if provenance.weights else ""
+                return write_peaks(path, [shown], replace(provenance, weights_sha256=sha), done_frames)
+            sha = record.key.inputs.partition(" ")[0] if provenance.weights else ""
+            tables = _watched(stored_tables(record.key), done_frames, rejected, context)
+            return write_peaks(path, tables, replace(provenance, weights_sha256=sha), done_frames)
 
         def done(rows: int) -> str:
             what = f"{rows:,} peaks of {frames} written to {path.name}"
@@ -114,6 +118,12 @@ class ExportPresenter:
             return what
 
         self._jobs.submit(self._desk.lanes.export, f"Table {path.name}", run, done)
+
+    def _inputs(self) -> list[str | None]:
+        """Files that an export must not replace."""
+        state = self._desk.store.state
+        prepare = state.parameters.prepare
+        return [state.location, prepare.mask_file, prepare.dark_file, prepare.flat_file]
 
     def _provenance(self, parameters: Parameters, frames: str) -> Provenance:
         info = self._desk.info
@@ -200,7 +210,7 @@ class ExportPresenter:
     # -- movies -------------------------------------------------------------------------------
 
     def ask_movie(self) -> None:
-        """Movie of all frames with the default choices; the Export workspace has the others."""
+        """Show the Export workspace, where a movie is chosen."""
         if self._desk.info is not None:
             self._desk.store.update(workspace="export")
 
@@ -223,7 +233,10 @@ class ExportPresenter:
             device=self._desk.device, finish=lambda table: with_rejected(table, rejected),
         )  # fmt: skip
 
+        inputs = self._inputs()
+
         def run(context: Context) -> int:
+            check_not_input(path, inputs)
             return make_movie(job, self._shelf.blocking(parameters, context), context)
 
         def done(frames: int) -> str:
@@ -292,10 +305,12 @@ def _dotted(suffix: str) -> str:
 
 
 def _watched(
-    tables: Iterable[PeakTable], rejected: frozenset[PeakKey], total: int, context: Context
+    tables: Iterable[tuple[int, PeakTable]], frames: list[int], rejected: frozenset[PeakKey], context: Context
 ) -> Iterator[PeakTable]:
-    """Tables with hand-rejected peaks marked, reporting progress on the way."""
-    for done, table in enumerate(tables):
+    """Tables of the given frames with hand-rejected peaks marked, reporting progress on the way."""
+    wanted = set(frames)
+    for done, (frame, table) in enumerate(tables):
         if done % 50 == 0:
-            context.progress(done, total)
-        yield with_rejected(table, rejected) if rejected else table
+            context.progress(min(done, len(frames)), len(frames))
+        if frame in wanted:
+            yield with_rejected(table, rejected) if rejected else table

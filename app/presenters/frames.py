@@ -6,16 +6,14 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
 from PyQt6.QtCore import QTimer
 
-from braggscope.app.engine.frames import LIVE_LIMIT, Ask, Found, Measured, Picture, ViewKey
-from braggscope.app.engine.jobs import Context, Progress, Ticket
+from braggscope.app.engine.frames import Ask, Found, Measured, Picture, ViewKey
+from braggscope.app.engine.jobs import Context, Progress
 from braggscope.app.presenters.desk import Desk
-from braggscope.app.presenters.views import marks_of
+from braggscope.app.presenters.views import marks_of, show_count
 from braggscope.app.state.plan import Request
 from braggscope.app.state.session import Session
-from braggscope.models.results import Status
 from braggscope.widgets.orientation import Orientation
 
 if TYPE_CHECKING:
@@ -44,7 +42,6 @@ class FramePresenter:
         self._step = 1
         self._waiting = False  # a view is asked for and its picture has not arrived
         self._again = False  # another one was wanted meanwhile
-        self._ticket: Ticket | None = None
         self._asked_at = 0.0
         self.latency_ms = 0.0
         self._stale_timer = QTimer(window)
@@ -74,7 +71,7 @@ class FramePresenter:
         if requests & REDO:
             self._ask_view()
         else:
-            if Request.RENDER in requests:
+            if Request.RENDER in requests and not self._drawn_as_wanted():
                 self._ask_picture()
             if requests & {Request.SELECT, Request.LOCALIZE}:
                 self._ask_peaks()
@@ -136,13 +133,20 @@ class FramePresenter:
             return
         self._waiting = True
         self._asked_at = time.perf_counter()
-        self._ticket = self._desk.lanes.frame.submit(
+        self._desk.lanes.frame.submit(
             lambda context: self._undisturbed(engine.view, ask, context),
             self._show_measured,
             on_error=lambda error: self._failed(ask.key, error),
             on_progress=self._show_part,
             on_cancelled=lambda: None,
         )
+
+    def _drawn_as_wanted(self) -> bool:
+        picture = self._desk.picture
+        if picture is None or not self._desk.is_current(picture.key, any_threshold=True):
+            return False
+        drawn = picture.display.model_copy(update={"levels": picture.levels})
+        return drawn == self._desk.store.state.display
 
     def _ask_picture(self) -> None:
         ask, engine = self._ask(), self._desk.engine
@@ -204,7 +208,7 @@ class FramePresenter:
         if self._desk.found is None or self._desk.found.key != picture.key:
             view.set_marks(None)  # those of another frame
         self._window.levels_panel.set_histogram(picture.counts, picture.edges)
-        if self._desk.store.state.display.levels is None:
+        if self._desk.store.state.display.levels is None and picture.display.levels is None:
             self._window.levels_panel.set_levels(*picture.levels)
             self._display(levels=picture.levels)
         if first:
@@ -225,10 +229,7 @@ class FramePresenter:
         self._desk.found = found
         self._stale_timer.stop()
         self.show_marks()
-        table = found.table
-        cut = isinstance(found, Measured) and np.any(table["status"] == Status.PENDING)
-        note = f"first {LIVE_LIMIT:,} measured" if cut else ""
-        self._window.threshold_panel.set_count(len(table), found.candidates, note)
+        show_count(self._desk, self._window.threshold_panel)
         self.latency_ms = (time.perf_counter() - self._asked_at) * 1e3
         self._desk.peaks_shown.emit()
 

@@ -11,6 +11,7 @@ from PyQt6.QtCore import QTimer
 from braggscope.app.engine.frames import Ask, Landscape
 from braggscope.app.engine.jobs import Context, Progress
 from braggscope.app.presenters.desk import Desk
+from braggscope.app.presenters.views import show_count
 from braggscope.app.state.session import Session
 
 if TYPE_CHECKING:
@@ -72,9 +73,8 @@ class LandscapePresenter:
             self._ranged = True
             panel.set_ranges(_reach(landscape.births[1]), _reach(landscape.scores[1]))
         panel.set_histograms(*landscape.births, *landscape.scores)
-        table = self._desk.table
-        if table is not None:
-            panel.set_count(len(table), landscape.total)
+        self._desk.landscape = landscape
+        show_count(self._desk, panel)
 
 
 def _reach(edges: NDArray[float64]) -> tuple[float, float]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QFileDialog
 
+from braggscope.app.engine.frames import ViewKey
 from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.patch import PatchDetail, patch_detail
 from braggscope.app.presenters.desk import Desk
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 REACH_PX = 6.0  # a click selects the nearest peak within this
 STEP = 1.12  # factor of one key press on a threshold
+PAUSE_MS = 600
 
 
 class PeakPresenter:
@@ -31,6 +34,11 @@ class PeakPresenter:
         self._desk = desk
         self._window = window
         self._shelf = shelf
+        self._pending: tuple[int, int] | None = None  # frame and peak to select once they are shown
+        self._pause = QTimer(window)  # key presses further apart are steps of undo of their own
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(PAUSE_MS)
+        self._pause.timeout.connect(desk.store.end_merge)
         panel = window.threshold_panel
         panel.minval_changed.connect(lambda v: self._detect("minval", minval=v))
         panel.minscore_changed.connect(lambda v: self._detect("minscore", minscore=v))
@@ -74,6 +82,7 @@ class PeakPresenter:
         if value == 0 and up:
             moved = 1.0
         self._detect(f"key-{name}", **{name: float(f"{moved:.3g}")})
+        self._pause.start()
 
     def suggest(self) -> None:
         """Thresholds from the frame on screen."""
@@ -85,11 +94,12 @@ class PeakPresenter:
         def run(_: Context) -> tuple[float, float]:
             return suggest_thresholds(prepared.image, prepared.excluded)
 
-        self._desk.lanes.export.submit(
-            run,
-            lambda pair: self._detect("", minval=pair[0], minscore=pair[1]),
-            on_error=self._desk.fail,
-        )
+        def done(pair: tuple[float, float]) -> None:
+            info = self._desk.info
+            if info is not None and info.identity == picture.key.identity:
+                self._detect("", minval=pair[0], minscore=pair[1])
+
+        self._desk.lanes.small.submit(run, done, on_error=self._desk.fail)
 
     def ask_weights(self) -> None:
         """Choose a file of BraggNN weights."""
@@ -102,6 +112,8 @@ class PeakPresenter:
     def _on_state(self, old: Session, new: Session) -> None:
         if old.parameters.detect != new.parameters.detect:
             self._show_thresholds()
+        if self._pending is not None and new.frame != self._pending[0]:
+            self._pending = None
         if old.parameters.localize != new.parameters.localize:
             self._shelf.want(new.parameters)
         if old.rejected != new.rejected:
@@ -149,10 +161,8 @@ class PeakPresenter:
         if frame == self._desk.store.state.frame:
             self.select_row(peak)
             return
-        self._desk.store.update(frame=frame)
         self._pending = (frame, peak)
-
-    _pending: tuple[int, int] | None = None
+        self._desk.store.update(frame=frame)
 
     def step(self, by: int) -> None:
         """Next or previous peak by score."""
@@ -214,12 +224,15 @@ class PeakPresenter:
             return
         parameters = self._desk.store.state.parameters
         localizer = self._shelf.ready(parameters)
-        key = self._desk.key()
+        key, selected = self._desk.key(), self._desk.store.state.selected
         self._desk.lanes.detail.submit(
             lambda _: patch_detail(picture.prepared, table, row, parameters, localizer),
-            lambda detail: self._show_patch(detail, parameters.localize) if key == self._desk.key() else None,
+            lambda detail: self._show_patch(detail, parameters.localize, key, selected),
             on_error=self._desk.fail,
         )
 
-    def _show_patch(self, detail: PatchDetail, settings: Localization) -> None:
-        self._window.patch_view.set_content(patch_content(detail, settings))
+    def _show_patch(
+        self, detail: PatchDetail, settings: Localization, key: ViewKey | None, selected: PeakKey | None
+    ) -> None:
+        if key == self._desk.key() and selected == self._desk.store.state.selected:
+            self._window.patch_view.set_content(patch_content(detail, settings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,9 @@ from braggscope.app.engine.summary import Curves
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.jobs import JobBoard
 from braggscope.app.presenters.peaks import PeakPresenter
+from braggscope.app.presenters.records import RunRecords
 from braggscope.app.presenters.weights import WeightShelf
+from braggscope.app.sources.protocol import SourceInfo
 from braggscope.app.state.plan import Request
 from braggscope.app.state.session import ParameterSet, Session
 from braggscope.widgets.error_plot import Curve
@@ -39,9 +42,9 @@ class RunPresenter:
         self._window = window
         self._jobs = jobs
         self._shelf = shelf
-        self._records: dict[RunKey, RunRecord] = {}
-        self._looked_for: set[RunKey] = set()
-        self._running: tuple[str, RunKey] | None = None
+        self._records = RunRecords(desk, self._recalled)
+        self._job = ""  # key of the running job
+        self._current: RunRecord | None = None  # what it has found
         self._timer = QTimer(window)
         self._timer.setSingleShot(True)
         self._timer.setInterval(SETTLE_MS)
@@ -66,36 +69,18 @@ class RunPresenter:
 
     def record(self, entry: ParameterSet | None = None) -> RunRecord | None:
         """The run that belongs to a set (default: the active one), as far as there is one."""
-        info = self._desk.info
-        if info is None:
-            return None
-        return self._records.get(RunKey.of(info, (entry or self._desk.store.state.current).parameters))
+        return self._records.find((entry or self._desk.store.state.current).parameters)
 
     def _restart(self) -> None:
         self._records.clear()
-        self._looked_for.clear()
-        self._recall()
+        self._settle()
+
+    def _settle(self) -> None:
+        for entry in self._desk.store.state.sets:
+            self._records.look_up(entry.parameters)
         self.show()
 
-    def _recall(self) -> None:
-        """Look on disk for earlier runs of the present sets."""
-        info = self._desk.info
-        if info is None:
-            return
-        for entry in self._desk.store.state.sets:
-            key = RunKey.of(info, entry.parameters)
-            if key in self._looked_for or key in self._records:
-                continue
-            self._looked_for.add(key)
-            self._desk.lanes.export.submit(
-                partial(_recall_run, key, info.frames), self._recalled, on_error=self._desk.fail
-            )
-
-    def _recalled(self, record: RunRecord | None) -> None:
-        info = self._desk.info
-        if record is None or info is None or record.key.identity != info.identity:
-            return
-        self._records.setdefault(record.key, record)
+    def _recalled(self) -> None:
         self.show()
         self._desk.runs_changed.emit()
 
@@ -104,63 +89,67 @@ class RunPresenter:
     @property
     def running(self) -> bool:
         """Whether a series is being analysed."""
-        return self._running is not None
+        return bool(self._job)
 
     def run(self) -> None:
-        """Analyse the whole series with the active set; frames in the journal are not done again."""
+        """Analyse the whole series with the active set; frames in the journal are not done again.
+
+        The run goes on if another source is opened meanwhile; its results are in its journal.
+        """
         desk, info = self._desk, self._desk.info
         if info is None or self.running:
             return
         state = desk.store.state
-        parameters = state.parameters
-        key = RunKey.of(info, parameters)
-        self._records.setdefault(key, RunRecord(key, Curves(info.frames)))
         job = SeriesJob(
-            info.location, range(info.frames), parameters, state.frame_axis, desk.device, desk.workers
+            info.location, range(info.frames), state.parameters, state.frame_axis, desk.device, desk.workers
         )
-        keep = {k.folder for k in self._records}
-
-        def work(context: Context) -> dict[int, str]:
-            prune(keep)
-            known = recall(key, info.frames)
-            if known is not None:  # the journal knows more than the window: a killed or cancelled run
-                context.progress(known.done, info.frames, payload=known)
-            localizer = self._shelf.blocking(parameters, context)
-            journal = Journal.resume(key.folder, key.journal_key())
-            try:
-                return run_series(job, localizer, context, journal=journal, gate=desk.gate)
-            finally:
-                journal.close()
-
-        def progressed(progress: Progress) -> None:
-            if isinstance(progress.payload, RunRecord):
-                self._records[key] = progress.payload
-            elif progress.payload:
-                self._records[key].add(progress.payload)
-            self.show()
-
-        def done(problems: dict[int, str]) -> str:
-            record = self._records[key]
-            if not problems:
-                return f"{record.peaks:,} peaks"
-            first = min(problems)
-            desk.say("warning", f"{len(problems)} frames failed; the first is {first}: {problems[first]}")
-            return f"{record.peaks:,} peaks, {len(problems)} frames failed"
-
-        title = f"Whole series · {state.current.name}"
-        job_key = self._jobs.submit(
-            desk.lanes.scan, title, work, done, on_progress=progressed, on_end=self._ended
+        self._job = self._jobs.submit(
+            desk.lanes.scan,
+            f"Whole series · {state.current.name}",
+            partial(self._work, job, info, self.record()),
+            self._done,
+            on_progress=self._progressed,
+            on_end=self._ended,
         )
-        self._running = (job_key, key)
         self.show()
+
+    def _work(
+        self, job: SeriesJob, info: SourceInfo, known: RunRecord | None, context: Context
+    ) -> dict[int, str]:
+        """The job itself; its first report is the record of what the journal knows already."""
+        key = RunKey.of(info, job.parameters)
+        if known is None or known.key != key or known.done + len(known.problems) < info.frames:
+            known = recall(key, info.frames, context) or RunRecord(key, Curves(info.frames))
+        context.progress(known.done, info.frames, payload=known)
+        prune({key.folder})
+        localizer = self._shelf.blocking(job.parameters, context)
+        with contextlib.closing(Journal.resume(key.folder, key.journal_key())) as journal:
+            return run_series(job, localizer, context, journal=journal, gate=self._desk.gate)
+
+    def _progressed(self, progress: Progress) -> None:
+        if isinstance(progress.payload, RunRecord):
+            self._current = progress.payload
+            self._records.put(self._current)
+        elif progress.payload and self._current is not None:
+            self._current.add(progress.payload)
+            self._records.put(self._current)
+        self.show()
+
+    def _done(self, problems: dict[int, str]) -> str:
+        peaks = 0 if self._current is None else self._current.peaks
+        if not problems:
+            return f"{peaks:,} peaks"
+        first = min(problems)
+        self._desk.say("warning", f"{len(problems)} frames failed; the first is {first}: {problems[first]}")
+        return f"{peaks:,} peaks, {len(problems)} frames failed"
 
     def cancel(self) -> None:
         """Stop the run; what is done stays."""
-        if self._running is not None:
-            self._jobs.cancel(self._running[0])
+        if self._job:
+            self._jobs.cancel(self._job)
 
     def _ended(self) -> None:
-        self._running = None
+        self._job = ""
         self.show()
         self._desk.runs_changed.emit()
 
@@ -195,10 +184,6 @@ class RunPresenter:
         """Do what a change of state asks of this presenter."""
         if Request.SETS in requests:  # once a gesture, not at every step of a slider
             self._timer.start()
-
-    def _settle(self) -> None:
-        self._recall()
-        self.show()
 
     def _on_state(self, old: Session, new: Session) -> None:
         if old.frame != new.frame:
@@ -254,10 +239,6 @@ class RunPresenter:
         summary = f"minval {detect.minval:g} · minscore {detect.minscore:g}"
         active = entry.key == self._desk.store.state.current.key
         return SetEntry(entry.key, entry.name, entry.colour, summary, state, entry.visible, active)
-
-
-def _recall_run(key: RunKey, frames: int, _: Context) -> RunRecord | None:
-    return recall(key, frames)
 
 
 def _letters(number: int) -> str:

@@ -17,13 +17,15 @@ from braggscope.app.presenters.weights import WeightShelf
 from braggscope.app.sources.protocol import SourceError, SourceInfo
 from braggscope.app.sources.reader import Reader
 from braggscope.app.state.session import Session
-from braggscope.models.parameters import Parameters
+from braggscope.models.parameters import Parameters, Preparation
 from braggscope.models.peaks.detect import suggest_thresholds
 from braggscope.widgets.dataset_dialog import DatasetDialog
 from braggscope.widgets.source_panel import Entry, Recent
 
 if TYPE_CHECKING:
     from braggscope.app.main_window import MainWindow
+
+STACKS = (".h5", ".hdf5", ".nxs", ".npy", ".npz", ".cxi")  # each is a series of its own
 
 
 class SourcePresenter:
@@ -48,35 +50,33 @@ class SourcePresenter:
 
     def open(self, location: str, frame_axis: int | None = None, keep: Session | None = None) -> None:
         """Open a location; with ``keep`` its state is restored instead of started afresh."""
-        memory, device, timeout = self._desk.memory, self._desk.device, self._desk.timeout_s
+        desk = self._desk
+        memory, device, timeout = desk.memory, desk.device, desk.timeout_s
+        before, kept = desk.info, desk.store.state.parameters.prepare
 
-        def run(context: Context) -> tuple[FrameEngine, tuple[float, float] | None]:
+        def run(context: Context) -> tuple[FrameEngine, Parameters | None]:
             reader = Reader(timeout)
             try:
                 info = reader.open(location, frame_axis, cancelled=context.cancelled)
                 engine = FrameEngine(reader, info, self._shelf.ready, device=device, memory=memory)
-                suggestion = None if keep is not None else _suggest(engine, context)
+                if keep is not None:
+                    return engine, None
+                alike = before is not None and before.shape == info.shape
+                prepare = kept if alike else Preparation(saturation=info.quantities.get("saturation"))
+                return engine, _suggested(engine, Parameters(prepare=prepare), context)
             except BaseException:
                 reader.close()
                 raise
-            return engine, suggestion
 
-        def done(result: tuple[FrameEngine, tuple[float, float] | None]) -> str:
-            engine, suggestion = result
-            self._opened(engine, frame_axis, suggestion, keep)
+        def done(result: tuple[FrameEngine, Parameters | None]) -> str:
+            engine, parameters = result
+            self._opened(engine, frame_axis, keep or self._fresh(parameters or Parameters()))
             return f"{engine.info.frames:,} frames"
 
-        self._jobs.submit(self._desk.lanes.files, f"Opening {Path(location).name}", run, done)
+        self._jobs.submit(desk.lanes.files, f"Opening {Path(location).name}", run, done)
 
-    def _opened(
-        self,
-        engine: FrameEngine,
-        frame_axis: int | None,
-        suggestion: tuple[float, float] | None,
-        keep: Session | None,
-    ) -> None:
+    def _opened(self, engine: FrameEngine, frame_axis: int | None, state: Session) -> None:
         desk, info = self._desk, engine.info
-        state = keep or self._fresh(info, suggestion)
         self._release()
         desk.engine = engine
         frame = min(state.frame, max(info.frames - 1, 0))
@@ -94,16 +94,15 @@ class SourcePresenter:
         """Close the reader of the former source, not in this thread."""
         if self._desk.engine is not None:
             old = self._desk.engine.reader
-            self._desk.lanes.export.submit(lambda _: old.close(), lambda _: None)
+            self._desk.lanes.small.submit(lambda _: old.close(), lambda _: None)
 
-    def _fresh(self, info: SourceInfo, suggestion: tuple[float, float] | None) -> Session:
-        """State for a new source: settings stay, thresholds are suggested, sets and marks start afresh."""
-        old, before = self._desk.store.state, self._desk.info
-        parameters = old.parameters
-        if before is None or before.shape != info.shape:  # masks and dark fields of another detector
-            parameters = parameters.model_copy(update={"prepare": Parameters().prepare})
-        if suggestion is not None:
-            parameters = parameters.with_detect(minval=suggestion[0], minscore=suggestion[1])
+    def _fresh(self, parameters: Parameters) -> Session:
+        """State for a new source: how peaks are measured and shown stays, all else starts afresh.
+
+        The preparation is kept for frames of the same shape: it belongs to the detector.
+        """
+        old = self._desk.store.state
+        parameters = parameters.model_copy(update={"localize": old.parameters.localize})
         first = Session().sets[0].model_copy(update={"parameters": parameters})
         display = old.display.model_copy(update={"levels": None})
         return Session(
@@ -136,6 +135,7 @@ class SourcePresenter:
     def close_source(self) -> None:
         """Back to the empty window."""
         desk = self._desk
+        desk.lanes.files.cancel_all()
         if desk.engine is None:
             return
         self._release()
@@ -153,11 +153,13 @@ class SourcePresenter:
         first = Path(paths[0])
         if len(paths) == 1:
             self.open(paths[0])
-            return
-        self._desk.say(
-            "info", f"{len(paths)} files: all *{first.suffix} files of {first.parent.name} are opened."
-        )
-        self.open(f"{glob.escape(str(first.parent))}/*{first.suffix}")
+        elif first.suffix.lower() in STACKS:
+            self._desk.say("info", f"One series at a time: {first.name} is opened of {len(paths)} files.")
+            self.open(paths[0])
+        else:
+            name = f"*{first.suffix}"
+            self._desk.say("info", f"{len(paths)} files: all {name} files of {first.parent.name} are opened.")
+            self.open(f"{glob.escape(str(first.parent))}/{name}")
 
     def ask_file(self) -> None:
         """Open dialog for one or several files."""
@@ -188,7 +190,7 @@ class SourcePresenter:
             self.open(path)
             return "written"
 
-        self._jobs.submit(self._desk.lanes.export, "Demo series", run, done)
+        self._jobs.submit(self._desk.lanes.small, "Demo series", run, done)
 
     def choose_dataset(self) -> None:
         """Dialog for files with several datasets."""
@@ -219,17 +221,18 @@ class SourcePresenter:
         def run(_: Context) -> tuple[Recent, ...]:
             return tuple(Recent(item, _exists(item)) for item in recent)
 
-        self._desk.lanes.export.submit(run, self._window.source_panel.set_recent)
+        self._desk.lanes.small.submit(run, self._window.source_panel.set_recent)
 
 
 def _exists(location: str) -> bool:
     return Path(location.partition("::")[0]).exists() or any(c in location for c in "*?[")
 
 
-def _suggest(engine: FrameEngine, context: Context) -> tuple[float, float] | None:
-    """Thresholds from the middle frame; None where it cannot be read (the first view will say why)."""
+def _suggested(engine: FrameEngine, parameters: Parameters, context: Context) -> Parameters:
+    """Parameters with thresholds from the middle frame; as they are where it cannot be read."""
     try:
-        prepared = engine.prepared(engine.info.frames // 2, Parameters(), context)
+        prepared = engine.prepared(engine.info.frames // 2, parameters, context)
     except (SourceError, OSError, ValueError):
-        return None
-    return suggest_thresholds(prepared.image, prepared.excluded)
+        return parameters  # the first view will say why
+    minval, minscore = suggest_thresholds(prepared.image, prepared.excluded)
+    return parameters.with_detect(minval=minval, minscore=minscore)

@@ -1,13 +1,16 @@
-"""From results to what widgets show: pure translations."""
+"""From results to what widgets show."""
 
 import numpy as np
 
+from braggscope.app.engine.frames import LIVE_LIMIT, Measured
 from braggscope.app.engine.patch import PatchDetail
+from braggscope.app.presenters.desk import Desk
 from braggscope.app.state.session import PeakKey, Session
 from braggscope.models.parameters import Localization
 from braggscope.models.results import PeakTable, Status
 from braggscope.widgets.marks import Marks
 from braggscope.widgets.patch_view import MethodRow, PatchContent
+from braggscope.widgets.threshold_panel import ThresholdPanel
 
 
 def marks_of(table: PeakTable, state: Session) -> Marks:
@@ -22,6 +25,19 @@ def marks_of(table: PeakTable, state: Session) -> Marks:
         y_braggnn=table["y_braggnn"],
         selected=None if state.selected is None else state.selected.index_in(table),
         labels=None,
+    )
+
+
+def show_count(desk: Desk, panel: ThresholdPanel) -> None:
+    """How many of the image's candidates are peaks, and whether all of them are measured."""
+    found = desk.found
+    if found is None or desk.table is None:
+        return
+    known = desk.landscape
+    total = known.total if known is not None and known.key.same_image(found.key) else found.candidates
+    cut = isinstance(found, Measured) and bool(np.any(found.table["status"] == Status.PENDING))
+    panel.set_count(
+        len(found.table), max(total, len(found.table)), f"first {LIVE_LIMIT:,} measured" if cut else ""
     )
 
 

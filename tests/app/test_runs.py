@@ -24,22 +24,22 @@ def test_a_recalled_run_is_the_live_one(home, broken_series, fit_only):
     with Reader() as reader:
         info = reader.open(str(broken_series))
     key = RunKey.of(info, fit_only)
-    assert recall(key, info.frames) is None
+    assert recall(key, info.frames, silent_context()) is None
     live = RunRecord(key, Curves(info.frames))
     journal = Journal.resume(key.folder, key.journal_key())
     job = SeriesJob(info.location, range(12), fit_only)
     run_series(job, None, silent_context(), journal=journal, on_outcomes=live.add)
     journal.close()
-    again = recall(key, info.frames)
+    again = recall(key, info.frames, silent_context())
     assert (again.done, again.peaks, again.problems) == (live.done, live.peaks, live.problems) == (
         11, 33, live.problems
     )  # fmt: skip
     for name in QUANTITIES:
         assert np.array_equal(again.curves.values[name], live.curves.values[name], equal_nan=True)
-    assert [int(t["frame"][0]) for t in stored_tables(key)] == [i for i in range(12) if i != 5]
+    assert [frame for frame, _ in stored_tables(key)] == [i for i in range(12) if i != 5]
     assert RunKey.of(info, fit_only.with_detect(minval=61.0)).folder != key.folder
     (key.folder / "frames.sqlite").write_bytes(b"damaged" * 1000)
-    assert recall(key, info.frames) is None
+    assert recall(key, info.frames, silent_context()) is None
 
 
 def test_offsets_are_a_uniform_bounded_sample():

@@ -47,7 +47,7 @@ class _Nothing:
 
 
 def _table(program: Stage) -> PeakTable:
-    return PeakTable.concatenate(list(stored_tables(program.program.runs.record().key)))
+    return PeakTable.concatenate(table for _, table in stored_tables(program.program.runs.record().key))
 
 
 def test_cancel_ends_a_run_at_once_and_keeps_what_is_done(launch, long_series, slow_run):
