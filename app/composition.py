@@ -17,6 +17,7 @@ from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.exports import ExportPresenter
 from braggscope.app.presenters.following import FollowPresenter
 from braggscope.app.presenters.frames import FramePresenter
+from braggscope.app.presenters.handlers import Handlers
 from braggscope.app.presenters.jobs import JobBoard
 from braggscope.app.presenters.landscape import LandscapePresenter
 from braggscope.app.presenters.peaks import PeakPresenter
@@ -85,7 +86,7 @@ class Program(QObject):
         desk.weights_changed.connect(self._refresh)
         window.palette_overlay.chosen.connect(self.trigger)
         window.overlays_held.connect(window.frame_view.hold_overlays)
-        window.log_panel.report_requested.connect(self._copy_report)
+        window.log_panel.report_requested.connect(self.copy_report)
         window.closing.connect(self.close)
 
     # -- state --------------------------------------------------------------------------------
@@ -141,136 +142,21 @@ class Program(QObject):
 
     def handlers(self) -> dict[str, Callable[[], object]]:
         """What every action does."""
-        return {
-            **self._file_handlers(), **self._peak_handlers(), **self._frame_handlers(),
-            **self._view_handlers(), **self._mask_handlers(),
-        }  # fmt: skip
+        return Handlers(self).table()
 
-    def _file_handlers(self) -> dict[str, Callable[[], object]]:
-        exports, sessions, store = self.exports, self.sessions, self.store
-        return {
-            "open_file": self.sources.ask_file,
-            "open_folder": self.sources.ask_folder,
-            "open_demo": self.sources.open_demo,
-            "choose_dataset": self.sources.choose_dataset,
-            "open_session": sessions.ask_open,
-            "save_session": sessions.ask_save,
-            "close_source": self.sources.close_source,
-            "export": lambda: self._workspace("export"),
-            "export_table": exports.ask_table,
-            "export_movie": exports.ask_movie,
-            "save_picture": exports.ask_picture,
-            "preferences": self.preferences.ask,
-            "quit": self.window.close,
-            "undo": store.undo,
-            "redo": store.redo,
-            "copy_python": lambda: exports.copy("python"),
-            "copy_command": lambda: exports.copy("command"),
-            "copy_parameters": lambda: exports.copy("json"),
-            "paste_parameters": exports.paste_parameters,
-            "palette": lambda: self.window.palette_overlay.popup(self.window.commands()),
-            "help": lambda: self.window.help_overlay.popup(self.window.commands()),
-            "error_report": self._copy_report,
-            "about": self._about,
-        }
-
-    def _peak_handlers(self) -> dict[str, Callable[[], object]]:
-        peaks, runs = self.peaks, self.runs
-
-        def localize() -> dict[str, object]:
-            return dict(self.store.state.parameters.localize)
-
-        def swap(name: str, one: object, other: object) -> Callable[[], object]:
-            return lambda: peaks.localize(**{name: other if localize()[name] == one else one})
-
-        return {
-            "reject": peaks.toggle_reject,
-            "next_peak": lambda: peaks.step(1),
-            "previous_peak": lambda: peaks.step(-1),
-            "centre_peak": peaks.centre,
-            "suggest": peaks.suggest,
-            "minval_down": lambda: peaks.nudge("minval", False),
-            "minval_up": lambda: peaks.nudge("minval", True),
-            "minscore_down": lambda: peaks.nudge("minscore", False),
-            "minscore_up": lambda: peaks.nudge("minscore", True),
-            "model_gaussian": lambda: peaks.localize(model="gaussian"),
-            "model_pseudovoigt": lambda: peaks.localize(model="pseudovoigt"),
-            "noise_poisson": swap("noise", "uniform", "poisson"),
-            "constant_background": swap("background", "auto", "constant"),
-            "window_15": swap("window", 11, 15),
-            "patch_thresholded": swap("patch", "raw", "thresholded"),
-            "load_weights": peaks.ask_weights,
-            "shipped_weights": lambda: peaks.localize(braggnn="braggnn"),
-            "run_series": runs.run,
-            "cancel_run": runs.cancel,
-            "add_set": runs.add_set,
-            "remove_set": runs.remove_set,
-        }
-
-    def _frame_handlers(self) -> dict[str, Callable[[], object]]:
-        play = self.playback
-        return {
-            "next_frame": lambda: play.step(1),
-            "previous_frame": lambda: play.step(-1),
-            "forward_10": lambda: play.step(10),
-            "back_10": lambda: play.step(-10),
-            "first_frame": lambda: play.go_to(0),
-            "last_frame": lambda: play.go_to(play.count - 1),
-            "play": play.toggle,
-            "refresh": self.following.refresh,
-            "follow": lambda: self.store.update(follow=not self.store.state.follow),
-        }
-
-    def _view_handlers(self) -> dict[str, Callable[[], object]]:
-        frames, window = self.frames, self.window
-
-        def toggle(name: str) -> Callable[[], object]:
-            return lambda: self._display(**{name: not getattr(self.store.state.display, name)})
-
-        def log_scale() -> None:
-            self._display(scale="linear" if self.store.state.display.scale == "log" else "log")
-
-        return {
-            "auto_levels": frames.auto_levels,
-            "log_scale": log_scale,
-            "show_peaks": toggle("show_peaks"),
-            "show_mask": toggle("show_mask"),
-            "show_background": toggle("show_background"),
-            "zoom_fit": window.frame_view.zoom_to_fit,
-            "zoom_one": window.frame_view.zoom_one_to_one,
-            "line_profile": lambda: window.frame_view.set_tool("line"),
-            "radial_profile": self.preparation.radial,
-            "series_workspace": lambda: self._workspace("series"),
-            "export_workspace": lambda: self._workspace("export"),
-            "reset_layout": window.reset_layout,
-            "theme": self.preferences.switch_theme,
-        }
-
-    def _mask_handlers(self) -> dict[str, Callable[[], object]]:
-        preparation = self.preparation
-        return {
-            "mask_rectangle": lambda: preparation.tool("rectangle", "mask"),
-            "mask_ellipse": lambda: preparation.tool("ellipse", "mask"),
-            "mask_polygon": lambda: preparation.tool("polygon", "mask"),
-            "region_rectangle": lambda: preparation.tool("rectangle", "region"),
-            "clear_shapes": preparation.clear_shapes,
-            "save_mask": preparation.ask_save_mask,
-            "load_mask": lambda: preparation.ask_file("mask_file"),
-        }
-
-    def _display(self, **changes: object) -> None:
+    def change_display(self, **changes: object) -> None:
+        """Replace some values of the display state."""
         self.store.update(display=self.store.state.display.model_copy(update=changes))
 
-    def _workspace(self, name: str) -> None:
-        self.store.update(workspace=name)
-
-    def _copy_report(self) -> None:
+    def copy_report(self) -> None:
+        """Put an error report on the clipboard."""
         clipboard = QGuiApplication.clipboard()
         if clipboard is not None:
             clipboard.setText(error_report(self.store.state))
         self.desk.say("info", "Error report copied; paste it into your message.")
 
-    def _about(self) -> None:
+    def about(self) -> None:
+        """Say what this program is."""
         from braggscope.app.version import VERSION
 
         box = QMessageBox(self.window)
