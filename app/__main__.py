@@ -25,6 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def open_window(locations: list[str]) -> int:
     """Open the window on some series; the only way from here to Qt."""
+    from braggscope.app.shell.display import check_start
+
+    check_start(locations)
     from braggscope.app.composition import run_window
     from braggscope.app.shell.logs import start_logging
 

@@ -104,6 +104,9 @@ class Program(QObject):
 
     def _refresh(self) -> None:
         state, window = self.store.state, self.window
+        opened = self.desk.engine is not None
+        window.threshold_panel.setEnabled(opened)
+        window.sets_panel.setEnabled(opened)
         window.enable_actions(self.desk.engine is not None, self.peaks.selected_row() is not None)
         actions, display = window.actions_by_key, state.display
         localize = state.parameters.localize

@@ -47,6 +47,16 @@ from braggscope.widgets.threshold_panel import ThresholdPanel
 from braggscope.widgets.timeline import Timeline
 
 Area = Qt.DockWidgetArea
+LOOKING = (
+    "thresholds",
+    "patch",
+    "frame",
+    "prepare",
+    "regions",
+    "peaks",
+    "error",
+    "offsets",
+)  # not for export
 TABBED = ("frame", "prepare", "regions", "peaks", "jobs", "log")
 GAP = 8  # px between the edge of a dock and what is in it
 TOOLBAR = ("open_file", "follow", "show_mask", "undo", "redo", "palette", "help")
@@ -245,14 +255,17 @@ class MainWindow(QMainWindow):
         self.pages.setCurrentIndex(1 if name == "export" else 0)
         for key, button in self._tabs.items():
             button.setChecked(key == name)
-        looking = [self._docks[key] for key in ("thresholds", "patch", "frame", "prepare", "regions")]
+        looking = [self._docks[key] for key in LOOKING]
         if name == "export":
             self._put_away = [dock for dock in looking if not dock.isHidden()]
             for dock in self._put_away:
                 dock.hide()
+            self.show_panel("jobs")
         else:  # docks that the user closed stay closed
             for dock in self._put_away:
                 dock.show()
+            for key in ("frame", "peaks"):
+                self._docks[key].raise_()
             self._put_away = []
 
     def enable_actions(self, frames: bool, peak: bool) -> None:

@@ -23,11 +23,12 @@ LIMIT_S = 300.0
 def main(arguments: list[str]) -> int:
     """Open the window on the demo series, or drive it offscreen. Returns the exit code."""
     from braggscope.app.demo import ensure_demo_series
+    from braggscope.app.shell.display import has_display
 
     print("Demo series: ", end="", flush=True)
     series = ensure_demo_series()
     print(series)
-    if _has_display():
+    if has_display():
         from braggscope.app.composition import run_window
         from braggscope.app.shell.logs import start_logging
 
@@ -36,12 +37,6 @@ def main(arguments: list[str]) -> int:
     print("No display: the window is driven offscreen.")
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     return drive(series, Path(arguments[0] if arguments else "demo-output"))
-
-
-def _has_display() -> bool:
-    if sys.platform in ("darwin", "win32"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def drive(series: Path, folder: Path) -> int:

@@ -19,6 +19,7 @@ COLORMAPS = (
 )  # fmt: skip
 BAD = 0xFF2A2F36  # masked pixels: a neutral dark grey that no colour map holds
 SAMPLES = 16_384  # pixels that settle percentiles and histogram
+SPARSE_HIGH = 90.0  # percentile of the pixels that are not empty
 LOG_SPAN = 1000.0  # log scale: log(1 + 1000 u) / log(1001), as DS9 does
 
 
@@ -27,7 +28,7 @@ def percentile_levels(
 ) -> tuple[float, float]:
     """(lower, upper) level: percentiles of about 16,000 evenly spaced good pixels; always lower < upper.
 
-    Where both coincide (sparse frames), the upper is the image's maximum. (0, 1) if all is masked.
+    Where both coincide (sparse frames), the upper is a percentile of what lies above; (0, 1) if all is bad.
     """
     values = _sample(image, mask)
     if not len(values):
@@ -36,7 +37,9 @@ def percentile_levels(
         return 0.0, 1.0
     lower, upper = (float(v) for v in np.percentile(values, (low, high)))
     if upper <= lower:
-        upper = float(_good(image, mask).max())
+        above = _good(image, mask)
+        above = above[above > lower]
+        upper = float(np.percentile(above, SPARSE_HIGH)) if len(above) else lower
     return (lower, upper) if upper > lower else (lower, lower + max(1.0, abs(lower) * 1e-6))
 
 
