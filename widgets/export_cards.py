@@ -182,7 +182,7 @@ class MovieCard(Card):
         spin = QSpinBox(parent)
         spin.setRange(low, high)
         spin.setValue(value)
-        spin.setMinimumWidth(64)
+        spin.setMinimumWidth(80)
         spin.valueChanged.connect(lambda _: self._changed())
         return spin
 

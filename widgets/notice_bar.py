@@ -68,13 +68,18 @@ class NoticeBar(QFrame):
             return
         if key:
             self._queue = [other for other in self._queue if other.key != key]
-        self._queue.append(notice)
-        self._queue.sort(key=lambda n: -_URGENCY[n.level])  # stable: first come, first shown
+        self._queue.insert(0, notice)
+        self._queue.sort(key=lambda n: -_URGENCY[n.level])  # stable: the newest of the most urgent first
         self._refresh()
 
     def remove(self, key: str) -> None:
         """Take back the notice of that key, shown or waiting."""
         self._queue = [notice for notice in self._queue if notice.key != key]
+        self._refresh()
+
+    def clear(self) -> None:
+        """Take back everything: what was said belongs to another file."""
+        self._queue = []
         self._refresh()
 
     def current(self) -> Notice | None:

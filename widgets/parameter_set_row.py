@@ -136,7 +136,10 @@ class ParameterSetRow(QWidget):
         role = {"done": "good", "failed": "error"}.get(entry.state, "muted")
         if self.state.property("role") != role:
             self.state.setProperty("role", role)
-            self.state.setStyleSheet("")  # have the style read the role again
+            style = self.state.style()
+            if style is not None:  # have the style read the role again
+                style.unpolish(self.state)
+                style.polish(self.state)
         self.eye.setIcon(icon("show" if entry.visible else "hide", "text" if entry.visible else "muted"))
         self.eye.setToolTip("Hide in the plots" if entry.visible else "Show in the plots")
         self.update()

@@ -86,6 +86,7 @@ class SourcePresenter:
         desk.settings.remember(info.location)
         self.show_recent()
         self.show_source(info)
+        self._window.notices.clear()
         for warning in info.warnings:
             desk.say("warning", warning)
         desk.opened.emit()
