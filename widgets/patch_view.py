@@ -86,6 +86,9 @@ def _counts(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.3g}"
 
 
+MIN_WIDTH = 312  # px; narrower, positions with five digits and their errors would be cut
+
+
 class PatchView(QWidget):
     """Data, BraggNN's input, the fit and its residual for one peak, over an aligned grid of numbers."""
 
@@ -95,6 +98,7 @@ class PatchView(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setMinimumWidth(MIN_WIDTH)
         self.caption = QLabel(self)
         self.caption.setProperty("role", "caption")
         self.previous = self._button("step_back", "Previous peak")
