@@ -8,7 +8,7 @@ from braggscope.app.engine.localizers import open_localizer
 from braggscope.app.sources.protocol import SourceError
 from braggscope.app.sources.reader import Reader
 from braggscope.models.parameters import Parameters
-from braggscope.models.results import PeakTable
+from braggscope.models.results import PeakTable, in_frame_pixels
 
 
 def analyse_series(
@@ -20,7 +20,9 @@ def analyse_series(
     device: str = "cpu",
     workers: int = 2,
 ) -> PeakTable:
-    """Peak table of a series (default: all frames). Raises SourceError if it, or any frame, is not readable.
+    """Peak table of a series (default: all frames), in pixels of the whole frame.
+
+    Raises SourceError if the source, or any frame, is not readable.
 
     ``frame_axis``: axis of a stack that counts frames, where it is not the first. ``device``: cpu or cuda.
     Call it under ``if __name__ == "__main__"``: files are read in a process of their own.
@@ -36,4 +38,5 @@ def analyse_series(
     if problems:
         first = min(problems)
         raise SourceError(f"{len(problems)} frames failed; the first is {first}: {problems[first]}")
-    return assemble((o.frame, o.table) for o in found if o.table is not None)
+    table = assemble((o.frame, o.table) for o in found if o.table is not None)
+    return in_frame_pixels(table, parameters.prepare.binning)

@@ -178,7 +178,8 @@ def _run_batch(
         print(f"frame {frame} failed: {problem}", file=sys.stderr)
     if len(problems) == len(frames):
         raise CommandError(f"No frame of {found.location} could be analysed; {output} was not written.")
-    rows = write_peaks(output, (table for _, table in journal.tables()), _provenance(job, found, frames))
+    tables = (table for _, table in journal.tables())
+    rows = write_peaks(output, tables, _provenance(job, found, frames), sorted(journal.done()))
     print(f"{output}: {rows} peaks in {len(frames) - len(problems)} frames", file=sys.stderr)
     if problems:
         print(f"{len(problems)} frames failed; --resume tries them again.", file=sys.stderr)

@@ -216,3 +216,26 @@ class PeakTable:
         """(N,) str: a column of :data:`WORDS` in words."""
         words = np.array([member.label for member in WORDS[name]])
         return words[self.columns[name]]
+
+
+_POSITIONS = ("x_fit", "y_fit", "x_braggnn", "y_braggnn", "x_net", "y_net", "x", "y")
+_LENGTHS = (
+    "x_fit_err", "y_fit_err", "x_net_err", "y_net_err", "x_err", "y_err",
+    "fwhm_major", "fwhm_minor", "distance", "window",
+)  # fmt: skip
+
+
+def in_frame_pixels(table: PeakTable, binning: int) -> PeakTable:
+    """Table of a prepared image, binned ``binning`` x ``binning``, in pixels of the whole frame.
+
+    A position moves with its bin's centre; ``col`` and ``row`` become the pixel at or before that centre.
+    Counts stay those of bins.
+    """
+    if binning == 1:
+        return table
+    changed = {name: (table[name] + 0.5) * binning - 0.5 for name in _POSITIONS}
+    changed |= {name: table[name] * binning + (binning - 1) // 2 for name in ("col", "row")}
+    changed |= {name: table[name] * binning for name in _LENGTHS}
+    changed |= {name: table[name] / binning for name in ("slope_x", "slope_y")}
+    changed["cov_xy"] = table["cov_xy"] * binning**2
+    return table.with_columns(**changed)

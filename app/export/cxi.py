@@ -18,11 +18,13 @@ LISTS = (
 NOTE = "pixel centre = integer; programs with pixel corners at integers (CrystFEL) add 0.5 on reading"
 
 
-def write_cxi(path: Path, tables: Iterable[PeakTable], provenance: Provenance) -> int:
+def write_cxi(
+    path: Path, tables: Iterable[PeakTable], provenance: Provenance, frames: Iterable[int] | None = None
+) -> int:
     """Write ``/entry_1/result_1`` with nPeaks (frames,) and the lists (frames, most peaks), 0 where unused.
 
-    Row i belongs to frame ``frame[i]``; only frames with rows in the table appear. Peaks rejected by hand
-    and peaks without any position are left out. The intensity is the volume of the fitted Gaussian,
+    Row i belongs to frame ``frame[i]``: each of ``frames`` (default: those with rows in a table), by rising
+    frame as the tables are. Peaks rejected by hand and peaks without any position are left out. The intensity is the volume of the fitted Gaussian,
     2 pi sigma sigma amplitude, in counts.
     """
     import h5py
@@ -32,13 +34,25 @@ def write_cxi(path: Path, tables: Iterable[PeakTable], provenance: Provenance) -
         group = file.create_group("entry_1/result_1")
         group.attrs["convention"] = NOTE
         group.attrs["provenance"] = provenance.json()
-        counts = _growing(group, "nPeaks", (0,), "int32")
-        frames = _growing(group, "frame", (0,), "int64")
+        _growing(group, "nPeaks", (0,), "int32")
+        _growing(group, "frame", (0,), "int64")
         for name, key in LISTS:
             _growing(group, name, (0, 0), "float64" if key in "xy" else "float32")
         rows = 0
+        empty = PeakTable.blank(0)
+        waiting = sorted(set(() if frames is None else frames), reverse=True)
         for table in tables:
-            rows += _append(group, counts, frames, table)
+            kept = table.take((table["status"] != Status.REJECTED) & np.isfinite(table["x"]))
+            for frame in np.unique(table["frame"]).tolist():
+                while waiting and waiting[-1] <= frame:
+                    before = waiting.pop()
+                    if before < frame:
+                        _append(group, before, empty)
+                part = kept.take(kept["frame"] == frame)
+                _append(group, frame, part)
+                rows += len(part)
+        for frame in reversed(waiting):
+            _append(group, frame, empty)
         return rows
 
 
@@ -47,22 +61,17 @@ def _growing(group: Any, name: str, shape: tuple[int, ...], dtype: str) -> Any:
     return group.create_dataset(name, shape, dtype, maxshape=(None,) * len(shape), chunks=chunks, fillvalue=0)
 
 
-def _append(group: Any, counts: Any, frames: Any, table: PeakTable) -> int:
-    kept = table.take((table["status"] != Status.REJECTED) & np.isfinite(table["x"]))
-    written = 0
-    for frame in np.unique(table["frame"]):
-        part = kept.take(kept["frame"] == frame)
-        at = len(counts)
-        counts.resize((at + 1,))
-        frames.resize((at + 1,))
-        counts[at], frames[at] = len(part), frame
-        values = _values(part)
-        for name, key in LISTS:
-            data = group[name]
-            data.resize((at + 1, max(data.shape[1], len(part))))
-            data[at, : len(part)] = values[key]
-        written += len(part)
-    return written
+def _append(group: Any, frame: int, part: PeakTable) -> None:
+    """One row more, with the peaks of a frame."""
+    at = len(group["frame"])
+    for name, value in (("frame", frame), ("nPeaks", len(part))):
+        group[name].resize((at + 1,))
+        group[name][at] = value
+    values = _values(part)
+    for name, key in LISTS:
+        data = group[name]
+        data.resize((at + 1, max(data.shape[1], len(part))))
+        data[at, : len(part)] = values[key]
 
 
 def _values(part: PeakTable) -> dict[str, np.ndarray]:

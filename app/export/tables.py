@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from braggscope.app.export.cxi import write_cxi
 from braggscope.app.export.provenance import Provenance
 from braggscope.app.files import atomic_path
-from braggscope.models.results import COLUMNS, WORDS, PeakTable
+from braggscope.models.results import COLUMNS, WORDS, PeakTable, in_frame_pixels
 
 ROWS = 50_000  # rows gathered before they are written
 SUFFIXES = (".csv", ".parquet", ".h5", ".cxi")
@@ -25,16 +26,25 @@ class ExportError(Exception):
     expected = True
 
 
-def write_peaks(path: Path, tables: Iterable[PeakTable], provenance: Provenance) -> int:
+def write_peaks(
+    path: Path, tables: Iterable[PeakTable], provenance: Provenance, frames: Iterable[int] | None = None
+) -> int:
     """Write tables (by rising frame) to ``path``; the suffix decides the format. Returns the rows written.
 
+    ``tables`` are in pixels of the prepared image, the file is in pixels of the whole frame. ``frames``: all
+    frames analysed, those without peaks included; CXI has a row for each (default: frames with peaks).
     CSV gets its provenance as ``NAME.csv.json`` beside it; the others hold it themselves.
     Nothing half-written ever stands under the final name. Raises ExportError for unknown suffixes.
     """
     check_suffix(path)
-    writer = {".csv": _write_csv, ".parquet": _write_parquet, ".h5": _write_hdf5, ".cxi": write_cxi}
+    writer = {
+        ".csv": _write_csv, ".parquet": _write_parquet, ".h5": _write_hdf5,
+        ".cxi": partial(write_cxi, frames=frames),
+    }  # fmt: skip
+    binning = provenance.parameters.prepare.binning
+    whole = (in_frame_pixels(table, binning) for table in _gathered(tables))
     with atomic_path(path) as temporary:
-        rows = writer[path.suffix.lower()](temporary, _gathered(tables), provenance)
+        rows = writer[path.suffix.lower()](temporary, whole, provenance)
     if path.suffix.lower() == ".csv":
         with atomic_path(path.with_name(path.name + ".json")) as temporary:
             temporary.write_text(provenance.json(), "utf-8")

@@ -1,6 +1,7 @@
 """Peak tables on disk: what is written is what is read, in every format, with the same positions."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -135,6 +136,34 @@ def test_cxi_lists_hold_the_same_positions(tmp_path):
         assert intensity[0, 1] == 101.0  # without a fit: the score
         assert result["peakSNR"][0].tolist() == [25.0, 0.0]
         assert "0.5" in result.attrs["convention"]
+
+
+def test_cxi_has_a_row_for_every_analysed_frame(tmp_path):
+    tables = [PeakTable.blank(2, frame=f, x=1.5, y=2.5, score=9.0) for f in (2, 5)]
+    write_peaks(tmp_path / "a.cxi", iter(tables), PROVENANCE, frames=[0, 2, 3, 5, 8])
+    with h5py.File(tmp_path / "a.cxi") as file:
+        result = file["entry_1/result_1"]
+        assert result["frame"][()].tolist() == [0, 2, 3, 5, 8]
+        assert result["nPeaks"][()].tolist() == [0, 2, 0, 2, 0]
+        assert result["peakXPosRaw"].shape == (5, 2)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".h5", ".cxi"])
+def test_binned_tables_are_written_in_pixels_of_the_whole_frame(tmp_path, suffix):
+    made = PROVENANCE.parameters.with_prepare(binning=4)
+    table = PeakTable.blank(
+        1, col=3, row=5, x=3.0, y=5.25, x_fit=3.0, x_err=0.1, cov_xy=0.01, fwhm_major=2.0, slope_x=8.0,
+        window=11, amplitude=7.0,
+    )  # fmt: skip
+    write_peaks(tmp_path / f"a{suffix}", [table], replace(PROVENANCE, parameters=made))
+    if suffix == ".cxi":
+        with h5py.File(tmp_path / "a.cxi") as file:
+            assert file["entry_1/result_1/peakXPosRaw"][0, 0] == 13.5  # the middle of pixels 12 … 15
+        return
+    whole = read_peaks(tmp_path / f"a{suffix}")
+    names = "col row x y x_fit x_err cov_xy fwhm_major slope_x window amplitude".split()
+    expected = [13, 21, 13.5, 22.5, 13.5, 0.4, 0.16, 8.0, 2.0, 44, 7.0]
+    assert [whole[name][0] for name in names] == pytest.approx(expected)
 
 
 def test_what_cannot_be_written_is_said_before_anything_is_done(tmp_path):
