@@ -17,6 +17,7 @@ from braggscope.app.engine.peaks import PatchLocalizer
 from braggscope.app.engine.setup import input_files_key, make_preparer
 from braggscope.app.export.provenance import Provenance
 from braggscope.app.export.tables import check_folder, check_suffix, write_peaks
+from braggscope.app.files import check_not_input
 from braggscope.app.options import (
     CommandError,
     check_rate,
@@ -32,11 +33,11 @@ from braggscope.models.parameters import Parameters
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Context]:
+def progress_bar(title: str, unit: str = "frame") -> Iterator[Context]:
     """A context whose progress is a bar on stderr; leaving it early cancels what still runs."""
     from tqdm import tqdm
 
-    bar: tqdm[Any] = tqdm(desc=title, unit="frame", file=sys.stderr, disable=None, leave=False)
+    bar: tqdm[Any] = tqdm(desc=title, unit=unit, file=sys.stderr, disable=None, leave=False)
 
     def report(progress: Progress) -> None:
         bar.total = progress.total
@@ -56,6 +57,7 @@ def demo(options: argparse.Namespace) -> int:
     from braggscope.app.demo import write_demo_series
 
     check_folder(options.output)
+    _check_output(options)
     with progress_bar("demo series") as context:
         write_demo_series(options.output, options.seed, context=context)
     print(options.output)
@@ -87,6 +89,8 @@ def _description(found: SourceInfo) -> list[tuple[str, str]]:
     for name, values in found.axes.items():
         rows.append((name, f"{values[0]:g} … {values[-1]:g}" if len(values) else "empty"))
     for entry in found.datasets:
+        if len(entry.shape) < 2:  # settings and axes of the measurement, not frames
+            continue
         size = " x ".join(str(n) for n in entry.shape)
         rows.append(("dataset", f"{entry.path}  {size}  {entry.dtype}  {entry.problem}".rstrip()))
     return rows + [("warning", text) for text in found.warnings]
@@ -109,10 +113,11 @@ def peaks(options: argparse.Namespace) -> int:
     check_suffix(output)
     workers = worker_count(options.workers)
     parameters = read_parameters(options)
+    _check_output(options, parameters)
     folder = output.with_name(output.name + ".journal")
     manifest = read_manifest(folder) if options.resume else None
     with Reader() as reader:
-        found = reader.open(options.file, options.frame_axis)
+        found = _opened(reader, options)
         make_preparer(
             parameters.prepare, found, reader
         )  # what cannot work is said before anything is written
@@ -124,7 +129,7 @@ def peaks(options: argparse.Namespace) -> int:
     if options.resume and Journal.is_finished(folder, key, output):
         print(f"{output} is finished; nothing to do.", file=sys.stderr)
         return 0
-    device = resolved_device(options.device)
+    device = resolved_device(options.device, parameters)
     localizer = _localizer(parameters, device)
     journal = Journal.resume(folder, key) if options.resume else Journal.start(folder, key)
     try:
@@ -133,6 +138,26 @@ def peaks(options: argparse.Namespace) -> int:
     finally:
         journal.close()
     return 0
+
+
+def _check_output(options: argparse.Namespace, parameters: Parameters | None = None) -> None:
+    """Raise OverwriteError where the output, or the JSON beside it, is one of the files that are read."""
+    inputs = [getattr(options, name, None) for name in ("file", "data", "base")]
+    inputs += [options.parameters, *(entry.partition("=")[2] for entry in options.weights)]
+    if parameters is not None:
+        prepare = parameters.prepare
+        inputs += [prepare.mask_file, prepare.dark_file, prepare.flat_file, parameters.localize.braggnn]
+    named = [None if name is None else str(name) for name in inputs]
+    for path in (options.output, options.output.with_name(options.output.name + ".json")):
+        check_not_input(path, named)
+
+
+def _opened(reader: Reader, options: argparse.Namespace) -> SourceInfo:
+    """The source of a command; what is odd about it is said on stderr."""
+    found = reader.open(options.file, options.frame_axis)
+    for warning in found.warnings:
+        print(warning, file=sys.stderr)
+    return found
 
 
 def _journal_key(found: SourceInfo, parameters: Parameters, frames: range) -> dict[str, str]:
@@ -202,11 +227,12 @@ def movie(options: argparse.Namespace) -> int:
     check_movie_path(options.output)
     check_rate(options.fps)
     parameters = read_parameters(options)
+    _check_output(options, parameters)
     with Reader() as reader:
-        found = reader.open(options.file, options.frame_axis)
+        found = _opened(reader, options)
         frames = parse_range(options.frames, found.frames)
         parameters = with_suggestions(parameters, options, found, reader)
-    device = resolved_device(options.device)
+    device = resolved_device(options.device, parameters)
     localizer = _localizer(parameters, device)
     job = MovieJob(
         options.file, frames, parameters, options.output,
@@ -223,7 +249,10 @@ def train(options: argparse.Namespace) -> int:
     from braggscope.app.engine.training import train_braggnn
 
     check_folder(options.output)
-    with progress_bar("training") as context:
+    if options.output.suffix.lower() != ".safetensors":
+        raise CommandError(f"{options.output.name} has no suffix for weights; use .safetensors.")
+    _check_output(options)
+    with progress_bar("training", "step") as context:
         report = train_braggnn(
             options.output, data=options.data, base=options.base, minutes=options.minutes,
             seed=options.seed, resume=options.resume, context=context,

@@ -1,5 +1,6 @@
 """Writing files so that nothing half-written ever stands under the final name."""
 
+import glob
 import os
 import uuid
 from collections.abc import Iterable, Iterator
@@ -38,6 +39,8 @@ def _sync_folder(folder: Path) -> None:
 class OverwriteError(Exception):
     """An output would replace an input. The message is one sentence."""
 
+    expected = True
+
 
 def check_not_input(path: Path, inputs: Iterable[str | None]) -> None:
     """Raise OverwriteError if writing ``path`` would replace one of the inputs.
@@ -45,13 +48,19 @@ def check_not_input(path: Path, inputs: Iterable[str | None]) -> None:
     ``inputs``: locations as users type them: files, ``file.h5::/dataset``, folders and globs of images.
     """
     for name in inputs:
-        if not name or not path.exists():
-            continue
-        place = Path(name.partition("::")[0])
-        members = place.parent if any(c in place.name for c in "*?[") else place
-        if _same(path, place) or (members.is_dir() and _same(path.parent, members)):
+        if name and path.exists() and _reads(name, path):
             raise OverwriteError(f"{path} is one of the files that are read here; choose another name.")
 
 
-def _same(one: Path, other: Path) -> bool:
-    return other.exists() and one.exists() and os.path.samefile(one, other)
+def _reads(location: str, path: Path) -> bool:
+    """Whether ``location`` names the existing file ``path``, or images among which it is."""
+    from braggscope.app.sources.files import SUFFIXES, is_pattern, kind
+
+    place = Path(location.partition("::")[0]).expanduser()
+    if is_pattern(str(place)):
+        return any(os.path.samefile(path, found) for found in glob.iglob(str(place)))
+    if not place.exists():
+        return False
+    if place.is_dir() and os.path.samefile(path.absolute().parent, place):
+        return kind(path.name) in SUFFIXES or kind(path.name) == ".0"
+    return os.path.samefile(path, place)

@@ -127,10 +127,13 @@ def check_rate(fps: float) -> None:
         raise CommandError(f"--fps {fps:g} is not possible; use a number above 0.")
 
 
-def resolved_device(name: str) -> str:
-    """``auto`` becomes what there is. Torch is only imported where it decides."""
-    if name == "cpu":
-        return name
+def resolved_device(name: str, parameters: Parameters) -> str:
+    """``auto`` becomes what there is; the processor where no network is asked for.
+
+    Importing torch takes seconds, longer than it takes to fit a few frames.
+    """
+    if name == "cpu" or (name == "auto" and "braggnn" not in parameters.localize.methods):
+        return "cpu"
     from braggscope.models.device import resolve
 
     return resolve(name)

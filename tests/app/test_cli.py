@@ -108,6 +108,36 @@ def test_demo_writes_and_opens(run, tmp_path, monkeypatch):
     assert run("demo", "series", "-o", out)[0] == 0
 
 
+def test_an_input_is_never_replaced(fails, series, tmp_path):
+    own = tmp_path / "own.h5"
+    own.write_bytes(series.path.read_bytes())
+    settings = tmp_path / "out.csv.json"
+    settings.write_text(Parameters().model_dump_json())
+    out = tmp_path / "weights.safetensors"
+    out.write_bytes(b"mine")
+    for words in (
+        ["peaks", own, "-o", own, *FLAGS],
+        ["peaks", f"{own}::/entry/data/data", "-o", tmp_path / ".." / tmp_path.name / "own.h5", *FLAGS],
+        ["peaks", series.path, "-o", own, "--mask", own, *FLAGS],
+        ["peaks", series.path, "-o", tmp_path / "out.csv", "--parameters", settings],
+        ["train", "braggnn", "-o", out, "--base", out],
+    ):
+        assert "read here; choose another name" in fails(*words)
+    assert own.read_bytes() == series.path.read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"own.h5", "out.csv.json", "weights.safetensors"}
+
+
+def test_weights_have_a_suffix(fails, tmp_path):
+    assert "use .safetensors" in fails("train", "braggnn", "-o", tmp_path / "w.txt", "--minutes", "1")
+
+
+def test_without_a_network_auto_does_not_load_torch(series, tmp_path):
+    words = ["peaks", str(series.path), "-o", str(tmp_path / "a.csv"), *FLAGS[:-2], "--frames", "0:1"]
+    code = "import sys; from braggscope.app import cli; print(cli.main(sys.argv[1:], None), 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert done.stdout.split() == ["0", "False"], done.stderr
+
+
 # -- info -----------------------------------------------------------------------------------------------
 
 
@@ -118,6 +148,32 @@ def test_info(run, series):
     code, out, _ = run("info", series.path, "--json")
     said = json.loads(out)
     assert (code, said["frames"], said["shape"], said["dtype"]) == (0, 12, [64, 80], "uint16")
+
+
+def test_info_leaves_out_settings_and_says_what_cannot_be_shown(run, tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["entry/data/data"] = np.ones((3, 8, 9), np.uint16)
+        file["entry/energy"] = 9.0
+        file["entry/time"] = np.arange(3.0)
+        file["entry/waves"] = np.ones((3, 8, 9), np.complex64)
+    listed = [line for line in run("info", tmp_path / "a.h5")[1].splitlines() if line.startswith("dataset")]
+    assert {line.split()[1] for line in listed} == {"/entry/data/data", "/entry/waves"}
+    assert any("complex" in line for line in listed)
+
+
+def test_what_is_odd_about_a_source_is_said(run, tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        data = file.create_group("entry/data")
+        file.attrs["default"] = "entry"
+        file["entry"].attrs.update(NX_class="NXentry", default="data")
+        data.attrs.update(NX_class="NXdata", signal="data", axes=["time", ".", "."])
+        data["data"] = np.ones((3, 30, 30), np.float32)
+        data["time"] = [np.nan, np.inf, 1.0]
+        data["time"].attrs["units"] = "s"
+    warning = json.loads(run("info", tmp_path / "a.h5", "--json")[1])["warnings"][0]
+    code, _, err = run("peaks", tmp_path / "a.h5", "-o", tmp_path / "a.csv", *FLAGS)
+    assert code == 0
+    assert warning in err.splitlines()
 
 
 def test_info_json_has_no_bare_nan(run, tmp_path):

@@ -161,7 +161,19 @@ def test_binned_tables_are_written_in_pixels_of_the_whole_frame(tmp_path, suffix
             assert file["entry_1/result_1/peakXPosRaw"][0, 0] == 13.5  # the middle of pixels 12 … 15
         return
     whole = read_peaks(tmp_path / f"a{suffix}")
-    names = "col row x y x_fit x_err cov_xy fwhm_major slope_x window amplitude".split()
+    names = [
+        "col",
+        "row",
+        "x",
+        "y",
+        "x_fit",
+        "x_err",
+        "cov_xy",
+        "fwhm_major",
+        "slope_x",
+        "window",
+        "amplitude",
+    ]
     expected = [13, 21, 13.5, 22.5, 13.5, 0.4, 0.16, 8.0, 2.0, 44, 7.0]
     assert [whole[name][0] for name in names] == pytest.approx(expected)
 
