@@ -133,7 +133,8 @@ def test_weights_have_a_suffix(fails, tmp_path):
 
 def test_without_a_network_auto_does_not_load_torch(series, tmp_path):
     words = ["peaks", str(series.path), "-o", str(tmp_path / "a.csv"), *FLAGS[:-2], "--frames", "0:1"]
-    code = "import sys; from braggscope.app import cli; print(cli.main(sys.argv[1:], None), 'torch' in sys.modules)"
+    code = "import sys; from braggscope.app.cli import main; print(main(sys.argv[1:], None))"
+    code += "; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
     assert done.stdout.split() == ["0", "False"], done.stderr
 
@@ -163,13 +164,7 @@ def test_info_leaves_out_settings_and_says_what_cannot_be_shown(run, tmp_path):
 
 def test_what_is_odd_about_a_source_is_said(run, tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
-        data = file.create_group("entry/data")
-        file.attrs["default"] = "entry"
-        file["entry"].attrs.update(NX_class="NXentry", default="data")
-        data.attrs.update(NX_class="NXdata", signal="data", axes=["time", ".", "."])
-        data["data"] = np.ones((3, 30, 30), np.float32)
-        data["time"] = [np.nan, np.inf, 1.0]
-        data["time"].attrs["units"] = "s"
+        file["entry/data/data"] = np.full((3, 30, 30), np.nan, np.float32)
     warning = json.loads(run("info", tmp_path / "a.h5", "--json")[1])["warnings"][0]
     code, _, err = run("peaks", tmp_path / "a.h5", "-o", tmp_path / "a.csv", *FLAGS)
     assert code == 0
