@@ -14,7 +14,11 @@ import numpy as np
 from braggscope.app.files import atomic_path
 from braggscope.models.results import COLUMNS, PeakTable
 
-FORMAT = hashlib.sha256(" ".join(f"{c.name}:{c.dtype}" for c in COLUMNS).encode()).hexdigest()[:12]
+_ENCODING = "sparse"  # how a table is packed; rename it with every change
+FORMAT = hashlib.sha256(
+    " ".join([_ENCODING, *(f"{c.name}:{c.dtype}" for c in COLUMNS)]).encode()
+).hexdigest()[:12]
+_MASK_BYTES = 8  # one bit a column
 
 
 class JournalError(Exception):
@@ -22,15 +26,26 @@ class JournalError(Exception):
 
 
 def encode(table: PeakTable) -> bytes:
-    """Table as compressed little-endian float64 matrix (columns, rows); integers are exact below 2^53."""
-    matrix = np.array([np.asarray(values, dtype="<f8") for values in table.columns.values()])
-    return zlib.compress(matrix.tobytes(), 1)
+    """Table as one bit a column and a compressed little-endian float64 matrix of the columns with a bit.
+
+    A column without a bit is NaN throughout. Integers are exact below 2^53.
+    """
+    columns = [np.asarray(values, dtype="<f8") for values in table.columns.values()]
+    held = [not np.isnan(values).all() for values in columns]
+    mask = sum(1 << i for i, stored in enumerate(held) if stored)
+    data = b"".join(values.tobytes() for values, stored in zip(columns, held, strict=True) if stored)
+    return mask.to_bytes(_MASK_BYTES, "little") + zlib.compress(data, 1)
 
 
 def decode(data: bytes) -> PeakTable:
     """Inverse of :func:`encode`."""
-    matrix = np.frombuffer(zlib.decompress(data), dtype="<f8").reshape(len(COLUMNS), -1)
-    return PeakTable({c.name: values.astype(c.dtype) for c, values in zip(COLUMNS, matrix, strict=True)})
+    mask = int.from_bytes(data[:_MASK_BYTES], "little")
+    held = [c.name for i, c in enumerate(COLUMNS) if mask >> i & 1]
+    numbers = np.frombuffer(zlib.decompress(data[_MASK_BYTES:]), dtype="<f8")
+    if not held:
+        return PeakTable.blank(0)
+    matrix = numbers.reshape(len(held), -1)
+    return PeakTable.blank(matrix.shape[1], **dict(zip(held, matrix, strict=True)))
 
 
 class Journal:
@@ -70,6 +85,14 @@ class Journal:
         manifest = _checked_manifest(folder, key)
         if manifest is None or manifest.get("finished"):
             return cls.start(folder, key)
+        return cls(folder, key)
+
+    @classmethod
+    def existing(cls, folder: Path, key: dict[str, str]) -> "Journal":
+        """The journal in ``folder``, which must hold frames. Raises JournalError, and creates nothing."""
+        manifest = _checked_manifest(folder, key)
+        if manifest is None or manifest.get("finished") or not (folder / "frames.sqlite").exists():
+            raise JournalError(f"There is no journal with frames in {folder}; analyse the series again.")
         return cls(folder, key)
 
     @staticmethod

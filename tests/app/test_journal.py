@@ -50,6 +50,32 @@ def test_frames_come_back_in_order(tmp_path):
     again.close()
 
 
+def test_columns_without_numbers_take_no_room():
+    bare = PeakTable.blank(500, row=np.arange(500))
+    random = np.random.default_rng(0)
+    full = PeakTable.blank(500, **{c.name: random.random(500) for c in COLUMNS if c.dtype == "float64"})
+    assert same(decode(encode(bare)), bare)
+    assert same(decode(encode(full)), full)
+    assert len(encode(PeakTable.blank(0))) < 20
+    assert len(encode(bare)) < 2000
+
+
+def test_what_must_exist_is_not_made(tmp_path):
+    with pytest.raises(JournalError, match="no journal with frames"):
+        Journal.existing(tmp_path / "j", KEY)
+    assert not (tmp_path / "j").exists()
+    journal = Journal.start(tmp_path / "j", KEY)
+    journal.add([(1, table(1), "")])
+    journal.close()
+    with pytest.raises(JournalError, match="another source"):
+        Journal.existing(tmp_path / "j", {**KEY, "source": "else"})
+    again = Journal.existing(tmp_path / "j", KEY)
+    assert again.done() == {1}
+    again.finish(tmp_path / "out.csv")
+    with pytest.raises(JournalError, match="analyse the series again"):
+        Journal.existing(tmp_path / "j", KEY)
+
+
 def test_resume_without_a_journal_starts_one(tmp_path):
     journal = Journal.resume(tmp_path / "j", KEY)
     assert journal.done() == set()
