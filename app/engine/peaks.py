@@ -106,7 +106,7 @@ def localize(
     check: Callable[[], None] = lambda: None,
     limit: int | None = None,
 ) -> tuple[PeakTable, Timing]:
-    """Fill in fits and network outputs. Peaks beyond ``limit`` stay pending.
+    """Fill in fits and network outputs. Peaks beyond ``limit`` stay pending, but are neighbours in fits.
 
     BraggNN answers whatever became of the fit. The combined answer is the fit where it is ok, else
     BraggNN, else none.
@@ -114,7 +114,7 @@ def localize(
     settings = parameters.localize
     todo = table if limit is None else table.take(slice(0, limit))
     start = time.perf_counter()
-    columns = _fit_columns(prepared, todo, settings, device, check)
+    columns = _fit_columns(prepared, table, len(todo), settings, device, check)
     fitted = time.perf_counter()
     if localizer is not None and "braggnn" in settings.methods:
         minval = parameters.detect.minval if settings.patch == "thresholded" else None
@@ -132,18 +132,25 @@ def _padded(values: NDArray, old: NDArray) -> NDArray:
 
 
 def _fit_columns(
-    prepared: Prepared, table: PeakTable, settings: Localization, device: str, check: Callable[[], None]
+    prepared: Prepared,
+    table: PeakTable,
+    n: int,
+    settings: Localization,
+    device: str,
+    check: Callable[[], None],
 ) -> dict[str, NDArray]:
-    n = len(table)
+    """Columns of the first ``n`` peaks."""
     window = np.full(n, settings.window)
-    if "fit" not in settings.methods:
-        return {"window": window, "status": np.zeros(n, np.uint8)}
-    check()
-    fits = fit_window_peaks(prepared, table["row"], table["col"], settings, device)
-    check()
-    status = fits.status.copy()
+    saturated = np.zeros(n, np.bool_)
     if prepared.saturated is not None:
-        status[_touches(prepared.saturated, table["row"], table["col"])] = Status.SATURATED
+        saturated = _touches(prepared.saturated, table["row"][:n], table["col"][:n])
+    if "fit" not in settings.methods:
+        status = np.where(saturated, Status.SATURATED, Status.OK).astype(np.uint8)
+        return {"window": window, "status": status}
+    check()
+    fits = fit_window_peaks(prepared, table["row"], table["col"], settings, device, n)
+    check()
+    status = np.where(saturated, np.uint8(Status.SATURATED), fits.status)
     ok = status == Status.OK
     columns: dict[str, NDArray] = {"status": status, "window": window, "n_components": fits.n_components}
     fitted = fits.n_components > 0
@@ -162,9 +169,14 @@ def _fit_columns(
 
 
 def fit_window_peaks(
-    prepared: Prepared, rows: NDArray, cols: NDArray, settings: Localization, device: str = "cpu"
+    prepared: Prepared,
+    rows: NDArray,
+    cols: NDArray,
+    settings: Localization,
+    device: str = "cpu",
+    only: int | None = None,
 ) -> Fits:
-    """The classical fit of all peaks of one frame with the given settings."""
+    """The classical fit of all peaks of one frame, or the first ``only``, with the given settings."""
     return fit_peaks(
         prepared.image,
         prepared.mask,
@@ -174,6 +186,7 @@ def fit_window_peaks(
         model=settings.model,
         noise=settings.noise,
         background=settings.background,
+        only=only,
         device=device,
     )
 

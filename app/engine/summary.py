@@ -23,11 +23,14 @@ class FrameSummary:
 
 
 def summarise(frame: int, table: PeakTable) -> FrameSummary:
-    """Summary of the rows of one frame; rejected peaks do not count."""
+    """Summary of the rows of one frame. Rows marked as rejected do not count.
+
+    Tables fresh from the analysis, and those in a journal, hold none: peaks are rejected by hand, later.
+    """
     kept = table["status"] != Status.REJECTED
     distance = table["distance"][kept]
     distance = distance[np.isfinite(distance)]
-    fitted = int(np.count_nonzero(table["status"] == Status.OK))
+    fitted = int(np.count_nonzero(np.isfinite(table["x_fit"][kept])))
     if not len(distance):
         return FrameSummary(frame, int(kept.sum()), fitted, np.nan, np.nan, np.nan)
     median, p95 = np.percentile(distance, [50, 95])

@@ -93,6 +93,7 @@ def fit_peaks(
     noise: Noise = "uniform",
     background: Background = "constant",
     saturation: float | None = None,
+    only: int | None = None,
     device: str = "cpu",
 ) -> Fits:
     """Least-squares fits of rotated elliptical peaks over a constant or a plane.
@@ -103,7 +104,8 @@ def fit_peaks(
     of row and column distance; the highest pixels first) are fitted with it, the 5 x 5 around each taking
     part; one for which the data give no evidence is left out again (:func:`fit_windows`).
     ``background`` "auto": for each peak a plane where the Bayesian information criterion prefers one, else a
-    constant (:func:`fit_on_background`). ``noise`` "uniform": unweighted, covariance s² (JᵀJ)^-1; "poisson":
+    constant (:func:`fit_on_background`). ``only``: the first so many peaks are fitted, N is their number; all
+    are neighbours. ``noise`` "uniform": unweighted, covariance s² (JᵀJ)^-1; "poisson":
     weights 1 / max(model, 1) by Fisher scoring, covariance (JᵀWJ)^-1 times reduced chi-square.
     ``device`` other than "cpu": the same fit in torch, there.
 
@@ -125,9 +127,10 @@ def fit_peaks(
         return fit_peaks_torch(
             image, mask, rows, cols, device,
             window=window, model=model, noise=noise, background=background, saturation=saturation,
+            only=only,
         )  # fmt: skip
     problem = Problem(solve, _kind(model, noise, background))
-    return _fit_all(problem, background, image, mask, rows, cols, window, saturation)
+    return _fit_all(problem, background, image, mask, rows, cols, window, saturation, only)
 
 
 def fit_peaks_torch(
@@ -142,12 +145,13 @@ def fit_peaks_torch(
     noise: Noise = "uniform",
     background: Background = "constant",
     saturation: float | None = None,
+    only: int | None = None,
 ) -> Fits:
     """As :func:`fit_peaks`, solved in torch on any of its devices, "cpu" included."""
     from braggscope.models.fitting.batched import solve_torch
 
     problem = Problem(partial(solve_torch, device=device), _kind(model, noise, background))
-    return _fit_all(problem, background, image, mask, rows, cols, window, saturation)
+    return _fit_all(problem, background, image, mask, rows, cols, window, saturation, only)
 
 
 def _kind(model: Model, noise: Noise, background: Background) -> Kind:
@@ -163,9 +167,10 @@ def _fit_all(
     cols: NDArray[np.int64],
     window: int,
     saturation: float | None,
+    only: int | None,
 ) -> Fits:
     image, rows, cols = _checked(image, mask, rows, cols, window)
-    starts, crowded = _starts(image, rows, cols, window)
+    starts, crowded, rows, cols = (a[:only] for a in (*_starts(image, rows, cols, window), rows, cols))
     status, plane = np.zeros(len(rows), np.uint8), np.zeros(len(rows), np.bool_)
     count = np.zeros(len(rows), np.int64)
     solution = blank_solution(len(rows))

@@ -1,13 +1,18 @@
 """What the fit says of its model reaches the peak table."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
+from braggscope.app.engine import peaks
 from braggscope.app.engine.peaks import analyse
+from braggscope.app.engine.summary import summarise
 from braggscope.models import profiles
+from braggscope.models.fitting.peaks import fit_peaks_torch
 from braggscope.models.parameters import Parameters
 from braggscope.models.prepare import Preparer
-from braggscope.models.results import Background, Model
+from braggscope.models.results import Background, Model, Status
 
 SHAPE = (60, 60)
 
@@ -50,3 +55,49 @@ def test_the_background_is_a_parameter_of_the_fit(frame: np.ndarray) -> None:
     table = analyse(prepared, 0, constant, None).table
     assert set(table["background_model"].tolist()) <= {Background.NONE, Background.CONSTANT}
     assert set(table["model"].tolist()) <= {Model.NONE, Model.GAUSSIAN}
+
+
+def crowd() -> tuple[np.ndarray, Parameters]:
+    """Pairs that overlap, the weaker of each after all the stronger ones in the order of scores."""
+    image = np.full(SHAPE, 20.0)
+    for k, (x, y) in enumerate([(12.2, 12.4), (30.7, 14.1), (15.3, 40.2), (42.6, 42.9)]):
+        image += profiles.peak(SHAPE, x, y, 900.0 - 20.0 * k, 3.0)
+        image += profiles.peak(SHAPE, x + 4.0, y + 1.0, 500.0 - 20.0 * k, 3.0)
+    return image, Parameters().with_detect(minval=60, minscore=40).with_localize(methods=("fit",))
+
+
+@pytest.mark.parametrize("torch", [False, True])
+def test_peaks_beyond_the_limit_are_neighbours_all_the_same(torch, monkeypatch) -> None:
+    image, parameters = crowd()
+    if torch:
+        on_cpu = partial(fit_peaks_torch, device="cpu")
+        monkeypatch.setattr(peaks, "fit_peaks", lambda *given, device, **options: on_cpu(*given, **options))
+    prepared = Preparer(parameters.prepare, shape=SHAPE).apply([image])
+    whole = peaks.analyse(prepared, 0, parameters, None)
+    assert len(whole.table) == 8
+    assert whole.table["n_components"].min() == 2
+    blank = peaks.blank_table(whole.candidates, whole.selection, 0)
+    first = peaks.localize(prepared, blank, parameters, None, limit=4)[0]
+    for name in ("status", "x_fit", "y_fit", "amplitude", "n_components"):
+        assert np.array_equal(first[name][:4], whole.table[name][:4]), name
+    assert (first["status"][4:] == Status.PENDING).all()
+
+
+class Middle:
+    """A network that finds every peak in the middle."""
+
+    window = 11
+
+    def locate(self, patches: np.ndarray) -> np.ndarray:
+        return np.full((len(patches), 2), 5.0)
+
+
+def test_without_fits_none_is_counted_and_saturation_is_still_said() -> None:
+    image, parameters = crowd()
+    parameters = parameters.with_localize(methods=("braggnn",)).with_prepare(saturation=700.0)
+    prepared = Preparer(parameters.prepare, shape=SHAPE).apply([image])
+    table = peaks.analyse(prepared, 3, parameters, Middle()).table
+    assert np.isfinite(table["x_braggnn"]).all()
+    assert summarise(3, table).fitted == 0
+    assert summarise(3, table).count == len(table)
+    assert set(table["status"].tolist()) == {Status.OK, Status.SATURATED}
