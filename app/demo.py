@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from braggscope.app.engine.jobs import Context, silent_context
 from braggscope.app.files import atomic_path
 from braggscope.app.folders import cache_folder
+from braggscope.app.version import VERSION
 from braggscope.models.peaks.simulate import Series, SeriesSpec
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def write_demo_series(
     context = silent_context() if context is None else context
     series = Series(spec)
     with atomic_path(Path(path)) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs.update(default="entry", creator="braggscope", creator_version=_version())
+        file.attrs.update(default="entry", creator="braggscope", creator_version=VERSION)
         entry = _group(file, "entry", "NXentry", default="data")
         _text(entry, "title", "Simulated operando series: battery cathode grains during one charge")
         frames = _instrument(entry, series).create_dataset(
@@ -117,7 +117,7 @@ def _data(entry: "h5py.Group", series: Series, frames: "h5py.Dataset") -> None:
 def _process(entry: "h5py.Group", spec: SeriesSpec) -> None:
     process = _group(entry, "process", "NXprocess")
     _text(process, "program", "braggscope")
-    _text(process, "version", _version())
+    _text(process, "version", VERSION)
     _text(process, "parameters", json.dumps(dataclasses.asdict(spec)))
     _text(process, "note", "simulated data: grains, noise and defects are drawn from the seed")
 
@@ -151,10 +151,3 @@ def _text(group: "h5py.Group", name: str, text: str) -> None:
 def _number(group: "h5py.Group", name: str, value: float, unit: str) -> None:
     group[name] = float(value)
     group[name].attrs["units"] = unit
-
-
-def _version() -> str:
-    try:
-        return version("braggscope")
-    except PackageNotFoundError:
-        return "unknown"

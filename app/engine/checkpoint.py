@@ -1,11 +1,11 @@
 """Files that are always whole: atomic writes, hashes, and the checkpoint beside an output."""
 
-import contextlib
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from braggscope.app.files import atomic_path
 
 
 class TrainingError(Exception):
@@ -19,21 +19,15 @@ def file_sha256(path: Path) -> str:
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let ``write`` fill a temporary file and move it to ``path`` once it is on the disk."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """As :func:`atomic_path`, in a folder made if need be. Raises TrainingError where it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with atomic_path(path) as temporary:
+            write(temporary)
     except OSError as error:
         raise TrainingError(
             f"{path} cannot be written ({error.strerror or error}); choose another place."
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def checkpoint_folder(out: Path) -> Path:

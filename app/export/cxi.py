@@ -24,8 +24,8 @@ def write_cxi(
     """Write ``/entry_1/result_1`` with nPeaks (frames,) and the lists (frames, most peaks), 0 where unused.
 
     Row i belongs to frame ``frame[i]``: each of ``frames`` (default: those with rows in a table), by rising
-    frame as the tables are. Peaks rejected by hand and peaks without any position are left out. The intensity is the volume of the fitted Gaussian,
-    2 pi sigma sigma amplitude, in counts.
+    frame as the tables are. Peaks rejected by hand and peaks without any position are left out. The
+    intensity is the volume of the fitted Gaussian, 2 pi sigma sigma amplitude, in counts.
     """
     import h5py
 

@@ -7,7 +7,10 @@ from dataclasses import asdict, dataclass
 from braggscope.app.version import VERSION
 from braggscope.models.parameters import Parameters
 
-CONVENTION = "pixel centres are integers: (0, 0) is the centre of the first pixel; x = column, y = row, of the whole frame"
+CONVENTION = (
+    "pixel centres are integers: (0, 0) is the centre of the first pixel; "
+    "x = column, y = row, of the whole frame"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def write_peaks(
     Nothing half-written ever stands under the final name. Raises ExportError for unknown suffixes.
     """
     check_suffix(path)
-    writer = {
+    writer: dict[str, Callable[[Path, Iterable[PeakTable], Provenance], int]] = {
         ".csv": _write_csv, ".parquet": _write_parquet, ".h5": _write_hdf5,
         ".cxi": partial(write_cxi, frames=frames),
     }  # fmt: skip

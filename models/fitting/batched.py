@@ -4,7 +4,9 @@ The same Levenberg-Marquardt in float64 from the same scan of start values; one 
 Shapes: B windows, n pixels, p parameters.
 """
 
+import logging
 import math
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -13,11 +15,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from braggscope.models.fitting import solution as limits
-from braggscope.models.fitting.solution import GROUND, STRIDE, Kind, Solution, blank_solution
+from braggscope.models.fitting.solution import GROUND, STRIDE, Kind, Solution, blank_solution, store
+from braggscope.models.fitting.solver import solve
 from braggscope.models.fitting.starts import FIRST_SIGMA, LAST_SIGMA, SIGMA_RATIO, START_ETA
 from braggscope.models.profiles import HALF_MAXIMUM
 
 CHUNK_BYTES = 256 << 20  # of Jacobian at a time
+FEWEST = 64  # windows that are worth a device
+
+log = logging.getLogger(__name__)
 
 
 class Problem(NamedTuple):
@@ -59,14 +65,46 @@ class Normal(NamedTuple):
 def solve_torch(
     values: NDArray[np.float64], starts: NDArray[np.float64], kind: Kind, device: str
 ) -> Solution:
-    """As :func:`braggscope.models.fitting.solver.solve`, in torch on ``device``."""
+    """As :func:`braggscope.models.fitting.solver.solve`, in torch on ``device``.
+
+    Where its memory does not suffice the batch is halved; below ``FEWEST`` windows the rest goes to the CPU.
+    """
     result = blank_solution(len(values))
     chunk = max(1, CHUNK_BYTES // (8 * kind.parameters(starts.shape[1]) * values.shape[1]))
-    with torch.no_grad():
-        for at in range(0, len(values), chunk):
-            part = np.arange(at, min(at + chunk, len(values)))
-            _solve_chunk(values[part], starts[part], kind, device, result, part)
+    at = 0
+    while at < len(values):
+        part = np.arange(at, min(at + chunk, len(values)))
+        if _fits_in_memory(values[part], starts[part], kind, device, result, part):
+            at += len(part)
+        elif len(part) > FEWEST:
+            chunk = len(part) // 2
+        else:
+            _warn_once(device)
+            rest = np.arange(at, len(values))
+            store(result, rest, solve(values[rest], starts[rest], kind))
+            break
     return result
+
+
+def _fits_in_memory(
+    values: NDArray, starts: NDArray, kind: Kind, device: str, into: Solution, part: NDArray
+) -> bool:
+    """Solve a chunk, if the memory of the device suffices; says whether it did."""
+    try:
+        with torch.no_grad():
+            _solve_chunk(values, starts, kind, device, into, part)
+    except torch.OutOfMemoryError:
+        pass
+    else:
+        return True
+    if torch.cuda.is_available():  # outside the handler: the error holds the tensors
+        torch.cuda.empty_cache()
+    return False
+
+
+@cache
+def _warn_once(device: str) -> None:
+    log.warning("The device %s ran out of memory; fits that do not fit on it run on the CPU.", device)
 
 
 def _solve_chunk(

@@ -170,7 +170,8 @@ def _fit_all(
     only: int | None,
 ) -> Fits:
     image, rows, cols = _checked(image, mask, rows, cols, window)
-    starts, crowded, rows, cols = (a[:only] for a in (*_starts(image, rows, cols, window), rows, cols))
+    starts, crowded = _starts(image, rows, cols, window)
+    starts, crowded, rows, cols = starts[:only], crowded[:only], rows[:only], cols[:only]
     status, plane = np.zeros(len(rows), np.uint8), np.zeros(len(rows), np.bool_)
     count = np.zeros(len(rows), np.int64)
     solution = blank_solution(len(rows))

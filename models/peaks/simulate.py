@@ -13,13 +13,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from braggscope.models.geometry import HC_KEV_ANGSTROM
 from braggscope.models.peaks.grains import Evolution, evolve
 
 Floats = NDArray[np.float64]
 
 GAP, DEAD, NOISY = 1, 2, 16  # bits of a NeXus pixel_mask
 GAP_VALUE = 65535
-_HC_KEV_ANGSTROM = 12.398419843320026  # CODATA 2018
 _VISIBLE_SNR = 5.0
 _RESOLVED = 2.5  # sigma; two equal Gaussians show two maxima from 2 sigma on (Sparrow)
 
@@ -66,7 +66,7 @@ class SeriesSpec:
     @property
     def wavelength_angstrom(self) -> float:
         """Wavelength of the photons."""
-        return _HC_KEV_ANGSTROM / self.energy_keV
+        return HC_KEV_ANGSTROM / self.energy_keV
 
     @property
     def centre_px(self) -> tuple[float, float]:
