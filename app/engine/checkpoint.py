@@ -19,7 +19,7 @@ def file_sha256(path: Path) -> str:
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """As :func:`atomic_path`, in a folder made if need be. Raises TrainingError where it cannot be written."""
+    """As :func:`atomic_path`, in a folder made if need be. Raises TrainingError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as temporary:
