@@ -149,9 +149,10 @@ def _check_movie(path: Path, truth: PeakTable, rejected) -> None:
     assert len(rows)
     marked = [_greenness(pictures[7], x, y) for x, y in zip(rows["x_fit"], rows["y_fit"], strict=True)]
     assert min(marked) > GREEN
-    only = truth.take(truth["frame"] == rejected.frame)
-    if len(only) == 1 and not np.isfinite(only["x_braggnn"]).any():
-        assert _greenness(pictures[rejected.frame], rejected.col, rejected.row) < GREEN / 2
+    others = truth.take((truth["frame"] == rejected.frame) & (truth["status"] == Status.OK))
+    away = np.hypot(others["col"] - rejected.col, others["row"] - rejected.row)
+    assert (away[away > 0] > 12).all()  # px: no other mark is near
+    assert _greenness(pictures[rejected.frame], rejected.col, rejected.row) < GREEN
 
 
 def _decoded(path: Path) -> list[np.ndarray]:
