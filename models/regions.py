@@ -1,10 +1,16 @@
 """Regions drawn on a frame: the value type. Rasterising lives in :mod:`braggscope.models.mask`."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
 RegionKind = Literal["rectangle", "ellipse", "polygon"]
+
+
+def rebinned(point: tuple[float, float], old: int, new: int) -> tuple[float, float]:
+    """An (x, y) position in px of frames binned by ``old``, in px of the same frames binned by ``new``."""
+    x, y = ((value + 0.5) * old / new - 0.5 for value in point)
+    return x, y
 
 
 class Region(BaseModel):
@@ -26,3 +32,7 @@ class Region(BaseModel):
         if self.kind != "polygon" and len(self.points) != 2:
             raise ValueError(f"a {self.kind} needs its 2 corners, got {len(self.points)} points")
         return self
+
+    def rebinned(self, old: int, new: int) -> Self:
+        """The same shape after the binning has changed."""
+        return self.model_copy(update={"points": tuple(rebinned(p, old, new) for p in self.points)})

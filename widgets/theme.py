@@ -44,7 +44,7 @@ LIGHT = Theme(
     "light", "#f3f5f7", "#ffffff", "#e8ecf0", "#ccd3da", "#1b2026", "#5c6772", "#0b72b9", "#ffffff",
     "#0072b2", "#c05a00", "#00795c", "#5c6772", "#9a6a00", "#c0392b", "#1d7f4e", "#a9d3ee",
 )  # fmt: skip
-SERIES_COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#f0e442", "#0072b2", "#999999")
+SERIES_COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#a89a00", "#0072b2", "#999999")
 
 Listener = Callable[[Theme], None]
 

@@ -31,6 +31,7 @@ class PlaybackPresenter:
         timeline.mode_changed.connect(lambda mode: desk.store.update(play_mode=mode))
         timeline.sum_changed.connect(self._set_sum)
         desk.store.subscribe(self._on_state)
+        desk.opened.connect(lambda: self.play(False))
         desk.opened.connect(self.restart)
         desk.grown.connect(self.restart)
         desk.picture_shown.connect(self._picture_shown)
@@ -56,8 +57,6 @@ class PlaybackPresenter:
                 break
         else:
             self._timeline.set_axis("", None)
-        if self.count == 0:
-            self.play(False)
 
     def go_to(self, frame: int) -> None:
         """Show a frame, clipped to what there is."""

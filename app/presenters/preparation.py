@@ -16,7 +16,7 @@ from braggscope.app.state.session import Session
 from braggscope.models.measure import line_profile, radial_profile, region_statistics
 from braggscope.models.parameters import Preparation
 from braggscope.models.prepare import Prepared
-from braggscope.models.regions import Region
+from braggscope.models.regions import Region, rebinned
 from braggscope.widgets.frame_tools import ToolName
 
 if TYPE_CHECKING:
@@ -60,13 +60,15 @@ class PreparationPresenter:
     def set_preparation(self, preparation: Preparation) -> None:
         """Take over a whole preparation."""
         store = self._desk.store
-        parameters = store.state.parameters.model_copy(update={"prepare": preparation})
-        store.replace(store.state.with_parameters(parameters))
+        state, old = store.state, store.state.parameters.prepare.binning
+        if preparation.binning != old:  # marked peaks are other pixels now
+            preparation = _rebinned(preparation, old)
+            state = state.model_copy(update={"selected": None, "rejected": frozenset()})
+        store.replace(state.with_parameters(state.parameters.model_copy(update={"prepare": preparation})))
 
     def change(self, **changes: object) -> None:
         """Replace some values of the preparation."""
-        store = self._desk.store
-        store.replace(store.state.with_parameters(store.state.parameters.with_prepare(**changes)))
+        self.set_preparation(self._desk.store.state.parameters.with_prepare(**changes).prepare)
 
     def tool(self, name: ToolName | Literal[""], target: str) -> None:
         """Draw a shape next: ``target`` is ``mask``, ``region`` or ``measure``."""
@@ -137,9 +139,7 @@ class PreparationPresenter:
                 ("Maximum", f"{found.maximum:,.6g}"),
             ]  # fmt: skip
 
-        self._desk.lanes.detail.submit(
-            run, self._window.region_panel.set_statistics, on_error=self._desk.fail
-        )
+        self._desk.lanes.small.submit(run, self._window.region_panel.set_statistics, on_error=self._desk.fail)
 
     def _line_drawn(self, x0: float, y0: float, x1: float, y1: float) -> None:
         self._window.frame_view.set_tool(None)
@@ -152,7 +152,7 @@ class PreparationPresenter:
             self._window.region_panel.set_profile(*profile, "distance / px", "counts", title)
             self._window.show_panel("regions")
 
-        self._desk.lanes.detail.submit(
+        self._desk.lanes.small.submit(
             lambda _: line_profile(prepared.image, prepared.mask, (x0, y0), (x1, y1)),
             show,
             on_error=self._desk.fail,
@@ -172,7 +172,7 @@ class PreparationPresenter:
             self._window.region_panel.set_profile(profile[0], profile[1], "radius / px", "counts", title)
             self._window.show_panel("regions")
 
-        self._desk.lanes.detail.submit(
+        self._desk.lanes.small.submit(
             lambda _: radial_profile(prepared.image, prepared.mask, centre), show, on_error=self._desk.fail
         )
 
@@ -200,3 +200,18 @@ class PreparationPresenter:
     def _on_state(self, old: Session, new: Session) -> None:
         if old.active != new.active or old.display != new.display:
             self.show()
+        binning = new.parameters.prepare.binning
+        if binning != old.parameters.prepare.binning and None is not old.selected == new.selected:
+            self._desk.store.update(selected=None)  # undone: the selection is no part of the history
+
+
+def _rebinned(preparation: Preparation, old: int) -> Preparation:
+    """What is drawn stays where it is on the detector when the binning was ``old`` before."""
+    new, centre = preparation.binning, preparation.centre
+    return preparation.model_copy(
+        update={
+            "masked": tuple(shape.rebinned(old, new) for shape in preparation.masked),
+            "regions": tuple(shape.rebinned(old, new) for shape in preparation.regions),
+            "centre": None if centre is None else rebinned(centre, old, new),
+        }
+    )

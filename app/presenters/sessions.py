@@ -34,15 +34,22 @@ class SessionPresenter:
         self._window = window
         self._sources = sources
         self.enabled = True
-        self._touched = False  # a session that could not be restored must not be replaced by an empty one
+        self._touched = False
+        self._held = False  # a session that could not be restored stays on disk until a file is open
         self._timer = QTimer(window)
         self._timer.setSingleShot(True)
         self._timer.setInterval(DELAY_MS)
         self._timer.timeout.connect(self._autosave)
+        desk.opened.connect(self._opened)
+
+    def _opened(self) -> None:
+        if self._held and self._desk.engine is not None:
+            self._held = False
+            self.on_plan(frozenset({Request.SAVE}))
 
     def on_plan(self, requests: frozenset[Request]) -> None:
         """Do what a change of state asks of this presenter."""
-        if Request.SAVE in requests:
+        if Request.SAVE in requests and not self._held:
             self._touched = True
             if self.enabled:
                 self._timer.start()
@@ -62,6 +69,7 @@ class SessionPresenter:
         """Bring back the autosaved session, if there is one with a file."""
         path = autosave_path()
         if path.exists():
+            self._held = True
             self._open(path, quiet=True)
 
     def ask_save(self) -> None:
@@ -94,6 +102,7 @@ class SessionPresenter:
 
     def _loaded(self, session: Session) -> None:
         if session.location is None:
+            self._held = False
             self._desk.store.reset(session)
         else:
             self._sources.open(session.location, session.frame_axis, keep=session)

@@ -34,8 +34,12 @@ class WeightShelf:
                 self._desk.engine.device = self._desk.device
             self._desk.weights_changed.emit()
 
+        def failed(error: Exception) -> None:
+            self._asked.discard(key)
+            self._desk.fail(error)
+
         self._desk.lanes.models.submit(
-            lambda context: load(parameters, choice, context), done, on_error=self._desk.fail
+            lambda context: load(parameters, choice, context), done, on_error=failed
         )
 
     def blocking(self, parameters: Parameters, context: Context) -> PatchLocalizer | None:
