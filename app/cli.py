@@ -38,7 +38,7 @@ def main(arguments: Sequence[str], open_window: Opener) -> int:
             code = open_window(_window_parser().parse_args(words).files)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+        print("Interrupted; what was done is kept for --resume.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough
         _mute()

@@ -38,6 +38,7 @@ from braggscope.app.state.store import Store
 
 log = logging.getLogger(__name__)
 LAYOUT = "series-1"
+SWITCH_S = 0.0005  # workers hand the interpreter back to the window (and get it) ten times as fast
 
 
 class Program(QObject):
@@ -45,6 +46,7 @@ class Program(QObject):
 
     def __init__(self, settings: Settings | None = None) -> None:
         super().__init__()
+        sys.setswitchinterval(SWITCH_S)
         self.settings = settings or load_settings()
         self.delivery = Delivery()
         self.store = Store()

@@ -1,6 +1,7 @@
 """From command-line options to frames, parameters and thresholds."""
 
 import argparse
+import json
 import math
 import os
 import sys
@@ -62,8 +63,12 @@ def read_parameters(options: argparse.Namespace) -> Parameters:
 
 
 def _parameters_file(path: Path) -> Parameters:
+    """Parameters as the window copies them, or inside the JSON that stands beside an export."""
     try:
-        return Parameters.model_validate_json(path.read_bytes())
+        values = json.loads(path.read_bytes())
+        if isinstance(values, dict) and values.get("program") == "Braggscope":
+            values = values.get("parameters")
+        return Parameters.model_validate(values)
     except OSError as error:
         raise CommandError(f"{path} could not be read: {error.strerror}.") from error
     except ValueError as error:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import numpy as np
-from PyQt6.QtCore import QTimer
+from PyQt6.QtCore import QEventLoop, QTimer
 from PyQt6.QtWidgets import QApplication
 
 from benchmarks.bench_series import big_series
@@ -53,13 +53,29 @@ class Driver:
         self.wait(self.measured)
 
     def wait(self, ready: Callable[[], bool], limit: float = 120.0) -> None:
-        """Turn the event loop until ready."""
+        """Run the event loop until ready; looked at whenever something is shown, and every 20 ms."""
+        loop, timer = QEventLoop(), QTimer()
+
+        def look() -> None:
+            if ready() or time.monotonic() > end:
+                loop.quit()
+
         end = time.monotonic() + limit
-        while not ready():
-            self.app.processEvents()
-            time.sleep(0.0002)  # leave the interpreter to the workers, as a waiting event loop does
-            if time.monotonic() > end:
-                raise TimeoutError
+        timer.timeout.connect(look)
+        timer.start(20)
+        desk = self.program.desk
+        desk.peaks_shown.connect(look)
+        if not ready():
+            loop.exec()
+        desk.peaks_shown.disconnect(look)
+        timer.stop()
+        if not ready():
+            raise TimeoutError
+
+    def rest(self, seconds: float) -> None:
+        """Run the event loop for a while."""
+        end = time.monotonic() + seconds
+        self.wait(lambda: time.monotonic() > end)
 
     def measured(self) -> bool:
         """Whether marks, fits and BraggNN of the current frame are on screen."""
@@ -75,9 +91,7 @@ class Driver:
             self.wait(self.measured)
             self.program.window.frame_view.repaint()
             times.append((time.perf_counter() - start) * 1e3)
-            end = time.perf_counter() + 0.01
-            while time.perf_counter() < end:
-                self.app.processEvents()
+            self.rest(0.03)
         return np.array(times)
 
     def slide(self, steps: int) -> np.ndarray:
@@ -106,10 +120,7 @@ class Driver:
         self.program.trigger("run_series")
         timer.start(5)
         last[0] = time.perf_counter()
-        end = time.monotonic() + 120
-        while self.program.runs.running and time.monotonic() < end:
-            self.app.processEvents()
-            time.sleep(0.0005)
+        self.wait(lambda: not self.program.runs.running)
         timer.stop()
         return np.array(delays)
 

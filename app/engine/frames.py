@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -112,6 +112,27 @@ def file_id(location: str) -> int:
         return 0
 
 
+class Screens:
+    """Buffers for rendered frames, used in turn: the system's first touch of fresh memory costs more than
+    the rendering. A picture may be drawn until ``COUNT`` newer ones of its size were rendered.
+    """
+
+    COUNT = 6
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._buffers: list[NDArray[np.uint32]] = []
+
+    def next(self, shape: tuple[int, ...], step: int) -> NDArray[np.uint32]:
+        """(rows / step, columns / step) uint32, rounded up, with anything in it."""
+        wanted = (-(-shape[0] // step), -(-shape[1] // step))
+        with self._lock:
+            if not self._buffers or self._buffers[0].shape != wanted:
+                self._buffers = [np.empty(wanted, np.uint32) for _ in range(self.COUNT)]
+            self._buffers.append(self._buffers.pop(0))
+            return self._buffers[-1]
+
+
 class FrameEngine:
     """Frames of one open source. Used by the frame lane and the background lane at the same time."""
 
@@ -127,6 +148,8 @@ class FrameEngine:
         self._preparers: dict[str, Preparer] = {}
         self._lock = threading.Lock()
         self._local = threading.local()
+        self._screens = Screens()
+        self._last: Prepared | None = None
         self.file_id = file_id(info.location)  # an engine is made off the GUI thread
 
     def renewed(self, info: SourceInfo, memory: int) -> "FrameEngine":
@@ -180,9 +203,26 @@ class FrameEngine:
         if known is not None:
             return known
         preparer = self.preparer(parameters)
-        raw = read_raw(self.reader, self.info, frame, parameters.prepare.sum_frames, context.cancelled)
-        result = preparer.apply(raw)
+        result = self._with_known_mask(preparer.apply(self._raw(frame, parameters, context)))
         self._cache.put(key, result, _bytes(result))
+        return result
+
+    def _raw(self, frame: int, parameters: Parameters, context: Context) -> list[NDArray]:
+        """Raw frames of one view; a single one in a buffer of this thread that the next one overwrites."""
+        count = parameters.prepare.sum_frames
+        if count > 1:
+            return read_raw(self.reader, self.info, frame, count, context.cancelled)
+        buffer = getattr(self._local, "raw", None)
+        if buffer is None:
+            buffer = self._local.raw = np.empty(self.info.shape, self.info.dtype)
+        return [self.reader.read(frame, out=buffer, cancelled=context.cancelled)]
+
+    def _with_known_mask(self, result: Prepared) -> Prepared:
+        """The same with the mask of an earlier frame where it is equal: most frames share one."""
+        last = self._last
+        if last is not None and np.array_equal(last.codes, result.codes):
+            result = replace(result, mask=last.mask, excluded=last.excluded, codes=last.codes)
+        self._last = result
         return result
 
     def preparer(self, parameters: Parameters) -> Preparer:
@@ -236,8 +276,9 @@ class FrameEngine:
             image = prepared.background
         levels = display.levels or percentile_levels(image, prepared.mask)
         rgb = render_rgb(
-            image, prepared.mask, levels, lut(display.colormap), scale=display.scale, step=ask.step
-        )
+            image, prepared.mask, levels, lut(display.colormap), scale=display.scale, step=ask.step,
+            out=self._screens.next(image.shape, ask.step),
+        )  # fmt: skip
         counts, edges = histogram(image, prepared.mask)
         return Picture(ask.key, display, prepared, rgb, levels, counts, edges)
 

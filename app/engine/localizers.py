@@ -16,9 +16,12 @@ def open_localizer(name: str, device: str = "cpu") -> PatchLocalizer:
     The order of its outputs is the one the file states, else the one that simulated peaks show.
     Raises WeightsError if the file is unusable or holds another network.
     """
+    import torch
+
     from braggscope.models.braggnn.infer import AxisOrder, Localizer
     from braggscope.models.weights import build_braggnn, detect_axis_order
 
+    torch.set_num_threads(1)  # threads run over frames; inside one they would only wait for each other
     state, provenance = load_weights(name)
     try:
         network = build_braggnn(state)

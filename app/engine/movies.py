@@ -87,7 +87,7 @@ def frame_title(info: SourceInfo, index: int) -> str:
     parts = [f"frame {index} / {info.frames}"]
     for name, values in info.axes.items():
         quantity, _, unit = name.rpartition("_")
-        label = f"{quantity} {values[index]:.4g} {unit}" if quantity else f"{name} {values[index]:.4g}"
+        label = f"{quantity} {values[index]:.6g} {unit}" if quantity else f"{name} {values[index]:.6g}"
         parts.append(label)
     return "   ".join(parts[:4])
 
@@ -100,6 +100,7 @@ def frame_note(parameters: Parameters, table: PeakTable) -> str:
         marks.append("+ fit")
     if "braggnn" in parameters.localize.methods:
         marks.append("○ BraggNN")
+    marks.append("□ no fit")
     return f"minval {detect.minval:g}  minscore {detect.minscore:g}   {len(table)} peaks   {'  '.join(marks)}"
 
 

@@ -115,11 +115,9 @@ class RunRecord:
 
 def recall(key: RunKey, frames: int, context: Context) -> RunRecord | None:
     """The record of an earlier run from its journal, or None where there is none."""
-    if not (key.folder / "manifest.json").exists():
-        return None
     record = RunRecord(key, Curves(frames))
     try:
-        with contextlib.closing(Journal.resume(key.folder, key.journal_key())) as journal:
+        with contextlib.closing(Journal.existing(key.folder, key.journal_key())) as journal:
             for frame, table in journal.tables():
                 context.check()
                 record.add([Outcome(frame, table, summarise(frame, table))])
@@ -131,9 +129,7 @@ def recall(key: RunKey, frames: int, context: Context) -> RunRecord | None:
 
 def stored_tables(key: RunKey) -> Iterator[tuple[int, PeakTable]]:
     """Frames of a run and their tables by rising frame, one at a time. Raises JournalError."""
-    if not (key.folder / "manifest.json").exists():
-        raise JournalError("The results of this run are gone from the disk; analyse the series again.")
-    with contextlib.closing(Journal.resume(key.folder, key.journal_key())) as journal:
+    with contextlib.closing(Journal.existing(key.folder, key.journal_key())) as journal:
         yield from journal.tables()
 
 

@@ -6,9 +6,18 @@ from typing import TYPE_CHECKING
 from braggscope.app.sources.protocol import SourceError, SourceInfo
 from braggscope.models.parameters import Parameters, Preparation
 from braggscope.models.prepare import Preparer
+from braggscope.models.regions import rebinned
 
 if TYPE_CHECKING:
     from braggscope.app.sources.reader import Reader
+
+
+def beam_centre(info: SourceInfo, binning: int) -> tuple[float, float] | None:
+    """(x, y) px of the prepared frame where the beam meets the detector, None where the file does not say."""
+    known = info.quantities
+    if "beam_x_px" not in known or "beam_y_px" not in known:
+        return None
+    return rebinned((known["beam_x_px"], known["beam_y_px"]), 1, binning)
 
 
 def make_preparer(preparation: Preparation, info: SourceInfo, reader: "Reader") -> Preparer:
@@ -16,6 +25,8 @@ def make_preparer(preparation: Preparation, info: SourceInfo, reader: "Reader") 
 
     Raises SourceError if one of them cannot be read or does not fit the frames.
     """
+    if preparation.centre is None:
+        preparation = preparation.model_copy(update={"centre": beam_centre(info, preparation.binning)})
     user_mask = reader.load_image(preparation.mask_file) if preparation.mask_file else None
     dark = reader.load_image(preparation.dark_file) if preparation.dark_file else None
     flat = reader.load_image(preparation.flat_file) if preparation.flat_file else None

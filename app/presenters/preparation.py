@@ -9,6 +9,7 @@ import numpy as np
 from PyQt6.QtWidgets import QFileDialog
 
 from braggscope.app.engine.jobs import Context
+from braggscope.app.engine.setup import beam_centre
 from braggscope.app.export.masks import write_mask
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.state.plan import Request
@@ -159,13 +160,14 @@ class PreparationPresenter:
         )
 
     def radial(self) -> None:
-        """Radial profile around the centre of the preparation."""
+        """Radial profile around the chosen centre, else the beam, else the middle of the frame."""
         prepared = self._prepared()
         if prepared is None:
             return
         height, width = prepared.image.shape
-        given = self._desk.store.state.parameters.prepare.centre
-        centre = given or ((width - 1) / 2, (height - 1) / 2)
+        prepare, info = self._desk.store.state.parameters.prepare, self._desk.info
+        beam = None if info is None else beam_centre(info, prepare.binning)
+        centre = prepare.centre or beam or ((width - 1) / 2, (height - 1) / 2)
 
         def show(profile: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
             title = f"around ({centre[0]:.1f}, {centre[1]:.1f})"
