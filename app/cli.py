@@ -38,7 +38,8 @@ def main(arguments: Sequence[str], open_window: Opener) -> int:
             code = open_window(_window_parser().parse_args(words).files)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        print("Interrupted; what was done is kept for --resume.", file=sys.stderr)
+        resumable = bool(arguments) and arguments[0] in ("peaks", "train")
+        print("Interrupted; --resume goes on from here." if resumable else "Interrupted.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough
         _mute()

@@ -461,7 +461,7 @@ def test_a_killed_and_an_interrupted_run_resume_to_the_same_table(run, long_seri
     assert time.monotonic() - start < 60
     assert code == 130
     assert "Traceback" not in err
-    assert err.strip().endswith("Interrupted.")
+    assert err.strip().endswith("Interrupted; --resume goes on from here.")
     assert interrupted.read_text() == "old"
     assert psutil.wait_procs(children, timeout=3)[1] == []
     names = {"killed.h5", "whole.h5", "interrupted.h5"}
