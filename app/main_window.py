@@ -23,7 +23,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from braggscope.app.shell.actions import ACTIONS, MENUS, Action
+from braggscope.app.shell.actions import ACTIONS, GESTURES, MENUS, Action
 from braggscope.widgets import theme
 from braggscope.widgets.command_palette import Command, CommandPalette
 from braggscope.widgets.error_plot import ErrorPlot
@@ -280,6 +280,11 @@ class MainWindow(QMainWindow):
             Command(a.key, a.title, " ".join(a.shortcuts[:1]), a.menu, self.actions_by_key[a.key].isEnabled())
             for a in ACTIONS
         ]
+
+    def help_entries(self) -> list[Command]:
+        """All actions and the gestures that are none."""
+        gestures = [Command(title, title, keys, section, True) for title, keys, section in GESTURES]
+        return self.commands() + gestures
 
     def show_panel(self, key: str) -> None:
         """Bring a dock to the front."""

@@ -84,7 +84,7 @@ class Tour:
         program.store.update(active="A", frame=213)
         self._wait("frame 213", lambda: program.desk.table is not None)
         program.peaks.select_row(min(2, len(program.desk.table or ()) - 1))
-        self._settle(1.5)
+        self._settle(0.6)
         program.window.grab().save(str(folder / "window.png"))
         program.exports.write_table(folder / "peaks.csv")
         program.exports.write_table(folder / "peaks.h5")

@@ -34,6 +34,10 @@ class ByteCache(Generic[V]):
         """Bytes allowed."""
         return self._limit
 
+    def resize(self, limit: int) -> None:
+        """Allow another number of bytes from now on; what is too much goes with the next value kept."""
+        self._limit = limit
+
     def get(self, key: Hashable) -> V | None:
         """The value, now the youngest, or None."""
         with self._lock:

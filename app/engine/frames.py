@@ -161,6 +161,10 @@ class FrameEngine:
         """Memory held by the cache."""
         return self._cache.size
 
+    def resize(self, memory: int) -> None:
+        """Bound the cache to another number of bytes."""
+        self._cache.resize(memory)
+
     def view(self, ask: Ask, context: Context) -> Measured:
         """Read, show, find, measure. Picture and Found are reported on the way."""
         context.check()

@@ -60,6 +60,7 @@ class Desk(QObject):
     view_failed = pyqtSignal()  # the frame that is wanted cannot be shown
     runs_changed = pyqtSignal()
     weights_changed = pyqtSignal()
+    device_changed = pyqtSignal()  # another device is wanted
     notice = pyqtSignal(str, str, str, str)  # level, sentence, action title, action key
     busy_changed = pyqtSignal()
 

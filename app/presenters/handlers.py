@@ -45,7 +45,7 @@ class Handlers:
             "copy_parameters": lambda: exports.copy("json"),
             "paste_parameters": exports.paste_parameters,
             "palette": lambda: program.window.palette_overlay.popup(program.window.commands()),
-            "help": lambda: program.window.help_overlay.popup(program.window.commands()),
+            "help": lambda: program.window.help_overlay.popup(program.window.help_entries()),
             "error_report": program.copy_report,
             "about": program.about,
         }

@@ -87,7 +87,11 @@ class PreferencesPresenter:
         desk.workers = value.threads
         desk.memory = value.memory_mb * 1_000_000
         desk.timeout_s = float(value.reader_timeout_s)
-        desk.device_choice = value.device
+        if desk.engine is not None:
+            desk.engine.resize(desk.memory)
+        if desk.device_choice != value.device:
+            desk.device_choice = value.device
+            desk.device_changed.emit()
 
 
 def defaults() -> Preferences:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from braggscope.app.main_window import MainWindow
 
 SETTLE_MS = 120
+PROGRESS_MS = 300  # between two looks at the curves of a running series
+SCATTER_S = 1.5  # between two looks at its offsets
 
 
 class RunPresenter:
@@ -49,6 +52,11 @@ class RunPresenter:
         self._timer.setSingleShot(True)
         self._timer.setInterval(SETTLE_MS)
         self._timer.timeout.connect(self._settle)
+        self._progress = QTimer(window)
+        self._progress.setSingleShot(True)
+        self._progress.setInterval(PROGRESS_MS)
+        self._progress.timeout.connect(self.show)
+        self._scattered = 0.0  # when the offsets were drawn last
         panel = window.sets_panel
         panel.add_requested.connect(self.add_set)
         panel.remove_requested.connect(self.remove_set)
@@ -133,7 +141,8 @@ class RunPresenter:
         elif progress.payload and self._current is not None:
             self._current.add(progress.payload)
             self._records.put(self._current)
-        self.show()
+        if not self._progress.isActive():
+            self._progress.start()
 
     def _done(self, problems: dict[int, str]) -> str:
         peaks = 0 if self._current is None else self._current.peaks
@@ -223,6 +232,11 @@ class RunPresenter:
             return
         timeline.set_curve(record.curves.values["count"][:frames], colour, "peaks")
         timeline.set_done(record.curves.done[:frames])
+        if (
+            self.running and time.monotonic() - self._scattered < SCATTER_S
+        ):  # thousands of points take a while
+            return
+        self._scattered = time.monotonic()
         dx, dy, frame, peak = record.offsets.points.T
         note = f"{record.offsets.unpaired:,} without a pair"
         if record.offsets.seen > len(dx):

@@ -15,6 +15,14 @@ class WeightShelf:
         self._desk = desk
         self._loaded: dict[str, PatchLocalizer] = {}
         self._asked: set[str] = set()
+        desk.device_changed.connect(self._reload)
+
+    def _reload(self) -> None:
+        """Load again what is in use, on the device that is wanted now."""
+        self._loaded.clear()
+        self._asked.clear()
+        if self._desk.engine is not None:
+            self.want(self._desk.store.state.parameters)
 
     def ready(self, parameters: Parameters) -> PatchLocalizer | None:
         """The localiser for these parameters if it is loaded already."""

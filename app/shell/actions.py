@@ -90,4 +90,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("error_report", "Copy error report", "Help"),
     Action("about", "About Braggscope", "Help"),
 )
+GESTURES: tuple[tuple[str, str, str], ...] = (  # title, gesture, section: shown in the help only
+    ("Hide the marks while held", "H", "View"),
+    ("Zoom at the cursor", "Wheel", "View"),
+    ("Move the frame", "Drag", "View"),
+    ("Select the nearest peak", "Click", "Peaks"),
+    ("Scrub", "Drag the timeline", "Frames"),
+)
 MENUS = ("File", "Edit", "View", "Frames", "Peaks", "Mask", "Run", "Help")
