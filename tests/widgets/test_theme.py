@@ -146,3 +146,16 @@ def test_a_recolour_hook_hears_of_every_change(put_on, qtbot):
     put_on(theme.LIGHT)
     assert heard[-1] == "light"
     assert len(heard) == 2
+
+
+def test_an_icon_without_room_is_nothing(qapp):
+    from PyQt6.QtCore import qInstallMessageHandler
+
+    said = []
+    before = qInstallMessageHandler(lambda kind, context, text: said.append(text))
+    try:
+        engine = icons._ThemedEngine("open", "text")
+        assert engine.pixmap(QSize(0, 0), QIcon.Mode.Normal, QIcon.State.Off).isNull()
+    finally:
+        qInstallMessageHandler(before)
+    assert said == []
