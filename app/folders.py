@@ -21,11 +21,6 @@ def cache_folder() -> Path:
     return _folder("cache", platformdirs.user_cache_path)
 
 
-def data_folder() -> Path:
-    """What the user made: trained weights."""
-    return _folder("data", platformdirs.user_data_path)
-
-
 def _folder(name: str, default: object) -> Path:
     home = os.environ.get("BRAGGSCOPE_HOME")
     path = Path(home) / name if home else default("braggscope", appauthor=False)  # type: ignore[operator]
