@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from braggscope.models.regions import Region
 
 Stage = Literal["prepare", "localize", "all"]
-Method = Literal["fit", "braggnn"]
+Method = Literal["fit", "braggnn", "net"]
 
 
 class _Group(BaseModel):
@@ -47,12 +47,13 @@ class Localization(_Group):
     """How the position of every peak is measured."""
 
     methods: tuple[Method, ...] = ("fit", "braggnn")
-    window: Literal[11, 15] = Field(11, description="px, side of the square window and patch")
+    window: Literal[11, 15, 21] = Field(11, description="px, side of the square window and patch")
     model: Literal["gaussian", "pseudovoigt"] = "gaussian"
     background: Literal["constant", "plane", "auto"] = Field("auto", description="auto: by BIC, per peak")
     noise: Literal["uniform", "poisson"] = "poisson"
     patch: Literal["raw", "thresholded"] = Field("raw", description="what BraggNN is given")
-    braggnn: str = Field("braggnn", description="name of the weights in use")
+    braggnn: str = Field("braggnn", description="name of the BraggNN weights in use")
+    net: str = Field("net", description="name of the weights of the localiser network in use")
 
 
 class Parameters(_Group):

@@ -154,6 +154,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("slope_y", "float64", "counts/px", "slope of a plane along y"),
     Column("eta", "float64", "", "Lorentzian fraction of a pseudo-Voigt"),
     Column("cov_xy", "float64", "px^2", "covariance of x_fit and y_fit"),
+    Column("quality", "float64", "", "trust of the localiser network in its answer, 0 to 1"),
 )
 COLUMN = {column.name: column for column in COLUMNS}
 WORDS: Mapping[str, type[Status] | type[Source] | type[Model] | type[Background]] = {
