@@ -7,8 +7,10 @@ import h5py
 import hdf5plugin
 import numpy as np
 import pytest
+from command_line import FLAGS, no_window
 from numpy.typing import NDArray
 
+from braggscope.app.cli import main
 from braggscope.models.parameters import Parameters
 
 FRAMES, SHAPE = 12, (64, 80)
@@ -70,4 +72,40 @@ def broken_series(tmp_path: Path, series: SmallSeries) -> Path:
     path.write_bytes(series.path.read_bytes())
     with h5py.File(path, "r+") as file:
         file["/entry/data/data"].id.write_direct_chunk((5, 0, 0), b"\x07" * 40)
+    return path
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command in this process: (exit code, stdout, stderr)."""
+
+    def call(*words, open_window=no_window):
+        code = main([str(word) for word in words], open_window)
+        return code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def fails(run):
+    """Run a command that must end with exit code 2 and one sentence, which is returned."""
+
+    def call(*words):
+        code, out, err = run(*words)
+        sentence = err.splitlines()[-1]
+        assert code == 2
+        assert out == ""
+        assert "Traceback" not in err
+        assert sentence.startswith("braggscope: ")
+        assert sentence.endswith(".")
+        return sentence
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def table(series: SmallSeries, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The table of the small series, by the command line."""
+    path = tmp_path_factory.mktemp("peaks") / "whole.h5"
+    assert main(["peaks", str(series.path), "-o", str(path), *FLAGS], no_window) == 0
     return path
