@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from braggscope.models import profiles
+from braggscope.models.bounds import ideal_errors, peak_counts, position_bound
 
 WINDOW, TILE = 11, 24  # px; every peak has a tile of its own
 AMPLITUDE, PEDESTAL = 100.0, 50.0  # counts
 MISSING = 4  # columns, in the row that lies at an edge
-CORE = 2  # px around a neighbour that the joint fit uses beyond the window
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,7 @@ def draw(case: Case, n: int, seed: int) -> Draws:
     dx, dy = axis[None, None, :], axis[None, :, None]
     steep, turn = rng.uniform(*case.slope, n), rng.uniform(0, 2 * np.pi, n)
     tiles = PEDESTAL + (steep * np.cos(turn))[:, None, None] * dx + (steep * np.sin(turn))[:, None, None] * dy
-    for k in range(both.shape[1]):
-        amplitude, x, y, a, b, c = both[:, k, :, None, None].transpose(1, 0, 2, 3)
-        tiles = tiles + amplitude * profiles.profile(profiles.quadratic(dx - x, dy - y, a, b, c))
+    tiles = tiles + peak_counts(both, dx, dy)
     tiles += rng.normal(0.0, AMPLITUDE / case.snr, tiles.shape)
     lost = TILE // 2 - WINDOW // 2 + MISSING if case.edge else 0
     rows = np.arange(n) * TILE + TILE // 2
@@ -98,29 +96,10 @@ def _form(minor: np.ndarray, major: np.ndarray, angle: np.ndarray) -> np.ndarray
 
 def bound(draws: Draws) -> np.ndarray:
     """(N, 2, 2) least covariance of x and y for the true model on the pixels that the fit uses, px²."""
-    reach = WINDOW // 2 + 3
-    dy, dx = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, 1, -1).astype(float)
-    result = []
-    for part in np.array_split(draws.peaks, max(1, len(draws.peaks) // 500)):
-        used = np.broadcast_to(np.maximum(abs(dx), abs(dy)) <= WINDOW // 2, (len(part), dx.size)).copy()
-        rows = []
-        for k in range(part.shape[1]):
-            amplitude, x, y, a, b, c = part[:, k, :, None].transpose(1, 0, 2)
-            used |= (k > 0) & (abs(dx - np.rint(x)) <= CORE) & (abs(dy - np.rint(y)) <= CORE)
-            u, v = dx - x, dy - y
-            g = profiles.profile(profiles.quadratic(u, v, a, b, c))
-            h = amplitude * g
-            rows += [g, h * (a * u + b * v), h * (b * u + c * v), h * u * u, h * u * v, h * v * v]
-        rows += [np.ones_like(g)] + [np.broadcast_to(d, g.shape) for d in (dx, dy) if draws.case.plane]
-        if draws.case.edge:
-            used &= dx >= MISSING - WINDOW // 2
-        jacobian = np.stack(rows, axis=1) * used[:, None]
-        result.append(np.linalg.inv(jacobian @ jacobian.transpose(0, 2, 1))[:, 1:3, 1:3])
-    return np.concatenate(result) * draws.noise**2
+    missing = MISSING if draws.case.edge else 0
+    return position_bound(draws.peaks, WINDOW, draws.noise**2, plane=draws.case.plane, missing=missing)
 
 
-def ideal(draws: Draws, repeats: int = 20) -> np.ndarray:
-    """Errors, px, of an estimator that reaches the bound on every draw, ``repeats`` for each."""
-    factor = np.linalg.cholesky(bound(draws))
-    normal = np.random.default_rng(0).normal(size=(repeats, *factor.shape[:2], 1))
-    return np.hypot(*(factor @ normal)[..., 0].reshape(-1, 2).T)
+def ideal(draws: Draws) -> np.ndarray:
+    """Errors, px, of an estimator that reaches the bound on every draw."""
+    return ideal_errors(bound(draws))
