@@ -37,7 +37,6 @@ from braggscope.app.state.session import Session
 from braggscope.app.state.store import Store
 
 log = logging.getLogger(__name__)
-LAYOUT = "series-1"
 SWITCH_S = 0.0005  # workers hand the interpreter back to the window (and get it) ten times as fast
 
 
@@ -203,7 +202,7 @@ class Program(QObject):
     def close(self) -> None:
         """Save, stop all work, let go of files and children."""
         self.playback.play(False)
-        self.settings.layouts[LAYOUT] = self.window.layout_text()
+        self.settings.layouts = self.window.layouts()
         self.settings.geometry = self.window.saveGeometry().toBase64().data().decode()
         try:
             self.sessions.save_now()
@@ -219,8 +218,7 @@ class Program(QObject):
     def _restore_layout(self) -> None:
         if self.settings.geometry:
             self.window.restoreGeometry(QByteArray.fromBase64(self.settings.geometry.encode()))
-        if LAYOUT in self.settings.layouts:
-            self.window.restore_layout(self.settings.layouts[LAYOUT])
+        self.window.restore_layouts(self.settings.layouts)
         self.window.set_workspace(self.store.state.workspace)
 
 

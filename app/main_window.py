@@ -24,6 +24,7 @@ from PyQt6.QtWidgets import (
 )
 
 from braggscope.app.shell.actions import ACTIONS, GESTURES, MENUS, Action
+from braggscope.app.shell.docks import DOCKS, VERSION, WORKSPACES, arrange, set_title_bars
 from braggscope.widgets import theme
 from braggscope.widgets.command_palette import Command, CommandPalette
 from braggscope.widgets.error_plot import ErrorPlot
@@ -46,18 +47,6 @@ from braggscope.widgets.source_panel import SourcePanel
 from braggscope.widgets.threshold_panel import ThresholdPanel
 from braggscope.widgets.timeline import Timeline
 
-Area = Qt.DockWidgetArea
-LOOKING = (
-    "thresholds",
-    "patch",
-    "frame",
-    "prepare",
-    "regions",
-    "peaks",
-    "error",
-    "offsets",
-)  # not for export
-TABBED = ("frame", "prepare", "regions", "peaks", "jobs", "log")
 GAP = 8  # px between the edge of a dock and what is in it
 TOOLBAR = ("open_file", "follow", "show_mask", "undo", "redo", "palette", "help")
 
@@ -77,13 +66,12 @@ class MainWindow(QMainWindow):
         self.setDocumentMode(True)
         self.resize(1600, 1000)
         self.actions_by_key: dict[str, QAction] = {}
-        self._docks: dict[str, QDockWidget] = {}
-        self._put_away: list[QDockWidget] = []  # hidden by the export workspace
+        self._workspace = "series"
+        self._layouts: dict[str, QByteArray] = {}  # of workspaces that were left
         self._make_widgets()
         self.setCentralWidget(self._centre())
         self._make_docks()
         self._make_status()
-        self._factory_layout = self.saveState()
 
     # -- building -----------------------------------------------------------------------------
 
@@ -120,8 +108,16 @@ class MainWindow(QMainWindow):
         layout.addLayout(picture, 1)
         layout.addWidget(self.timeline)
         self.pages = QStackedWidget()
-        self.pages.addWidget(series)
-        self.pages.addWidget(self.export_panel)
+        self.accuracy_tabs = QTabWidget()
+        self.accuracy_tabs.setDocumentMode(True)
+        self._page_of: dict[str, QWidget] = {
+            "series": series,
+            "tracks": series,
+            "accuracy": self.accuracy_tabs,
+            "export": self.export_panel,
+        }
+        for page in dict.fromkeys(self._page_of.values()):  # workspaces may share a page
+            self.pages.addWidget(page)
         centre = QWidget()
         column = QVBoxLayout(centre)
         column.setContentsMargins(0, 0, 0, 0)
@@ -131,49 +127,33 @@ class MainWindow(QMainWindow):
         return centre
 
     def _make_docks(self) -> None:
-        self.setCorner(Qt.Corner.BottomRightCorner, Area.RightDockWidgetArea)
-        self.setCorner(Qt.Corner.BottomLeftCorner, Area.BottomDockWidgetArea)
-        left, right, bottom = Area.LeftDockWidgetArea, Area.RightDockWidgetArea, Area.BottomDockWidgetArea
-        for key, title, widget, area in (
-            ("file", "File", self.source_panel, left),
-            ("frame", "Frame", self.metadata_panel, left),
-            ("prepare", "Prepare", self.prepare_panel, left),
-            ("regions", "Measure", self.region_panel, left),
-            ("thresholds", "Thresholds", self.threshold_panel, right),
-            ("patch", "Peak", self.patch_view, right),
-            ("sets", "Parameter sets", self.sets_panel, right),
-            ("peaks", "Peaks", self.peak_table, bottom),
-            ("jobs", "Jobs", self.jobs_panel, bottom),
-            ("log", "Log", self.log_panel, bottom),
-            ("error", "Error against frame", self.error_plot, bottom),
-            ("offsets", "Offsets", self.offset_plot, bottom),
-        ):
-            dock = QDockWidget(title, self)
+        self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
+        self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.BottomDockWidgetArea)
+        self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
+        self._docks: dict[str, QDockWidget] = {}
+        for key, widget in self._panels().items():
+            dock = QDockWidget(DOCKS[key], self)
             dock.setObjectName(f"dock-{key}")
             dock.setWidget(_padded(widget))
             self._docks[key] = dock
-            if area != bottom:
-                self.addDockWidget(area, dock)
-        docks = self._docks
-        self.tabifyDockWidget(docks["frame"], docks["prepare"])
-        self.tabifyDockWidget(docks["prepare"], docks["regions"])
-        self.addDockWidget(bottom, docks["peaks"])
-        self.splitDockWidget(docks["peaks"], docks["error"], Qt.Orientation.Horizontal)
-        self.splitDockWidget(docks["error"], docks["offsets"], Qt.Orientation.Horizontal)
-        self.tabifyDockWidget(docks["peaks"], docks["jobs"])
-        self.tabifyDockWidget(docks["jobs"], docks["log"])
-        self.setTabPosition(Area.AllDockWidgetAreas, QTabWidget.TabPosition.North)
-        for key in TABBED:  # the tab is their title
-            docks[key].setTitleBarWidget(QWidget())
-        docks["frame"].raise_()
-        docks["peaks"].raise_()
-        sides = Qt.Orientation.Horizontal
-        self.resizeDocks([docks["file"], docks["thresholds"]], [256, 336], sides)
-        self.resizeDocks([docks["peaks"], docks["error"], docks["offsets"]], [500, 390, 250], sides)
-        upright = Qt.Orientation.Vertical
-        self.resizeDocks([docks["peaks"]], [250], upright)
-        self.resizeDocks([docks["file"], docks["frame"]], [260, 300], upright)
-        self.resizeDocks([docks["thresholds"], docks["patch"], docks["sets"]], [250, 330, 190], upright)
+        arrange(self, self._docks, self._workspace)
+
+    def _panels(self) -> dict[str, QWidget]:
+        """The widget of every dock."""
+        return {
+            "file": self.source_panel,
+            "frame": self.metadata_panel,
+            "prepare": self.prepare_panel,
+            "regions": self.region_panel,
+            "thresholds": self.threshold_panel,
+            "patch": self.patch_view,
+            "sets": self.sets_panel,
+            "peaks": self.peak_table,
+            "jobs": self.jobs_panel,
+            "log": self.log_panel,
+            "error": self.error_plot,
+            "offsets": self.offset_plot,
+        }
 
     def _make_status(self) -> None:
         self._status = QLabel("")
@@ -222,9 +202,9 @@ class MainWindow(QMainWindow):
         bar.setMovable(False)
         bar.setIconSize(QSize(16, 16))
         self._tabs: dict[str, QToolButton] = {}
-        for key, title in (("series", "Series"), ("export", "Export")):
+        for key in WORKSPACES:
             button = QToolButton()
-            button.setText(title)
+            button.setText(key.capitalize())
             button.setCheckable(True)
             button.setProperty("role", "tab")
             button.clicked.connect(self.actions_by_key[f"{key}_workspace"].trigger)
@@ -241,7 +221,6 @@ class MainWindow(QMainWindow):
         menus = self.menuBar()
         if menus is not None:  # one row for menus and tools: height is precious on small screens
             menus.setCornerWidget(bar, Qt.Corner.TopRightCorner)
-        self._factory_layout = self.saveState()
 
     def _refresh_icons(self, _: theme.Theme) -> None:
         for spec in ACTIONS:
@@ -251,22 +230,21 @@ class MainWindow(QMainWindow):
     # -- what presenters ask ------------------------------------------------------------------
 
     def set_workspace(self, name: str) -> None:
-        """Show the widgets of a workspace."""
-        self.pages.setCurrentIndex(1 if name == "export" else 0)
+        """Show the page of a workspace, and its docks as they were when it was left."""
         for key, button in self._tabs.items():
             button.setChecked(key == name)
-        looking = [self._docks[key] for key in LOOKING]
-        if name == "export":
-            self._put_away = [dock for dock in looking if not dock.isHidden()]
-            for dock in self._put_away:
-                dock.hide()
-            self.show_panel("jobs")
-        else:  # docks that the user closed stay closed
-            for dock in self._put_away:
-                dock.show()
-            for key in ("frame", "peaks"):
-                self._docks[key].raise_()
-            self._put_away = []
+        if name != self._workspace:
+            self._layouts[self._workspace] = self.saveState(VERSION)
+            self._workspace = name
+            self._lay_out()
+        self.pages.setCurrentWidget(self._page_of[name])
+
+    def _lay_out(self) -> None:
+        kept = self._layouts.get(self._workspace)
+        if kept is not None and self.restoreState(kept, VERSION):
+            set_title_bars(self._docks, self._workspace)
+        else:
+            arrange(self, self._docks, self._workspace)
 
     def enable_actions(self, frames: bool, peak: bool) -> None:
         """Grey out what cannot be done now."""
@@ -305,21 +283,24 @@ class MainWindow(QMainWindow):
         name = name.rpartition("/")[2]
         self.setWindowTitle(f"{name} — Braggscope" if name else "Braggscope")
 
-    def layout_text(self) -> str:
-        """Docks and tool bars as text, for the settings."""
-        return base64.b64encode(self.saveState().data()).decode()
+    def layouts(self) -> dict[str, str]:
+        """Docks and tool bars of every workspace as text, for the settings."""
+        self._layouts[self._workspace] = self.saveState(VERSION)
+        return {name: base64.b64encode(state.data()).decode() for name, state in self._layouts.items()}
 
-    def restore_layout(self, text: str) -> None:
-        """Inverse of :meth:`layout_text`; anything unusable is ignored."""
-        self.restoreState(QByteArray(base64.b64decode(text or "", validate=False)))
+    def restore_layouts(self, layouts: dict[str, str]) -> None:
+        """Inverse of :meth:`layouts`; anything unusable is ignored."""
+        self._layouts = {
+            name: QByteArray(base64.b64decode(text, validate=False))
+            for name, text in layouts.items()
+            if name in WORKSPACES
+        }
+        self._lay_out()
 
     def reset_layout(self) -> None:
-        """Docks as delivered."""
-        self.restoreState(self._factory_layout)
-        for dock in self._docks.values():
-            dock.show()
-        self._docks["frame"].raise_()
-        self._docks["peaks"].raise_()
+        """Docks as delivered, in every workspace."""
+        self._layouts = {}
+        self._lay_out()
 
     # -- events -------------------------------------------------------------------------------
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from braggscope.app.shell.docks import WORKSPACES
+
 if TYPE_CHECKING:
     from braggscope.app.composition import Program
 
@@ -106,6 +108,9 @@ class Handlers:
         def toggle(name: str) -> Callable[[], object]:
             return lambda: program.change_display(**{name: not getattr(program.store.state.display, name)})
 
+        def workspace(name: str) -> Callable[[], object]:
+            return lambda: program.store.update(workspace=name)
+
         def log_scale() -> None:
             program.change_display(scale="linear" if program.store.state.display.scale == "log" else "log")
 
@@ -119,8 +124,7 @@ class Handlers:
             "zoom_one": window.frame_view.zoom_one_to_one,
             "line_profile": lambda: window.frame_view.set_tool("line"),
             "radial_profile": program.preparation.radial,
-            "series_workspace": lambda: program.store.update(workspace="series"),
-            "export_workspace": lambda: program.store.update(workspace="export"),
+            **{f"{name}_workspace": workspace(name) for name in WORKSPACES},
             "reset_layout": window.reset_layout,
             "theme": program.preferences.switch_theme,
         }

@@ -12,7 +12,7 @@ from braggscope.models.parameters import Parameters
 from braggscope.models.results import PeakTable
 
 VERSION = 1
-Workspace = Literal["series", "export"]
+Workspace = Literal["series", "tracks", "accuracy", "export"]
 
 
 class SessionError(Exception):
