@@ -1,4 +1,4 @@
-"""From named arrays to networks: which BraggNN a state dict holds, and how it orders its outputs."""
+"""From named arrays to networks: which one a state dict holds, and how BraggNN orders its outputs."""
 
 import math
 from collections.abc import Mapping
@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # torch takes seconds to import
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from braggscope.models.braggnn.infer import AxisOrder
     from braggscope.models.braggnn.network import BraggNN, BraggNNConfig
+    from braggscope.models.localizer.network import LocalizerNet
 
 _PREFIXES = ("module.", "_orig_mod.")  # left by data-parallel and compiled training
 
@@ -21,20 +22,49 @@ def build_braggnn(state: Mapping[str, "Tensor"]) -> "BraggNN":
     by code that used one projection for query, key and value; these are recognised by a simulated
     trial and made equivalent.
     """
-    import torch
-
     from braggscope.models.braggnn.network import BraggNN
 
     arrays = {_plain(name): array for name, array in state.items()}
     network = BraggNN(_config(arrays))
+    _fill(network, arrays, "BraggNN")
+    return _settle_projections(network.eval())
+
+
+def build_localizer(state: Mapping[str, "Tensor"]) -> "LocalizerNet":
+    """Localiser network for its state dict, any window. Raises ValueError, one sentence."""
+    from braggscope.models.localizer.network import LocalizerConfig, LocalizerNet
+
+    arrays = {_plain(name): array for name, array in state.items()}
+    layers = [arrays.get(f"features.{2 * k}.weight") for k in range(4)]
+    dense = [arrays.get(f"head.{2 * k}.weight") for k in range(3)]
+    if any(a is None or a.ndim != 4 for a in layers) or any(a is None or a.ndim != 2 for a in dense):
+        raise ValueError(
+            "The file holds no localiser network: it has no layers called features and head;"
+            " choose a file of its weights."
+        )
+    channels = tuple(len(a) for a in layers if a is not None)
+    sizes = [(a.shape[1], len(a)) for a in dense if a is not None]
+    window = 2 * math.isqrt(sizes[0][0] // channels[-1]) + 5
+    try:
+        network = LocalizerNet(LocalizerConfig(window, channels, (sizes[0][1], sizes[1][1])))
+    except ValueError as error:
+        raise ValueError(f"The weights are not a localiser's: {error}.") from error
+    _fill(network, arrays, "localiser")
+    return network.eval()
+
+
+def _fill(network: "nn.Module", arrays: Mapping[str, "Tensor"], title: str) -> None:
+    """Load the arrays, which must be exactly the network's."""
+    import torch
+
     expected = network.state_dict()
     for name, wanted in expected.items():
         array = arrays.get(name)
         if array is None or array.shape != wanted.shape:
             have = "is missing" if array is None else f"has the shape {tuple(array.shape)}"
             raise ValueError(
-                f"The weights are not a BraggNN's: {name} {have} instead of {tuple(wanted.shape)};"
-                " choose a file of BraggNN weights."
+                f"The weights are not a {title}'s: {name} {have} instead of {tuple(wanted.shape)};"
+                f" choose a file of {title} weights."
             )
         if not torch.isfinite(array).all():
             raise ValueError(
@@ -43,10 +73,9 @@ def build_braggnn(state: Mapping[str, "Tensor"]) -> "BraggNN":
     extra = sorted(set(arrays) - set(expected))
     if extra:
         raise ValueError(
-            f"The weights are not a BraggNN's: there is no place for {extra[0]}; choose another file."
+            f"The weights are not a {title}'s: there is no place for {extra[0]}; choose another file."
         )
     network.load_state_dict({name: arrays[name].float() for name in expected})
-    return _settle_projections(network.eval())
 
 
 def detect_axis_order(network: "BraggNN") -> "AxisOrder":

@@ -43,22 +43,22 @@ def curve_path(out: Path) -> Path:
 def write_trained(
     out: Path,
     state: "Mapping[str, Tensor]",
+    network: Mapping[str, str],
     identity: str,
     record: Mapping[str, Any],
     curve: Sequence[str],
+    header: str = CURVE_HEADER,
 ) -> None:
-    """Write the learning curve, then the weights (safetensors) with what made them as metadata."""
+    """Write the learning curve, then the weights (safetensors) with what they are and what made them.
+
+    ``header``: columns of the curve.
+    """
     from safetensors.torch import save_file
 
-    metadata = {
-        "network": "BraggNN",
-        "axis_order": "xy",
-        "identity": identity,
-        "training": json.dumps(record),
-    }
-    text = "\n".join([CURVE_HEADER, *curve]) + "\n"
+    metadata = {**network, "identity": identity, "training": json.dumps(record)}
+    text = "\n".join([header, *curve]) + "\n"
     write_whole(curve_path(out), lambda path: path.write_text(text, encoding="utf-8"))
-    write_whole(out, lambda path: save_file(dict(state), path, metadata))
+    write_whole(out, lambda path: save_file({k: v.contiguous() for k, v in state.items()}, path, metadata))
 
 
 def read_report(out: Path, identity: str) -> TrainingReport:

@@ -218,9 +218,9 @@ def test_measured_peaks_alone_start_from_the_shipped_weights(tmp_path):
 
 
 def test_worse_weights_are_not_written(tmp_path, monkeypatch):
-    from braggscope.app.engine import training
+    from braggscope.app.engine import recipes
 
-    monkeypatch.setattr(training, "FINE_TUNE_RATE", 0.3)  # ruins any network
+    monkeypatch.setattr(recipes, "FINE_TUNE_RATE", 0.3)  # ruins any network
     data = write_peaks(tmp_path / "peaks.h5")
     report = train(tmp_path / "w.safetensors", data=data, steps=5)
     assert not report.improved

@@ -1,0 +1,211 @@
+"""What each network that can be trained from nothing brings along: start, patches, measure, metadata."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from braggscope.app.engine.checkpoint import TrainingError
+from braggscope.app.engine.measured import read_measured
+from braggscope.resources.loader import load_weights
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from braggscope.models.braggnn.network import BraggNN
+    from braggscope.models.localizer.network import LocalizerNet
+    from braggscope.models.trainer import AveragedTrainer
+
+Trained = Literal["braggnn", "net"]
+FINE_TUNE_RATE = 3e-4
+FINE_TUNE_AVERAGE = 0.998
+SHIPPED_WINDOW = 11  # px
+HELD_OUT = 2000  # simulated patches
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """From what a training starts."""
+
+    data: Path | None
+    base: Path | None
+    seed: int
+    window: int
+
+
+class Recipe(Protocol):
+    """A kind of network in training. ``base``: what it starts from, None for nothing."""
+
+    base: "nn.Module | None"
+    held_out: int
+    metadata: dict[str, str]
+
+    def trainer(self, steps: int) -> "AveragedTrainer[Any]":
+        """A training from the start."""
+        ...
+
+    def settings(self, trainer: "AveragedTrainer[Any]") -> Any:
+        """The dataclass that decides the weights."""
+        ...
+
+    def measure(self, network: "nn.Module") -> tuple[float, float]:
+        """Median and 95th percentile of the error on held-out patches, px."""
+        ...
+
+    def finish(self, network: "nn.Module") -> None:
+        """Last touch to trained weights."""
+        ...
+
+
+def simulation_version(what: Trained) -> int:
+    """Number of the simulation that a network is trained on."""
+    from braggscope.models.braggnn import simulate as braggnn
+    from braggscope.models.localizer import simulate as localizer
+
+    return localizer.SIMULATION_VERSION if what == "net" else braggnn.SIMULATION_VERSION
+
+
+def recipe(what: Trained, start: Start) -> Recipe:
+    """The recipe of a network. Raises TrainingError, and WeightsError for an unusable base."""
+    return NetRecipe(start) if what == "net" else BraggNNRecipe(start)
+
+
+class BraggNNRecipe:
+    """BraggNN, on simulated patches or on these and measured ones."""
+
+    metadata = {"network": "BraggNN", "axis_order": "xy"}  # noqa: RUF012
+
+    def __init__(self, start: Start) -> None:
+        from braggscope.models.braggnn.evaluate import HELD_OUT_SEED
+        from braggscope.models.braggnn.network import BraggNNConfig
+        from braggscope.models.braggnn.simulate import Scene, simulate
+
+        self._seed = start.seed
+        self.base = _braggnn_base(start)
+        self._config = BraggNNConfig(start.window) if self.base is None else self.base.config
+        self._scene = Scene(self._config.window)
+        self._measured = None
+        if start.data is not None:
+            self._measured, held_out = read_measured(start.data, self._config.window)
+            self._image, self._centre = held_out.middle()
+        else:
+            self._image, self._centre, _ = simulate(HELD_OUT, HELD_OUT_SEED - 1, self._scene)
+        self.held_out = len(self._image)
+
+    def trainer(self, steps: int) -> "AveragedTrainer[Any]":
+        """A training from the start."""
+        from braggscope.models.braggnn.train import Trainer, TrainSettings
+
+        settings = TrainSettings(steps, self._seed, self._config, scene=self._scene)
+        if self.base is not None:
+            settings = TrainSettings(
+                steps, self._seed, self._config, scene=self._scene,
+                rate=FINE_TUNE_RATE, average=FINE_TUNE_AVERAGE,
+            )  # fmt: skip
+        return Trainer(settings, self.base, self._measured)
+
+    def settings(self, trainer: "AveragedTrainer[Any]") -> Any:
+        """The dataclass that decides the weights."""
+        from braggscope.models.braggnn.train import Trainer
+
+        assert isinstance(trainer, Trainer)
+        return trainer.settings
+
+    def measure(self, network: "nn.Module") -> tuple[float, float]:
+        """Median and 95th percentile of the error on held-out patches, px."""
+        from braggscope.models.braggnn.evaluate import errors, predict
+        from braggscope.models.braggnn.network import BraggNN
+
+        assert isinstance(network, BraggNN)
+        result = errors(predict(network, self._image), self._centre)
+        return result.median_px, result.p95_px
+
+    def finish(self, network: "nn.Module") -> None:
+        """Nothing is left to do."""
+
+
+def _braggnn_base(start: Start) -> "BraggNN | None":
+    """Network to start from, with its outputs in the order (x, y); None to start from nothing."""
+    from braggscope.models.weights import build_braggnn, detect_axis_order, swap_axes
+
+    name: str | Path = start.base or "braggnn"
+    if start.base is None and (start.data is None or start.window != SHIPPED_WINDOW):
+        return None
+    state, provenance = load_weights(name)
+    try:
+        network = build_braggnn(state)
+    except ValueError as error:
+        raise TrainingError(f"{provenance.path.name}: {error}") from error
+    order = provenance.axis_order or detect_axis_order(network)
+    return swap_axes(network) if order == "yx" else network
+
+
+class NetRecipe:
+    """The localiser network, on simulated patches."""
+
+    metadata = {"network": "Localizer", "axis_order": "xy"}  # noqa: RUF012
+
+    def __init__(self, start: Start) -> None:
+        from braggscope.models.localizer.network import LocalizerConfig
+        from braggscope.models.localizer.simulate import HELD_OUT_SEED, simulate_mixture
+
+        if start.data is not None:
+            raise TrainingError(
+                f"The localiser network learns from simulation alone, not from {start.data};"
+                " leave --data away, or train braggnn."
+            )
+        self._seed = start.seed
+        self.base = _net_base(start)
+        self._config = LocalizerConfig(start.window) if self.base is None else self.base.config
+        self._truth = simulate_mixture(HELD_OUT, HELD_OUT_SEED)
+        self.held_out = HELD_OUT
+
+    def trainer(self, steps: int) -> "AveragedTrainer[Any]":
+        """A training from the start."""
+        from braggscope.models.localizer.train import LocalizerSettings, LocalizerTrainer
+
+        settings = LocalizerSettings(steps, self._seed, self._config)
+        if self.base is not None:
+            settings = LocalizerSettings(
+                steps, self._seed, self._config, rate=FINE_TUNE_RATE, average=FINE_TUNE_AVERAGE
+            )
+        return LocalizerTrainer(settings, self.base)
+
+    def settings(self, trainer: "AveragedTrainer[Any]") -> Any:
+        """The dataclass that decides the weights."""
+        from braggscope.models.localizer.train import LocalizerTrainer
+
+        assert isinstance(trainer, LocalizerTrainer)
+        return trainer.settings
+
+    def measure(self, network: "nn.Module") -> tuple[float, float]:
+        """Median and 95th percentile of the error on held-out patches, px."""
+        import torch
+
+        from braggscope.models.localizer.calibrate import run
+        from braggscope.models.localizer.network import LocalizerNet
+
+        assert isinstance(network, LocalizerNet)
+        found = run(network, self._truth.counts, self._truth.valid).offset
+        distance = (found - self._truth.centre).norm(dim=1)
+        median, p95 = torch.quantile(distance, torch.tensor([0.5, 0.95])).tolist()
+        return median, p95
+
+    def finish(self, network: "nn.Module") -> None:
+        """Calibrate the stated uncertainty."""
+        from braggscope.models.localizer.calibrate import calibrate
+        from braggscope.models.localizer.network import LocalizerNet
+
+        assert isinstance(network, LocalizerNet)
+        calibrate(network)
+
+
+def _net_base(start: Start) -> "LocalizerNet | None":
+    from braggscope.models.weights import build_localizer
+
+    if start.base is None:
+        return None
+    state, provenance = load_weights(start.base)
+    try:
+        return build_localizer(state)
+    except ValueError as error:
+        raise TrainingError(f"{provenance.path.name}: {error}") from error
