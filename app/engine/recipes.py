@@ -1,7 +1,9 @@
 """What each network that can be trained from nothing brings along: start, patches, measure, metadata."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from braggscope.app.engine.checkpoint import TrainingError
@@ -33,11 +35,15 @@ class Start:
 
 
 class Recipe(Protocol):
-    """A kind of network in training. ``base``: what it starts from, None for nothing."""
+    """A kind of network in training."""
 
-    base: "nn.Module | None"
     held_out: int
-    metadata: dict[str, str]
+    metadata: Mapping[str, str]
+
+    @property
+    def base(self) -> "nn.Module | None":
+        """What it starts from, None for nothing."""
+        ...
 
     def trainer(self, steps: int) -> "AveragedTrainer[Any]":
         """A training from the start."""
@@ -72,7 +78,7 @@ def recipe(what: Trained, start: Start) -> Recipe:
 class BraggNNRecipe:
     """BraggNN, on simulated patches or on these and measured ones."""
 
-    metadata = {"network": "BraggNN", "axis_order": "xy"}  # noqa: RUF012
+    metadata: Mapping[str, str] = MappingProxyType({"network": "BraggNN", "axis_order": "xy"})
 
     def __init__(self, start: Start) -> None:
         from braggscope.models.braggnn.evaluate import HELD_OUT_SEED
@@ -80,7 +86,7 @@ class BraggNNRecipe:
         from braggscope.models.braggnn.simulate import Scene, simulate
 
         self._seed = start.seed
-        self.base = _braggnn_base(start)
+        self.base: BraggNN | None = _braggnn_base(start)
         self._config = BraggNNConfig(start.window) if self.base is None else self.base.config
         self._scene = Scene(self._config.window)
         self._measured = None
@@ -142,7 +148,7 @@ def _braggnn_base(start: Start) -> "BraggNN | None":
 class NetRecipe:
     """The localiser network, on simulated patches."""
 
-    metadata = {"network": "Localizer", "axis_order": "xy"}  # noqa: RUF012
+    metadata: Mapping[str, str] = MappingProxyType({"network": "Localizer", "axis_order": "xy"})
 
     def __init__(self, start: Start) -> None:
         from braggscope.models.localizer.network import LocalizerConfig
@@ -154,7 +160,7 @@ class NetRecipe:
                 " leave --data away, or train braggnn."
             )
         self._seed = start.seed
-        self.base = _net_base(start)
+        self.base: LocalizerNet | None = _net_base(start)
         self._config = LocalizerConfig(start.window) if self.base is None else self.base.config
         self._truth = simulate_mixture(HELD_OUT, HELD_OUT_SEED)
         self.held_out = HELD_OUT

@@ -100,6 +100,14 @@ def initialise(network: LocalizerNet, seed: int) -> None:
         last.bias[2:4] = -1.2
 
 
+def lay_out(network: LocalizerNet) -> LocalizerNet:
+    """The same network, its convolutions laid out in memory as CPUs compute them fastest. In place."""
+    for layer in network.features:
+        if isinstance(layer, nn.Conv2d):
+            layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
+    return network
+
+
 def corrected(network: LocalizerNet, output: Output) -> Tensor:
     """Log scale (N, 2) with the calibration of the weights, bilinear between its nodes."""
     low, high = LOG_SCALE

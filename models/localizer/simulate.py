@@ -101,7 +101,9 @@ def simulate(n: int, seed: int, scene: Crowd = BROAD) -> Samples:
         place, there = other.position, other.amplitude > 0
     place, there = _stranger(draw, scene, signal, (shift, sigma, major, eta), (place, there))
     background = draw_background(draw, scene)
-    poisson = torch.where(draw.chance(0.5), 0.0, draw.between(*scene.poisson))[:, None, None]
+    poisson = torch.where(draw.chance(1 - scene.poisson_share), 0.0, draw.between(*scene.poisson))[
+        :, None, None
+    ]
     counts = signal + background
     variance = (1 - poisson) + poisson * signal.clamp(min=0)
     counts += torch.sqrt(variance) / snr[:, None, None] * draw.normal(scene.window, scene.window)

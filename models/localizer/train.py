@@ -7,7 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from braggscope.models.localizer.network import LocalizerConfig, LocalizerNet, Output, initialise, prepare
+from braggscope.models.localizer.network import (
+    LocalizerConfig,
+    LocalizerNet,
+    Output,
+    initialise,
+    lay_out,
+    prepare,
+)
 from braggscope.models.localizer.simulate import MIXTURE, Crowd, Samples, simulate_mixture
 from braggscope.models.trainer import AveragedTrainer
 
@@ -34,17 +41,22 @@ class LocalizerSettings:
     mixture: tuple[tuple[float, Crowd], ...] = MIXTURE
 
 
+def position_loss(output: Output, centre: Tensor) -> Tensor:
+    """Distance to the truth over what the network itself expects, so that all patches count alike."""
+    distance = torch.sqrt((output.offset - centre).square().sum(1) + SOFT_PX**2) - SOFT_PX
+    expected = torch.exp(output.log_scale.detach()).square().sum(1).sqrt()
+    return (distance / (FLOOR_PX + expected)).mean()
+
+
 def loss_of(output: Output, truth: Samples) -> Tensor:
     """Sum of five parts, each robust.
 
-    Position: distance over what the network itself expects, so that easy and hard patches count alike.
+    Position: :func:`position_loss`.
     Scale: pinball loss of log |error|, whose minimum is the log of the 68.3 % quantile wherever the patch
     lies. Overlap and quality: cross entropy. Second peak: distance, softened at 0.5 px.
     """
     error = output.offset - truth.centre
-    distance = torch.sqrt(error.square().sum(1) + SOFT_PX**2) - SOFT_PX
-    expected = torch.exp(output.log_scale.detach()).square().sum(1).sqrt()
-    position = (distance / (FLOOR_PX + expected)).mean()
+    position = position_loss(output, truth.centre)
     beyond = torch.log(error.detach().abs() + 1e-4) - output.log_scale
     scale = torch.maximum(SHARE * beyond, (SHARE - 1) * beyond).mean()
     paired = truth.paired.to(torch.float32)
@@ -66,7 +78,7 @@ class LocalizerTrainer(AveragedTrainer[LocalizerNet]):
         if base is None:
             initialise(network, settings.seed)
         network.correction.zero_()
-        super().__init__(settings, network.to(memory_format=torch.channels_last))
+        super().__init__(settings, lay_out(network))
 
     def loss(self, seed: int) -> Tensor:
         """Loss of one batch that is drawn with this seed."""
