@@ -203,22 +203,26 @@ def _look(run: _Run, context: Context) -> LearningPoint:
     some = slice(0, LOOK_PATCHES)
     losses, errors = [], []
     for exam in (run.measured.part(some), run.simulated.part(some)):
-        found = _answers(run.subject, run.trainer.average, exam, context)
-        losses.append(run.subject.loss(found, exam))
+        found, loss = _answers(run.subject, run.trainer.average, exam, context)
+        losses.append(loss)
         errors.append(float(np.median(_distance(found, exam))))
     loss = run.loss if run.curve else float(np.mean(losses))
     return LearningPoint(run.trainer.step, run.seconds, loss, float(np.mean(losses)), *errors)
 
 
-def _answers(subject: Trainable, network: "nn.Module", exam: Exam, context: Context) -> "Tensor":
-    """(N, 2) (x, y) px, a chunk at a time, so that it can be cancelled."""
+def _answers(
+    subject: Trainable, network: "nn.Module", exam: Exam, context: Context
+) -> "tuple[Tensor, float]":
+    """(N, 2) (x, y) px and the mean loss, a chunk at a time, so that it can be cancelled."""
     import torch
 
-    parts = []
+    parts, total = [], 0.0
     for start in range(0, len(exam.centre), CHUNK):
         context.check()
-        parts.append(subject.locate(network, exam.part(slice(start, start + CHUNK))))
-    return torch.cat(parts)
+        found, loss = subject.examine(network, exam.part(slice(start, start + CHUNK)))
+        parts.append(found)
+        total += loss * len(found)
+    return torch.cat(parts), total / len(exam.centre)
 
 
 def _distance(found: "Tensor", exam: Exam) -> NDArray[np.float64]:
@@ -239,19 +243,18 @@ def _save(run: _Run) -> None:
 
 def _finish(run: _Run, info: SourceInfo, context: Context) -> FineTuned:
     """Compare old and new, and deliver or refuse."""
-    run.subject.finish(run.trainer.average)
+    run.subject.finish(run.trainer.average, run.basis.distribution)
     networks = run.subject.base, run.trainer.average
-    old, new = (
-        [_answers(run.subject, n, e, context) for e in (run.measured, run.simulated)] for n in networks
-    )
-    changes = []
-    for k, (exam, group) in enumerate(((run.measured, run.group), (run.simulated, None))):
-        before, after = _distance(old[k], exam), _distance(new[k], exam)
+    changes, answers = [], []
+    for exam, group in ((run.measured, run.group), (run.simulated, None)):
+        old, new = (_answers(run.subject, network, exam, context)[0] for network in networks)
+        before, after = _distance(old, exam), _distance(new, exam)
         changes.append(paired_change(before, after, group, seed=run.job.seed, check=context.check))
+        answers.append((old.numpy(), new.numpy()))
     tuned = FineTuned(
         job=run.job, verdict=judge(*changes), basis=run.basis, measured=changes[0], simulated=changes[1],
         steps=run.trainer.step, seconds=run.seconds, curve=tuple(run.curve),
-        examples=_examples(run, old[0].numpy(), new[0].numpy()),
+        examples=_examples(run, *answers[0]),
     )  # fmt: skip
     context.check()
     deliver(tuned, run.identity, run.trainer.average, run.subject, run.lessons, info)
@@ -266,7 +269,7 @@ def _examples(run: _Run, before: NDArray, after: NDArray) -> tuple[Example, ...]
     examples = []
     for quantile in EXAMPLES:
         k = int(order[round(quantile * (len(order) - 1))])
-        image = run.measured.image[k].numpy()
+        image = run.measured.inputs[k].numpy().reshape(-1, run.subject.window, run.subject.window)[0]
         places = (tuple(float(v) for v in where[k]) for where in (centre, before, after))
         examples.append(Example(image, int(run.group[k]), *places))  # type: ignore[arg-type]
     return tuple(examples)

@@ -41,12 +41,21 @@ class Measured(NamedTuple):
 
     def middle(self) -> tuple[Tensor, Tensor]:
         """All patches, neither shifted nor turned: image (N, S, S) in 0-1 and centre (N, 2) px."""
-        inner = slice(MARGIN, MARGIN + self.window)
-        image = normalise(self.counts[:, inner, inner], ~self.valid[:, inner, inner])
-        return image, self.centre - MARGIN
+        counts, valid, centre = self.middle_counts()
+        return normalise(counts, ~valid), centre
 
     def draw(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """Random patches, shifted by up to 1 px and turned by one of the 8 symmetries of the square."""
+        counts, valid, centre = self.draw_counts(count, seed)
+        return normalise(counts, ~valid), centre
+
+    def middle_counts(self) -> tuple[Tensor, Tensor, Tensor]:
+        """As :meth:`middle`, but counts and validity (N, S, S), and centre."""
+        inner = slice(MARGIN, MARGIN + self.window)
+        return self.counts[:, inner, inner], self.valid[:, inner, inner], self.centre - MARGIN
+
+    def draw_counts(self, count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+        """As :meth:`draw`, but counts and validity (N, S, S), and centre."""
         generator = torch.Generator().manual_seed(seed)
         pick = torch.randint(len(self.counts), (count,), generator=generator)
         shift = torch.randint(0, 2 * MARGIN + 1, (count, 2), generator=generator)
@@ -54,17 +63,19 @@ class Measured(NamedTuple):
         across = shift[:, :1] + torch.arange(self.window)  # (N, S)
         down = shift[:, 1:] + torch.arange(self.window)
         window = (pick[:, None, None], down[:, :, None], across[:, None, :])
-        image = normalise(self.counts[window], ~self.valid[window])
-        return _turn(image, self.centre[pick] - shift, turn)
+        counts, valid = (_turned(images[window], turn) for images in (self.counts, self.valid))
+        return counts, valid, _turned_points(self.centre[pick] - shift, turn, self.window - 1)
 
 
-def _turn(image: Tensor, centre: Tensor, turn: Tensor) -> tuple[Tensor, Tensor]:
+def _turned(image: Tensor, turn: Tensor) -> Tensor:
     """Mirror columns, mirror rows and transpose where ``turn`` (N, 3) bool says so."""
-    last = image.shape[-1] - 1
     image = torch.where(turn[:, 0, None, None], image.flip(2), image)
     image = torch.where(turn[:, 1, None, None], image.flip(1), image)
-    image = torch.where(turn[:, 2, None, None], image.transpose(1, 2), image)
+    return torch.where(turn[:, 2, None, None], image.transpose(1, 2), image).contiguous()
+
+
+def _turned_points(centre: Tensor, turn: Tensor, last: int) -> Tensor:
+    """Points (N, 2) x, y after :func:`_turned`; ``last``: index of the last pixel."""
     x = torch.where(turn[:, 0], last - centre[:, 0], centre[:, 0])
     y = torch.where(turn[:, 1], last - centre[:, 1], centre[:, 1])
-    turned = torch.stack([torch.where(turn[:, 2], y, x), torch.where(turn[:, 2], x, y)], dim=1)
-    return image.contiguous(), turned
+    return torch.stack([torch.where(turn[:, 2], y, x), torch.where(turn[:, 2], x, y)], dim=1)
