@@ -15,6 +15,20 @@ PEAKS = ("peak_fidx", "peak_row", "peak_col")
 FEWEST = 20
 
 
+def is_published(location: str) -> bool:
+    """Whether a location is a file that lists peaks as published with BraggNN, and not a series."""
+    import h5py
+
+    path = Path(location)
+    if "::" in location or not path.is_file() or not h5py.is_hdf5(path):
+        return False
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            return any(name in file for name in PEAKS)
+    except OSError:
+        return False
+
+
 def read_measured(path: Path, window: int) -> tuple["Measured", "Measured"]:
     """Training and held-out patches of a file.
 
