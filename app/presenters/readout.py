@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from braggscope.app.presenters.desk import Desk
-from braggscope.models.geometry import Geometry
+from braggscope.models.geometry import Instrument
 
 if TYPE_CHECKING:
     from braggscope.app.main_window import MainWindow
@@ -18,13 +18,13 @@ class ReadoutPresenter:
     def __init__(self, desk: Desk, window: MainWindow) -> None:
         self._desk = desk
         self._window = window
-        self._geometry: Geometry | None = None
+        self._instrument: Instrument | None = None
         window.frame_view.hovered.connect(self._hover)
         desk.opened.connect(self._restart)
 
     def _restart(self) -> None:
         info = self._desk.info
-        self._geometry = None if info is None else Geometry.from_quantities(info.quantities)
+        self._instrument = None if info is None else Instrument.from_quantities(info.quantities)
         self._hover(None)
 
     def _hover(self, position: tuple[float, float] | None) -> None:
@@ -41,13 +41,15 @@ class ReadoutPresenter:
         if not (0 <= col < width and 0 <= row < height):
             return ""
         parts = [f"x {x:.2f}", f"y {y:.2f}", f"I {prepared.image[row, col]:,.6g}"]
-        if self._geometry is not None:
+        if self._instrument is not None:
             binning = self._desk.store.state.parameters.prepare.binning
-            place = self._geometry.direction((x + 0.5) * binning - 0.5, (y + 0.5) * binning - 0.5)
+            place = (x + 0.5) * binning - 0.5, (y + 0.5) * binning - 0.5
+            q = float(self._instrument.q_inv_angstrom(*place))
             parts += [
-                f"2θ {math.degrees(place.two_theta):.3f}°",
-                f"q {place.q_inv_angstrom:.4f} Å⁻¹",
-                f"d {place.d_angstrom:.4f} Å",
+                f"2θ {math.degrees(float(self._instrument.two_theta(*place))):.3f}°",
+                f"q {q:.4f} Å⁻¹",
+                f"d {2 * math.pi / q if q > 0 else math.inf:.4f} Å",
+                f"azimuth {math.degrees(float(self._instrument.azimuth(*place))):.1f}°",
             ]
         reason = prepared.reason(row, col)
         return "   ".join([*parts, reason] if reason else parts)
