@@ -62,16 +62,16 @@ def _mute() -> None:
 
 
 def _run(options: argparse.Namespace, open_window: Opener) -> int:
-    from braggscope.app import commands
+    from braggscope.app import commands, peaks_command, train_command
 
     logging.basicConfig(stream=sys.stderr)
     logging.getLogger("braggscope").setLevel(logging.DEBUG if options.debug else logging.ERROR)
     run = {
         "demo": commands.demo,
         "info": commands.info,
-        "peaks": commands.peaks,
+        "peaks": peaks_command.peaks,
         "movie": commands.movie,
-        "train": commands.train,
+        "train": train_command.train,
     }[options.command]
     code = run(options)
     if code == 0 and options.command == "demo" and options.open:
@@ -129,7 +129,6 @@ def _add_info(commands: "argparse._SubParsersAction", common: argparse.ArgumentP
 
 
 def _add_thresholds(command: argparse.ArgumentParser) -> None:
-    command.add_argument("file", metavar="FILE")
     command.add_argument("--frame-axis", type=int, metavar="N", help="axis of a stack that counts frames")
     command.add_argument("--frames", metavar="A:B:C", help="0-based, half-open; default all")
     command.add_argument("--minval", type=float, metavar="V", help="default: suggested by the middle frame")
@@ -141,16 +140,28 @@ def _add_thresholds(command: argparse.ArgumentParser) -> None:
 
 def _add_peaks(commands: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:
     peaks = commands.add_parser("peaks", parents=[common], help="analyse a whole series")
+    peaks.add_argument(
+        "files", nargs="+", metavar="FILE",
+        help="file, file.h5::/path, folder, quoted glob, @list.txt; several are one series, sorted by name",
+    )  # fmt: skip
     _add_thresholds(peaks)
     peaks.add_argument(
         "-o", "--output", type=Path, required=True, metavar="OUT", help=".csv .parquet .h5 .cxi"
     )
     peaks.add_argument("--resume", action="store_true", help="go on where a killed run was")
-    peaks.add_argument("--workers", type=int, metavar="N", help="threads; default: the cores")
+    peaks.add_argument("--workers", type=int, metavar="N", help="threads or jobs; default: the cores")
+    where = peaks.add_mutually_exclusive_group()
+    where.add_argument(
+        "--scheduler", metavar="ADDRESS", help="dask scheduler: tcp://host:port, or local:N worker processes"
+    )
+    where.add_argument(
+        "--cluster", choices=("slurm", "pbs", "lsf", "sge"), help="start --workers jobs on a batch queue"
+    )
 
 
 def _add_movie(commands: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:
     movie = commands.add_parser("movie", parents=[common], help="overlay movie of a series")
+    movie.add_argument("file", metavar="FILE")
     _add_thresholds(movie)
     movie.add_argument(
         "-o",
@@ -164,11 +175,24 @@ def _add_movie(commands: "argparse._SubParsersAction", common: argparse.Argument
 
 
 def _add_train(commands: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:
-    train = commands.add_parser("train", parents=[common], help="train a network")
-    train.add_argument("what", choices=("braggnn",))
+    train = commands.add_parser(
+        "train",
+        parents=[common],
+        help="train a network",
+        description="Train a network. On a series the weights are written only if they are better on frames"
+        " held out for the purpose and no worse on simulated peaks like its own; otherwise one sentence says"
+        " so, and the exit code is 1.",
+    )
+    train.add_argument("what", choices=("braggnn", "net"), help="BraggNN, or the localiser network")
     train.add_argument("-o", "--output", type=Path, required=True, metavar="WEIGHTS", help=".safetensors")
-    train.add_argument("--data", type=Path, metavar="FILE", help="patches in BraggNN's published format")
+    train.add_argument(
+        "--data", metavar="SERIES", help="learn from a series; or from patches in BraggNN's published format"
+    )
+    train.add_argument("--frame-axis", type=int, metavar="N", help="axis of a stack that counts frames")
+    train.add_argument("--minval", type=float, metavar="V", help="of the series; default: suggested")
+    train.add_argument("--minscore", type=float, metavar="S", help="of the series; default: suggested")
     train.add_argument("--base", type=Path, metavar="WEIGHTS", help="weights to start from")
     train.add_argument("--minutes", type=float, default=5.0)
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--resume", action="store_true")
+    train.set_defaults(detector=None, mask=None, localize=None)  # as the parameters say

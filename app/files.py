@@ -1,5 +1,6 @@
 """Writing files so that nothing half-written ever stands under the final name."""
 
+import contextlib
 import glob
 import os
 import uuid
@@ -47,9 +48,20 @@ def check_not_input(path: Path, inputs: Iterable[str | None]) -> None:
 
     ``inputs``: locations as users type them: files, ``file.h5::/dataset``, folders and globs of images.
     """
-    for name in inputs:
-        if name and path.exists() and _reads(name, path):
+    for name in inputs if path.exists() else ():
+        if name and any(_reads(part, path) for part in _named(name)):
             raise OverwriteError(f"{path} is one of the files that are read here; choose another name.")
+
+
+def _named(location: str) -> list[str]:
+    """What a location names: itself, or its list file and the sources in that."""
+    from braggscope.app.sources.many import several
+    from braggscope.app.sources.protocol import SourceError
+
+    names = [location.removeprefix("@")]
+    with contextlib.suppress(SourceError):  # whoever opens it says so
+        names += several(location) or []
+    return names
 
 
 def _reads(location: str, path: Path) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from braggscope.app.engine.jobs import Cancelled, Context
-from braggscope.app.engine.journal import Journal
+from braggscope.app.engine.journal import Journal, encode
 from braggscope.app.engine.peaks import PatchLocalizer, analyse
 from braggscope.app.engine.setup import make_preparer
 from braggscope.app.engine.summary import FrameSummary, summarise
@@ -22,6 +22,7 @@ from braggscope.models.results import PeakTable
 REPORT_S = 0.1  # between two progress reports
 COMMIT_S = 0.5  # between two journal transactions: at most this much work is done twice
 WAITING = 8  # raw frames in the queue
+UNRECORDED = 256  # analysed frames that wait for a slow disk
 PATIENCE_S = 0.1  # for the threads of a cancelled run; one that still computes ends with its frame
 
 
@@ -45,12 +46,16 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One frame of a batch: its table, or the sentence that says why there is none."""
+    """One frame of a batch: its table, or the sentence that says why there is none.
+
+    ``packed``: the table as a journal holds it; frames from a cluster come only like this.
+    """
 
     frame: int
     table: PeakTable | None
     summary: FrameSummary | None
     problem: str = ""
+    packed: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ class _Pipe:
     """The queues and flags between the threads of one run."""
 
     frames: queue.Queue
-    outcomes: queue.Queue = field(default_factory=queue.Queue)
+    outcomes: queue.Queue = field(default_factory=lambda: queue.Queue(UNRECORDED))
     stop: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
@@ -98,9 +103,7 @@ def run_series(
     bounded: 8 raw frames wait (or one frame's sum), and each worker has its own. Raises SourceError if the
     source cannot be opened, Cancelled within 0.2 s of a cancellation.
     """
-    done = journal.done() if journal is not None else set()
-    todo = [i for i in job.frames if i not in done]
-    problems: dict[int, str] = {}
+    todo, recorder = begin(job, context, journal, on_outcomes)
     with Reader() as reader:
         info = reader.open(job.location, job.frame_axis, cancelled=context.cancelled)
         preparer = make_preparer(job.parameters.prepare, info, reader)
@@ -113,41 +116,54 @@ def run_series(
         for thread in threads:
             thread.start()
         try:
-            _collect(pipe, todo, len(job.frames) - len(todo), context, journal, on_outcomes, problems)
+            with recorder:
+                while recorder.waiting:
+                    try:
+                        recorder.take(pipe.outcomes.get(timeout=0.05))
+                    except queue.Empty:
+                        context.check()
         finally:
             pipe.stop.set()
             reader.close()
             end = time.monotonic() + PATIENCE_S
             for thread in threads:
                 thread.join(max(0.0, end - time.monotonic()))
-    return problems
+    return recorder.problems
 
 
 def _read_all(reader: Reader, info: SourceInfo, job: SeriesJob, todo: Sequence[int], pipe: _Pipe) -> None:
     for index in todo:
         if pipe.stop.is_set():
             return
-        item: object
         try:
-            item = read_raw(reader, info, index, job.parameters.prepare.sum_frames, pipe.stop)
-        except SourceError as error:
-            item = str(error)
+            _put(pipe, pipe.frames, (index, read_one(reader, info, job, index, pipe.stop)))
         except Cancelled:
             return
-        except Exception as error:
-            item = f"Frame {index} could not be read: {sentence(error)}"
-        _put(pipe, (index, item))
     for _ in range(job.workers):
-        _put(pipe, None)
+        _put(pipe, pipe.frames, None)
 
 
-def _put(pipe: _Pipe, item: object) -> None:
+def _put(pipe: _Pipe, place: queue.Queue, item: object) -> None:
     while not pipe.stop.is_set():
         try:
-            pipe.frames.put(item, timeout=0.1)
+            place.put(item, timeout=0.1)
         except queue.Full:
             continue
         return
+
+
+def read_one(
+    reader: Reader, info: SourceInfo, job: SeriesJob, index: int, cancelled: threading.Event | None = None
+) -> list | str:
+    """The raw frames of frame ``index``, or the sentence that says why they cannot be read."""
+    try:
+        return read_raw(reader, info, index, job.parameters.prepare.sum_frames, cancelled)
+    except SourceError as error:
+        return str(error)
+    except Cancelled:
+        raise
+    except Exception as error:
+        return f"Frame {index} could not be read: {sentence(error)}"
 
 
 def read_raw(
@@ -172,13 +188,13 @@ def _work(
             gate.wait()
         index, raw = item
         try:
-            outcome = _analyse_one(preparer, job, localizer, workspace, pipe.check, index, raw)
+            outcome = analyse_one(preparer, job, localizer, workspace, pipe.check, index, raw)
         except Cancelled:
             return
-        pipe.outcomes.put(outcome)
+        _put(pipe, pipe.outcomes, outcome)
 
 
-def _analyse_one(
+def analyse_one(
     preparer: Preparer,
     job: SeriesJob,
     localizer: PatchLocalizer | None,
@@ -187,6 +203,7 @@ def _analyse_one(
     index: int,
     raw: list | str,
 ) -> Outcome:
+    """One frame from what :func:`read_one` gave; never raises but Cancelled."""
     if isinstance(raw, str):
         return Outcome(index, None, None, raw)
     try:
@@ -198,52 +215,60 @@ def _analyse_one(
         raise
     except Exception as error:
         return Outcome(index, None, None, f"Frame {index} could not be analysed: {sentence(error)}")
-    return Outcome(index, result.table, summarise(index, result.table))
+    return Outcome(index, result.table, summarise(index, result.table), packed=encode(result.table))
 
 
-def _collect(
-    pipe: _Pipe,
-    todo: Sequence[int],
-    already: int,
-    context: Context,
-    journal: Journal | None,
-    on_outcomes: Callable[[list[Outcome]], object],
-    problems: dict[int, str],
-) -> None:
-    total, done = already + len(todo), already
-    unsaved: list[Outcome] = []
-    unreported: list[Outcome] = []
-    saved = reported = time.monotonic()
-    try:
-        while done < total:
-            try:
-                outcome = pipe.outcomes.get(timeout=0.05)
-            except queue.Empty:
-                context.check()
-                continue
-            done += 1
-            unsaved.append(outcome)
-            unreported.append(outcome)
-            if outcome.table is None:
-                problems[outcome.frame] = outcome.problem
-            now = time.monotonic()
-            if now - saved > COMMIT_S:
-                _record(journal, unsaved)
-                saved = now
-            if now - reported > REPORT_S or done == total:
-                on_outcomes(unreported)
-                context.progress(done, total, payload=unreported)
-                unreported, reported = [], now
-            else:
-                context.check()
-    finally:
-        _record(journal, unsaved)
+def begin(
+    job: SeriesJob, context: Context, journal: Journal | None, on_outcomes: Callable[[list[Outcome]], object]
+) -> tuple[list[int], "Recorder"]:
+    """Frames that are not in the journal yet, and who records them."""
+    done = journal.done() if journal is not None else set()
+    todo = [i for i in job.frames if i not in done]
+    return todo, Recorder(len(job.frames), len(todo), context, journal, on_outcomes)
 
 
-def _record(journal: Journal | None, outcomes: list[Outcome]) -> None:
-    if journal is not None and outcomes:
-        journal.add((o.frame, o.table, o.problem) for o in outcomes)
-    outcomes.clear()
+class Recorder:
+    """Writes outcomes to the journal and reports them, each not too often; what is left on leaving."""
+
+    def __init__(
+        self, total: int, waiting: int, context: Context, journal: Journal | None,
+        on_outcomes: Callable[[list[Outcome]], object],
+    ) -> None:  # fmt: skip
+        self.waiting = waiting  # frames that are still to come
+        self.problems: dict[int, str] = {}
+        self._total, self._context, self._journal, self._on_outcomes = total, context, journal, on_outcomes
+        self._unsaved: list[Outcome] = []
+        self._unreported: list[Outcome] = []
+        self._saved = self._reported = time.monotonic()
+
+    def __enter__(self) -> "Recorder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._record()
+
+    def take(self, outcome: Outcome) -> None:
+        """One frame more. Raises Cancelled."""
+        self.waiting -= 1
+        self._unsaved.append(outcome)
+        self._unreported.append(outcome)
+        if outcome.problem:
+            self.problems[outcome.frame] = outcome.problem
+        now = time.monotonic()
+        if now - self._saved > COMMIT_S:
+            self._record()
+            self._saved = now
+        if now - self._reported > REPORT_S or not self.waiting:
+            self._on_outcomes(self._unreported)
+            self._context.progress(self._total - self.waiting, self._total, payload=self._unreported)
+            self._unreported, self._reported = [], now
+        else:
+            self._context.check()
+
+    def _record(self) -> None:
+        if self._journal is not None and self._unsaved:
+            self._journal.add((o.frame, o.packed or None, o.problem) for o in self._unsaved)
+        self._unsaved.clear()
 
 
 def assemble(tables: Iterable[tuple[int, PeakTable]]) -> PeakTable:

@@ -101,9 +101,9 @@ class Journal:
         manifest = _checked_manifest(folder, key)
         return manifest is not None and manifest.get("finished") == output.name and output.exists()
 
-    def add(self, frames: Iterable[tuple[int, PeakTable | None, str]]) -> None:
-        """Record frames with their tables, or None and the sentence that says why there is none."""
-        rows = [(i, None if table is None else encode(table), problem) for i, table, problem in frames]
+    def add(self, frames: Iterable[tuple[int, PeakTable | bytes | None, str]]) -> None:
+        """Record frames with their tables (or those encoded), or None and the sentence that says why."""
+        rows = [(i, encode(t) if isinstance(t, PeakTable) else t, problem) for i, t, problem in frames]
         with self._database:
             self._database.executemany("INSERT OR REPLACE INTO frames VALUES (?, ?, ?)", rows)
 

@@ -1,6 +1,7 @@
 """CXI peak lists, as Cheetah writes and CrystFEL reads them."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,10 @@ def write_cxi(
         file.create_dataset("cxi_version", data=160)
         group = file.create_group("entry_1/result_1")
         group.attrs["convention"] = NOTE
-        group.attrs["provenance"] = provenance.json()
+        group.attrs["provenance"] = replace(provenance, files=()).json()  # an attribute holds 64 kB
+        if provenance.files:
+            names, firsts = zip(*provenance.files, strict=True)
+            group["file"], group["file_first_frame"] = list(names), np.array(firsts)
         _growing(group, "nPeaks", (0,), "int32")
         _growing(group, "frame", (0,), "int64")
         for name, key in LISTS:

@@ -15,7 +15,10 @@ CONVENTION = (
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Program, source, parameters and weights of one result."""
+    """Program, source, parameters and weights of one result.
+
+    ``files``: where the frames lie in several files, the location of each and the index of its first frame.
+    """
 
     source: str
     identity: str
@@ -24,10 +27,12 @@ class Provenance:
     weights_sha256: str = ""
     device: str = "cpu"
     frames: str = ""
+    files: tuple[tuple[str, int], ...] = ()
 
     def as_dict(self) -> dict[str, object]:
         """Plain JSON values."""
         values = asdict(self)
+        values["files"] = [{"file": name, "first_frame": first} for name, first in self.files]
         values["parameters"] = self.parameters.model_dump(mode="json")
         return {
             "program": "Braggscope",

@@ -81,9 +81,12 @@ class FilesSource(Source):
 
     def __init__(self, location: Location, frame_axis: int | None, beat: Beat = silent) -> None:
         super().__init__(location, frame_axis, beat)
+        from braggscope.app.sources.many import several
+
         path = location.path
-        series = os.path.isdir(path) or is_pattern(path)
-        self._files, notes = list_files(path) if series else ([path], ())
+        named = several(path)
+        series = os.path.isdir(path) or is_pattern(path) or named is not None
+        self._files, notes = (named, ()) if named else list_files(path) if series else ([path], ())
         if len(self._files) > MAX_FILES:
             raise SourceError(f"{path} matches more than {MAX_FILES} files; choose fewer.")
         first = decode(self._files[0])
@@ -103,7 +106,8 @@ class FilesSource(Source):
             metadata=self._names() | metadata,
             quantities=quantities,
             warnings=notes,
-            can_grow=series,
+            can_grow=series and named is None,
+            parts=tuple(zip(self._files, self._first[:-1].tolist(), strict=True)) if series else (),
         )
 
     def _stamp(self, path: str) -> Stamp:

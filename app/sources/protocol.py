@@ -32,7 +32,8 @@ class SourceInfo:
     the metadata, unit in the name: ``energy_keV wavelength_angstrom distance_m pixel_size_x_m pixel_size_y_m
     beam_x_px beam_y_px exposure_s saturation``. ``masked_pixels``: bad pixels in the source's own mask, None
     without one. ``frame_axis`` is the axis of the stored array that varies slowest in the order of frames;
-    ``stack_shape`` are the lengths of all axes that are not the image's, in the order of frames.
+    ``stack_shape`` are the lengths of all axes that are not the image's, in the order of frames. ``parts``:
+    where the frames lie in several files, the location of each and the index of its first frame.
     """
 
     location: str
@@ -50,6 +51,7 @@ class SourceInfo:
     can_grow: bool = False
     quantities: dict[str, float] = field(default_factory=dict)
     masked_pixels: int | None = None
+    parts: tuple[tuple[str, int], ...] = ()
 
     @property
     def frame_bytes(self) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 from braggscope.app.sources.base import Beat, Location, Source, Stamp, silent
 from braggscope.app.sources.files import FilesSource, is_pattern
 from braggscope.app.sources.images import TIFF_MAGIC, head
+from braggscope.app.sources.many import are_images, several
 from braggscope.app.sources.protocol import DatasetEntry, SourceError
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -16,14 +17,23 @@ SMALL_FRAME = 64 << 20
 
 
 def open_source(location: str, frame_axis: int | None = None, beat: Beat = silent) -> Source:
-    """Source of frames at ``path``, ``file.h5::/dataset``, a folder or a glob.
+    """Source of frames at ``path``, ``file.h5::/dataset``, a folder, a glob, or ``@list.txt``.
 
     ``frame_axis`` of a stack counts frames slowest; ``beat`` is called during long scans. Raises SourceError.
     """
-    place = Location.parse(location)
-    source = _reader(place)(place, frame_axis, beat)
+    parts = several(location)
+    place = Location.parse(location) if parts is None else Location(location)
+    source = (_reader(place) if parts is None else _series_reader(parts))(place, frame_axis, beat)
     _warn_of_nothing(source)
     return source
+
+
+def _series_reader(parts: list[str]) -> Callable[[Location, int | None, Beat], Source]:
+    if are_images(parts):
+        return FilesSource
+    from braggscope.app.sources.joined import JoinedSource
+
+    return JoinedSource
 
 
 def _reader(place: Location) -> Callable[[Location, int | None, Beat], Source]:

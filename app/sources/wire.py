@@ -43,6 +43,7 @@ def info_from_wire(plain: Message, axes: dict[str, NDArray]) -> SourceInfo:
         "shape": (int(rows), int(columns)),
         "stack_shape": tuple(plain["stack_shape"]),
         "warnings": tuple(plain["warnings"]),
+        "parts": tuple((str(name), int(first)) for name, first in plain["parts"]),
         "datasets": tree_from_wire(plain["datasets"]),
     }
     return SourceInfo(**values)

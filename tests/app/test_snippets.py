@@ -47,4 +47,4 @@ def test_plain_parameters_need_no_file():
     assert "\n" not in command
     options = command_parser().parse_args(shlex.split(command)[1:])
     assert read_parameters(options) == parameters
-    assert (options.file, options.frame_axis) == ("x.h5::/a b", 2)
+    assert (options.files, options.frame_axis) == (["x.h5::/a b"], 2)

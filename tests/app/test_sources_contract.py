@@ -15,6 +15,7 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
+from braggscope.app.sources.many import join_locations
 from braggscope.app.sources.protocol import SourceError
 from braggscope.app.sources.registry import open_source
 
@@ -146,6 +147,35 @@ def framecache(path: Path, data: NDArray) -> str:
     return str(path / "a.npz")
 
 
+def some_files(path: Path, data: NDArray) -> None:
+    for number, part in zip((1, 2, 11), (data[:2], data[2:3], data[3:]), strict=True):
+        with h5py.File(path / f"run_{number}.h5", "w") as file:
+            file["/entry/data/data"] = part
+
+
+def hdf5_glob(path: Path, data: NDArray) -> str:
+    some_files(path, data)
+    return f"{path / 'run_*.h5'}::/entry/data/data"
+
+
+def hdf5_list(path: Path, data: NDArray) -> str:
+    some_files(path, data)
+    (path / "list.txt").write_text(
+        "# a series\nrun_1.h5\n\nrun_2.h5  # one frame\nrun_11.h5::/entry/data/data\n"
+    )
+    return f"@{path / 'list.txt'}"
+
+
+def files_together(path: Path, data: NDArray) -> str:
+    some_files(path, data)
+    return join_locations([str(path / f"run_{number}.h5") for number in (11, 1, 2)])
+
+
+def images_together(path: Path, data: NDArray) -> str:
+    tiff_folder(path, data)
+    return join_locations([str(name) for name in path.glob("*.tif")])
+
+
 MAKERS = {
     "hdf5": hdf5,
     "bitshuffle": hdf5_filter(**hdf5plugin.Bitshuffle()),
@@ -167,6 +197,10 @@ MAKERS = {
     "npy fortran": npy_fortran,
     "npz": npz,
     "framecache": framecache,
+    "hdf5 glob": hdf5_glob,
+    "list file": hdf5_list,
+    "files together": files_together,
+    "images together": images_together,
 }
 
 
