@@ -26,6 +26,7 @@ from PyQt6.QtWidgets import (
 from braggscope.app.shell.actions import ACTIONS, GESTURES, MENUS, Action
 from braggscope.app.shell.docks import DOCKS, VERSION, WORKSPACES, arrange, set_title_bars
 from braggscope.widgets import theme
+from braggscope.widgets.agreement_plot import AgreementPlot
 from braggscope.widgets.command_palette import Command, CommandPalette
 from braggscope.widgets.error_plot import ErrorPlot
 from braggscope.widgets.export_panel import ExportPanel
@@ -37,7 +38,6 @@ from braggscope.widgets.levels_panel import LevelsPanel
 from braggscope.widgets.log_panel import LogPanel
 from braggscope.widgets.metadata_panel import MetadataPanel
 from braggscope.widgets.notice_bar import NoticeBar
-from braggscope.widgets.offset_plot import OffsetPlot
 from braggscope.widgets.parameter_sets import ParameterSetsPanel
 from braggscope.widgets.patch_view import PatchView
 from braggscope.widgets.peak_table import PeakTableView
@@ -89,7 +89,7 @@ class MainWindow(QMainWindow):
         self.sets_panel = ParameterSetsPanel()
         self.peak_table = PeakTableView()
         self.error_plot = ErrorPlot()
-        self.offset_plot = OffsetPlot()
+        self.agreement_plot = AgreementPlot()
         self.jobs_panel = JobsPanel()
         self.log_panel = LogPanel()
         self.export_panel = ExportPanel()
@@ -152,7 +152,7 @@ class MainWindow(QMainWindow):
             "jobs": self.jobs_panel,
             "log": self.log_panel,
             "error": self.error_plot,
-            "offsets": self.offset_plot,
+            "agreement": self.agreement_plot,
         }
 
     def _make_status(self) -> None:

@@ -10,6 +10,7 @@ from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 from pyqtgraph.GraphicsScene.mouseEvents import MouseClickEvent
 
+from braggscope.models.compare import GATE_PX
 from braggscope.widgets import theme
 from braggscope.widgets.plot_hint import PlotHint
 from braggscope.widgets.plotting import make_plot
@@ -18,6 +19,7 @@ QUANTITIES = {  # key: choice, axis
     "median": ("median |fit − BraggNN|", "distance / px"),
     "p95": ("95 % of |fit − BraggNN|", "distance / px"),
     "mean": ("mean |fit − BraggNN|", "distance / px"),
+    "lost": ("peaks without a pair", "peaks"),
     "count": ("peaks per frame", "peaks"),
 }
 EMPTY = "Analyse the series to compare parameter sets frame by frame."
@@ -104,6 +106,7 @@ class ErrorPlot(QWidget):
         self.quantity = QComboBox(self)
         for key, (label, _) in QUANTITIES.items():
             self.quantity.addItem(label, key)
+        self.quantity.setToolTip(f"Answers over {GATE_PX:g} px apart are not of the same peak: no distance.")
         self.legend = _Legend(self)
         self.plot = make_plot("frame", QUANTITIES["median"][1], parent=self)
         self.hint = PlotHint(EMPTY, self.plot)
@@ -186,7 +189,7 @@ class ErrorPlot(QWidget):
         if np.isfinite(x):
             self.cursor_line.setValue(x)
         values = [curve.at(self._frame) for curve in self._curves]
-        whole = self.quantity.currentData() == "count"
+        whole = QUANTITIES[self.quantity.currentData()][1] == "peaks"
         texts = ["" if np.isnan(v) else f"{v:,.0f}" if whole else f"{v:.3f}" for v in values]
         self.legend.show_entries(
             [(c.name, c.colour, text) for c, text in zip(self._curves, texts, strict=True)]

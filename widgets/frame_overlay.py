@@ -7,13 +7,13 @@ from typing import cast
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PyQt6.QtCore import QPointF, QRectF, Qt
+from PyQt6.QtCore import QLineF, QPointF, QRectF, Qt
 from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPainterPath, QPen, QTransform
 
 from braggscope.models.regions import Region
 from braggscope.widgets import theme
 from braggscope.widgets.frame_marks import paint_labels
-from braggscope.widgets.frame_stamps import HALO, INK, LABEL_GROUND
+from braggscope.widgets.frame_stamps import HALO, INK, LABEL_GROUND, stroke_lines
 
 Curve = NDArray[np.float64]  # (N, 2) raw x, y; a NaN row breaks the line
 LAYERS = ("peaks", "mask", "rings", "regions", "trails")
@@ -33,6 +33,7 @@ class Overlays:
     masked: tuple[Region, ...] = ()
     rings: tuple[tuple[str, Curve], ...] = ()
     trails: tuple[Curve, ...] = ()
+    missed: Curve = field(default_factory=lambda: np.zeros((0, 2)))
     visible: dict[str, bool] = field(default_factory=lambda: dict.fromkeys(LAYERS, True))
     held: bool = False
 
@@ -49,6 +50,8 @@ class Overlays:
             palette = theme.SERIES_COLOURS
             coloured = [(QColor(palette[k % len(palette)]), trail) for k, trail in enumerate(self.trails)]
             _paint_curves(painter, coloured, transform)
+        if self.shows("peaks"):
+            paint_crosses(painter, self.missed, transform, window)
         if self.shows("regions"):
             for region in self.masked:
                 paint_outline(painter, transform.map(region_path(region)), MASKED, hatched=True)
@@ -95,6 +98,13 @@ def paint_outline(painter: QPainter, path: QPainterPath, colour: QColor, hatched
     painter.drawPath(path)
     painter.setPen(QPen(colour, 1.5, Qt.PenStyle.SolidLine if hatched else Qt.PenStyle.DashLine))
     painter.drawPath(path)
+
+
+def paint_crosses(painter: QPainter, points: Curve, transform: QTransform, window: QRectF) -> None:
+    """Diagonal crosses of one size on screen at raw positions (N, 2)."""
+    seen = [at for at in (transform.map(QPointF(x, y)) for x, y in points) if window.contains(at)]
+    arms = [(QPointF(dx, dy), QPointF(2.2 * dx, 2.2 * dy)) for dx in (-3, 3) for dy in (-3, 3)]
+    stroke_lines(painter, [QLineF(at + near, at + far) for at in seen for near, far in arms], INK.net)
 
 
 def paint_pill(painter: QPainter, corner: QPointF, rows: Sequence[LegendRow], font: QFont) -> QRectF:

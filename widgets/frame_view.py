@@ -157,6 +157,11 @@ class FrameView(QWidget):
         self.canvas.overlays.trails = tuple(trails)
         self.canvas.update()
 
+    def set_missed(self, points: Curve) -> None:
+        """Cross the positions (N, 2) of peaks that another list holds and ours does not."""
+        self.canvas.overlays.missed = points
+        self.canvas.update()
+
     def set_layer_visible(self, layer: str, visible: bool) -> None:
         """Show or hide one of LAYERS."""
         if layer not in LAYERS:

@@ -1,43 +1,32 @@
-"""Where BraggNN lies relative to the fit: every peak as a point, with its marginal histograms."""
+"""Differences of positions in the plane: every peak as a point, with its marginal histograms."""
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PyQt6.QtCore import QPointF, QRectF, Qt, pyqtSignal
+from PyQt6.QtCore import QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QPainterPath
-from PyQt6.QtWidgets import QGraphicsPathItem, QGridLayout, QLabel, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QGraphicsPathItem, QGridLayout, QWidget
 from pyqtgraph.GraphicsScene.mouseEvents import MouseClickEvent
 
 from braggscope.widgets import theme
-from braggscope.widgets.plot_hint import PlotHint
 from braggscope.widgets.plotting import ThemedPlot, make_plot
-from braggscope.widgets.point_cloud import PointCloud
+from braggscope.widgets.point_cloud import PointCloud, opacity, point_at
 
-MOST_DRAWN = 20_000
 BINS = 64
-EMPTY = "Analyse the series to see Δx and Δy of every peak."
 _STRIP = 46  # px, height of a marginal histogram
-_REACH = 12.0  # px, how near a click must be to its point
 
 
 class OffsetPlot(QWidget):
-    """Δx against Δy in px with equal scales. ``peak_clicked(frame, peak)``: the user chose a point."""
+    """Δx against Δy in px with equal scales. ``point_clicked``: index of the point that the user chose."""
 
-    peak_clicked = pyqtSignal(int, int)
+    point_clicked = pyqtSignal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._dx = self._dy = np.zeros(0)
-        self._frame = self._peak = np.zeros(0, np.int64)
         self._colour = theme.SERIES_COLOURS[0]
-        self.summary = QLabel(self)
-        self.remark = QLabel(self)
-        self.remark.setProperty("role", "muted")
-        for label in (self.summary, self.remark):
-            label.setWordWrap(True)
         self.plot = make_plot("Δx / px", "Δy / px", parent=self)
         self.top, self.right = make_plot(parent=self), make_plot(parent=self)
-        self.hint = PlotHint(EMPTY, self.plot)
         self.points = PointCloud()
         self.ring = pg.PlotCurveItem(antialias=True)
         self.median = pg.ScatterPlotItem(size=10, symbol="+", pxMode=True)
@@ -48,31 +37,21 @@ class OffsetPlot(QWidget):
         self._arrange()
         self.plot.recoloured(self._restyle)
         self.plot.scene().sigMouseClicked.connect(self._on_click)
-        self.set_points(np.zeros(0), np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64))
+        self.set_points(np.zeros(0), np.zeros(0))
 
     def set_points(
-        self,
-        dx: NDArray[np.float64],
-        dy: NDArray[np.float64],
-        frame: NDArray[np.int64],
-        peak: NDArray[np.int64],
-        colour: str = theme.SERIES_COLOURS[0],
-        note: str = "",
+        self, dx: NDArray[np.float64], dy: NDArray[np.float64], colour: str = theme.SERIES_COLOURS[0]
     ) -> None:
-        """Show differences in px, all (N,); a peak without one of the two positions has NaN."""
-        paired = np.isfinite(dx) & np.isfinite(dy)
-        self._dx, self._dy = np.asarray(dx, np.float64)[paired], np.asarray(dy, np.float64)[paired]
-        self._frame, self._peak = np.asarray(frame)[paired], np.asarray(peak)[paired]
-        self._colour = colour
+        """Show finite differences in px, (N,) each."""
+        self._dx, self._dy, self._colour = np.asarray(dx, np.float64), np.asarray(dy, np.float64), colour
         self.chosen.clear()
         self._statistics = self._measure()
         self._draw_points()
-        self._describe(int(len(paired) - paired.sum()), note)
         self._frame_view()
 
-    def highlight(self, frame: int, peak: int) -> None:
-        """Ring one peak, if it has a point."""
-        hits = np.flatnonzero((self._frame == frame) & (self._peak == peak))
+    def highlight(self, index: int | None) -> None:
+        """Ring one point, or none."""
+        hits = [] if index is None else [index]
         self.chosen.setData(self._dx[hits], self._dy[hits])
 
     def statistics(self) -> tuple[float, float, float]:
@@ -89,12 +68,9 @@ class OffsetPlot(QWidget):
 
     def _draw_points(self) -> None:
         x, y, radius = self._statistics
-        drawn = np.arange(len(self._dx))
-        if len(drawn) > MOST_DRAWN:
-            drawn = np.random.default_rng(0).choice(drawn, MOST_DRAWN, replace=False, shuffle=False)
         colour = QColor(self._colour)
-        colour.setAlphaF(float(np.clip(600.0 / max(len(drawn), 1), 0.06, 0.75)))
-        self.points.set_points(self._dx[drawn], self._dy[drawn], colour)
+        colour.setAlphaF(opacity(len(self._dx)))
+        self.points.set_points(self._dx, self._dy, colour)
         some = bool(len(self._dx))
         angle = np.linspace(0.0, 2.0 * np.pi, 97)
         self.ring.setData(
@@ -103,19 +79,6 @@ class OffsetPlot(QWidget):
         self.median.setData([x] if some else [], [y] if some else [])
         for plot in (self.top, self.right):
             plot.getPlotItem().setVisible(some)
-        self.hint.cover(not some)
-
-    def _describe(self, alone: int, note: str) -> None:
-        x, y, radius = self._statistics
-        some = bool(len(self._dx))
-        text = f"Δx {x:+.3f}   Δy {y:+.3f}   68\u00a0%\u00a0within\u00a0{radius:.3f}\u00a0px".replace(
-            "-", "−"
-        )
-        self.summary.setText(text if some else "")
-        parts = [f"{len(self._dx):,} peaks"] if some else []
-        parts += [f"{alone:,} without a pair"] if alone else []
-        parts += [f"{MOST_DRAWN:,} drawn"] if len(self._dx) > MOST_DRAWN else []
-        self.remark.setText(" · ".join([*parts, note] if note else parts))
 
     def _frame_view(self) -> None:
         reach = 1.0
@@ -167,18 +130,12 @@ class OffsetPlot(QWidget):
         _blank_axes(self.right, "bottom", "left")
         self.top.setFixedHeight(_STRIP)
         self.right.setFixedWidth(_STRIP)
-        grid = QGridLayout()
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(0)
         grid.addWidget(self.top, 0, 0)
         grid.addWidget(self.plot, 1, 0)
         grid.addWidget(self.right, 1, 1)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 6)
-        column.setSpacing(1)
-        column.addLayout(grid, 1)
-        for label in (self.summary, self.remark):
-            label.setContentsMargins(10, 0, 10, 0)
-            column.addWidget(label)
 
     def _restyle(self, colours: theme.Theme) -> None:
         for line in self.zeros:
@@ -191,16 +148,11 @@ class OffsetPlot(QWidget):
     # gestures
 
     def _on_click(self, event: MouseClickEvent) -> None:
-        box = self.plot.getPlotItem().getViewBox()
-        if event.button() != Qt.MouseButton.LeftButton or not len(self._dx):
-            return
-        at: QPointF = box.mapSceneToView(event.scenePos())
-        px, py = box.viewPixelSize()
-        apart = np.hypot((self._dx - at.x()) / px, (self._dy - at.y()) / py)
-        k = int(np.argmin(apart))
-        if apart[k] <= _REACH:
-            self.highlight(int(self._frame[k]), int(self._peak[k]))
-            self.peak_clicked.emit(int(self._frame[k]), int(self._peak[k]))
+        if event.button() == Qt.MouseButton.LeftButton:
+            k = point_at(self.plot, event.scenePos(), self._dx, self._dy)
+            if k is not None:
+                self.highlight(k)
+                self.point_clicked.emit(k)
 
 
 def _blank_axes(plot: ThemedPlot, keep_room: str, drop: str) -> None:

@@ -10,6 +10,7 @@ from PyQt6.QtCore import QPointF, QRectF, Qt
 from PyQt6.QtGui import QColor, QPainter, QPixmap
 from PyQt6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
+REACH = 12.0  # px of the screen, how near a click must be to its point
 _FIELDS = 10  # of a QPainter.PixmapFragment: x y, source rectangle (4), scale (2), rotation, opacity
 
 
@@ -59,6 +60,23 @@ class PointCloud(pg.GraphicsObject):
         memory[:] = (0.0, 0.0, 0.0, 0.0, side, side, 1.0 / ratio, 1.0 / ratio, 0.0, 1.0)
         memory[:, 0], memory[:, 1] = x, y
         painter.drawPixmapFragments(fragments, stamp)
+
+
+def opacity(points: int) -> float:
+    """0-1, fainter the more points there are, so that their density is seen."""
+    return float(np.clip(600.0 / max(points, 1), 0.06, 0.75))
+
+
+def point_at(plot: pg.PlotWidget, at: QPointF, x: NDArray[np.float64], y: NDArray[np.float64]) -> int | None:
+    """Index of the point nearest to a position in the scene, if one is near enough on screen."""
+    box = plot.getPlotItem().getViewBox()
+    if not len(x) or not box.sceneBoundingRect().contains(at):
+        return None
+    place = box.mapSceneToView(at)
+    wide, high = box.viewPixelSize()
+    apart = np.hypot((x - place.x()) / wide, (y - place.y()) / high)
+    k = int(np.argmin(apart))
+    return k if apart[k] <= REACH else None
 
 
 def _dot(diameter: float, colour: QColor) -> QPixmap:

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from braggscope.app.engine.agreement import AgreementSample
 from braggscope.app.engine.batch import Outcome
 from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.journal import FORMAT, Journal, JournalError, remove
@@ -19,9 +17,8 @@ from braggscope.app.engine.summary import Curves, summarise
 from braggscope.app.folders import state_folder
 from braggscope.app.sources.protocol import SourceInfo
 from braggscope.models.parameters import Parameters
-from braggscope.models.results import PeakTable, Status
+from braggscope.models.results import PeakTable
 
-POINTS = 20_000  # offsets kept for the scatter plot of one run
 JOURNALS = 24  # runs kept on disk
 
 
@@ -52,47 +49,13 @@ class RunKey:
         return {"source": self.identity, "parameters": f"{self.fingerprint} {self.inputs}"}
 
 
-class Offsets:
-    """A bounded, uniform sample of the differences fit - BraggNN."""
-
-    def __init__(self, capacity: int = POINTS) -> None:
-        self._columns = np.empty((capacity, 4))
-        self._seen = 0
-        self._random = np.random.default_rng(0)
-        self.unpaired = 0
-
-    def add(self, table: PeakTable) -> None:
-        """Take in the peaks of a frame (reservoir sampling, Vitter 1985, algorithm R)."""
-        kept = table["status"] != Status.REJECTED
-        dx, dy = table["x_fit"] - table["x_braggnn"], table["y_fit"] - table["y_braggnn"]
-        paired = kept & np.isfinite(dx) & np.isfinite(dy)
-        self.unpaired += int(np.count_nonzero(kept & ~paired))
-        rows = np.stack([dx, dy, table["frame"], table["peak"]], axis=1)[paired]
-        capacity = len(self._columns)
-        order = self._seen + np.arange(len(rows))
-        slots = np.where(order < capacity, order, self._random.integers(order + 1))
-        kept_rows = slots < capacity
-        self._columns[slots[kept_rows]] = rows[kept_rows]
-        self._seen += len(rows)
-
-    @property
-    def points(self) -> NDArray[np.float64]:
-        """(N, 4) dx px, dy px, frame, peak."""
-        return self._columns[: min(self._seen, len(self._columns))]
-
-    @property
-    def seen(self) -> int:
-        """Pairs in total."""
-        return self._seen
-
-
 @dataclass
 class RunRecord:
     """What one run has found so far, without the tables: those are in its journal."""
 
     key: RunKey
     curves: Curves
-    offsets: Offsets = field(default_factory=Offsets)
+    sample: AgreementSample = field(default_factory=AgreementSample)
     problems: dict[int, str] = field(default_factory=dict)
     peaks: int = 0
 
@@ -104,7 +67,7 @@ class RunRecord:
                 continue
             self.problems.pop(outcome.frame, None)
             self.curves.add(outcome.summary)
-            self.offsets.add(outcome.table)
+            self.sample.add(outcome.table)
             self.peaks += len(outcome.table)
 
     @property

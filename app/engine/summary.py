@@ -5,14 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from braggscope.models.compare import GATE_PX
 from braggscope.models.results import PeakTable, Status
 
-QUANTITIES = ("count", "fitted", "median", "mean", "p95")
+QUANTITIES = ("count", "fitted", "median", "mean", "p95", "lost")
 
 
 @dataclass(frozen=True, slots=True)
 class FrameSummary:
-    """Counts, and statistics of the distance between fit and BraggNN in px (NaN where there is none)."""
+    """Counts, and statistics of the distance between fit and BraggNN in px (NaN where there is none).
+
+    Only distances up to ``GATE_PX`` count: further apart the two are not of the same peak. ``lost``: peaks
+    that only one of the two has answered, or whose answers are further apart.
+    """
 
     frame: int
     count: int
@@ -20,6 +25,7 @@ class FrameSummary:
     median: float
     mean: float
     p95: float
+    lost: float
 
 
 def summarise(frame: int, table: PeakTable) -> FrameSummary:
@@ -29,12 +35,15 @@ def summarise(frame: int, table: PeakTable) -> FrameSummary:
     """
     kept = table["status"] != Status.REJECTED
     distance = table["distance"][kept]
-    distance = distance[np.isfinite(distance)]
-    fitted = int(np.count_nonzero(np.isfinite(table["x_fit"][kept])))
+    fit, network = (np.isfinite(table[name][kept]) for name in ("x_fit", "x_braggnn"))
+    count, fitted = int(kept.sum()), int(np.count_nonzero(fit))
+    lost = float(np.count_nonzero((fit ^ network) | (distance > GATE_PX)))
+    lost = lost if network.any() else np.nan  # it may not be in use
+    distance = distance[distance <= GATE_PX]
     if not len(distance):
-        return FrameSummary(frame, int(kept.sum()), fitted, np.nan, np.nan, np.nan)
+        return FrameSummary(frame, count, fitted, np.nan, np.nan, np.nan, lost)
     median, p95 = np.percentile(distance, [50, 95])
-    return FrameSummary(frame, int(kept.sum()), fitted, float(median), float(distance.mean()), float(p95))
+    return FrameSummary(frame, count, fitted, float(median), float(distance.mean()), float(p95), lost)
 
 
 class Curves:

@@ -17,6 +17,7 @@ TITLES = {
     "p95": "95th percentile distance fit − BraggNN / px",
     "count": "peaks per frame",
     "fitted": "fitted peaks per frame",
+    "lost": "peaks per frame without a pair of answers",
 }
 STYLE: Any = {
     "font.family": "DejaVu Sans", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,

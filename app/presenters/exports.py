@@ -203,7 +203,7 @@ class ExportPresenter:
         record = self._runs.record()
         if record is None:
             return None
-        dx, dy, _, _ = record.offsets.points.T
+        dx, dy = record.sample.differences("fit", "braggnn")[:2]
         colour = self._desk.store.state.current.colour
         return lambda: offset_figure(path, dx, dy, colour)
 

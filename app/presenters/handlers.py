@@ -78,6 +78,7 @@ class Handlers:
             "constant_background": swap("background", "auto", "constant"),
             "window_15": swap("window", 11, 15),
             "patch_thresholded": swap("patch", "raw", "thresholded"),
+            "compare_list": runs.agreement.ask_list,
             "load_weights": peaks.ask_weights,
             "shipped_weights": lambda: peaks.localize(braggnn="braggnn"),
             "run_series": runs.run,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from braggscope.app.engine.jobs import Context, Progress
 from braggscope.app.engine.journal import Journal
 from braggscope.app.engine.runs import RunKey, RunRecord, prune, recall
 from braggscope.app.engine.summary import Curves
+from braggscope.app.presenters.agreement import AgreementPresenter
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.jobs import JobBoard
 from braggscope.app.presenters.peaks import PeakPresenter
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 SETTLE_MS = 120
 PROGRESS_MS = 300  # between two looks at the curves of a running series
-SCATTER_S = 1.5  # between two looks at its offsets
 
 
 class RunPresenter:
@@ -56,7 +55,7 @@ class RunPresenter:
         self._progress.setSingleShot(True)
         self._progress.setInterval(PROGRESS_MS)
         self._progress.timeout.connect(self.show)
-        self._scattered = 0.0  # when the offsets were drawn last
+        self.agreement = AgreementPresenter(desk, window, jobs, peaks, self.record)
         panel = window.sets_panel
         panel.add_requested.connect(self.add_set)
         panel.remove_requested.connect(self.remove_set)
@@ -68,7 +67,6 @@ class RunPresenter:
         panel.cancel_requested.connect(self.cancel)
         window.error_plot.frame_clicked.connect(lambda frame: desk.store.update(frame=frame))
         window.error_plot.quantity_changed.connect(lambda _: self.show())
-        window.offset_plot.peak_clicked.connect(peaks.select_peak)
         desk.store.subscribe(self._on_state)
         desk.opened.connect(self._restart)
         desk.grown.connect(self.show)
@@ -197,14 +195,9 @@ class RunPresenter:
     def _on_state(self, old: Session, new: Session) -> None:
         if old.frame != new.frame:
             self._window.error_plot.set_frame(new.frame)
-        key, table = new.selected, self._desk.table
-        if old.selected != key and key is not None and table is not None:
-            row = key.index_in(table)
-            if row is not None:
-                self._window.offset_plot.highlight(key.frame, row)
 
     def show(self) -> None:
-        """Bring sets, curves, offsets and timeline up to date."""
+        """Bring sets, curves, agreement and timeline up to date."""
         state, info = self._desk.store.state, self._desk.info
         frames = 0 if info is None else info.frames
         entries, curves = [], []
@@ -220,6 +213,7 @@ class RunPresenter:
         self._window.sets_panel.set_running(self.running)
         self._window.error_plot.set_curves(curves)
         self._show_active(frames)
+        self.agreement.show(self.running)
 
     def _show_active(self, frames: int) -> None:
         record, colour = self.record(), self._desk.store.state.current.colour
@@ -227,21 +221,9 @@ class RunPresenter:
         if record is None:
             timeline.set_curve(np.full(frames, np.nan), colour, "peaks")
             timeline.set_done(np.zeros(frames, bool))
-            nothing = np.empty(0), np.empty(0), np.empty(0, int), np.empty(0, int)
-            self._window.offset_plot.set_points(*nothing, colour)
             return
         timeline.set_curve(record.curves.values["count"][:frames], colour, "peaks")
         timeline.set_done(record.curves.done[:frames])
-        if (
-            self.running and time.monotonic() - self._scattered < SCATTER_S
-        ):  # thousands of points take a while
-            return
-        self._scattered = time.monotonic()
-        dx, dy, frame, peak = record.offsets.points.T
-        note = f"{record.offsets.unpaired:,} without a pair"
-        if record.offsets.seen > len(dx):
-            note += f", {len(dx):,} of {record.offsets.seen:,} drawn"
-        self._window.offset_plot.set_points(dx, dy, frame.astype(int), peak.astype(int), colour, note)
 
     def _entry(self, entry: ParameterSet, record: RunRecord | None, frames: int) -> SetEntry:
         detect = entry.parameters.detect

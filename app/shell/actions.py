@@ -50,6 +50,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("constant_background", "Constant background under fits", "Peaks", (), "", "frames", True),
     Action("window_15", "Windows of 15 px", "Peaks", (), "", "frames", True),
     Action("patch_thresholded", "BraggNN sees thresholded patches", "Peaks", (), "", "frames", True),
+    Action("compare_list", "Compare with a peak list…", "Peaks", (), "", "frames"),
     Action("load_weights", "Load BraggNN weights…", "Peaks"),
     Action("shipped_weights", "Use shipped BraggNN weights", "Peaks"),
     Action("next_frame", "Next frame", "Frames", ("Right",), "step_forward", "frames"),

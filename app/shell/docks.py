@@ -41,7 +41,7 @@ DOCKS: Mapping[str, str] = {  # key: title; MainWindow.panels names the widget o
     "jobs": "Jobs",
     "log": "Log",
     "error": "Error against frame",
-    "offsets": "Offsets",
+    "agreement": "Agreement",
 }
 _FILE = Group(("file",), 260)
 _NEWS = Group(("jobs", "log"), 600)
@@ -49,7 +49,7 @@ WORKSPACES: Mapping[str, Arrangement] = {
     "series": Arrangement(
         left=(_FILE, Group(("frame", "prepare", "regions"), 300)),
         right=(Group(("thresholds",), 250), Group(("patch",), 330), Group(("sets",), 190)),
-        bottom=(Group(("peaks", "jobs", "log"), 500), Group(("error",), 390), Group(("offsets",), 250)),
+        bottom=(Group(("peaks", "jobs", "log"), 460), Group(("error",), 340), Group(("agreement",), 340)),
     ),
     "tracks": Arrangement(
         left=(_FILE, Group(("frame", "prepare", "regions"), 300)),

@@ -8,16 +8,10 @@ import pytest
 from braggscope.app.engine.batch import SeriesJob, run_series
 from braggscope.app.engine.jobs import silent_context
 from braggscope.app.engine.journal import Journal
-from braggscope.app.engine.runs import JOURNALS, Offsets, RunKey, RunRecord, prune, recall, stored_tables
+from braggscope.app.engine.runs import JOURNALS, RunKey, RunRecord, prune, recall, stored_tables
 from braggscope.app.engine.summary import QUANTITIES, Curves, summarise
 from braggscope.app.sources.reader import Reader
-from braggscope.models.results import PeakTable, Status
-
-
-def offsets_table(frame, n):
-    return PeakTable.blank(
-        n, frame=frame, peak=np.arange(n), x_fit=np.arange(n) * 1.0, y_fit=0.0, x_braggnn=0.0, y_braggnn=1.0
-    )
+from braggscope.models.results import PeakTable
 
 
 def test_a_recalled_run_is_the_live_one(home, broken_series, fit_only):
@@ -42,37 +36,32 @@ def test_a_recalled_run_is_the_live_one(home, broken_series, fit_only):
     assert recall(key, info.frames, silent_context()) is None
 
 
-def test_offsets_are_a_uniform_bounded_sample():
-    sample = Offsets(500)
-    for frame in range(100):
-        sample.add(offsets_table(frame, 60))
-    assert sample.seen == 6000
-    assert sample.points.shape == (500, 4)
-    frames = np.bincount(sample.points[:, 2].astype(int) // 25, minlength=4)
-    assert frames.min() > 85  # 125 expected, 4 sigma below
-    assert len(np.unique(sample.points[:, 2:], axis=0)) == 500
-    assert np.array_equal(sample.points[:, 0], sample.points[:, 3])
-
-
-def test_rejected_and_unpaired_peaks_are_no_offsets():
-    table = offsets_table(0, 3)
-    table.columns["status"][1] = Status.REJECTED
-    table.columns["x_fit"][2] = np.nan
-    sample = Offsets(10)
-    sample.add(table)
-    assert (sample.seen, sample.unpaired, len(sample.points)) == (1, 1, 1)
-
-
 @pytest.mark.parametrize("n", [0, 1, 50])
 def test_summaries(n):
-    table = offsets_table(3, n).with_columns(distance=np.linspace(0, 1, n))
+    x = np.linspace(0, 1, n)
+    table = PeakTable.blank(n, frame=3, x_fit=x, y_fit=0.0, x_braggnn=0.0, y_braggnn=0.0, distance=x)
     curves = Curves(2)
     curves.add(summarise(3, table))  # beyond the known end: a series that grew
     assert curves.done.tolist() == [False, False, False, True]
     assert curves.values["count"][3] == n
     if n:
         assert curves.values["median"][3] == pytest.approx(np.median(table["distance"]))
+        assert curves.values["lost"][3] == 0
     assert np.isnan(curves.values["median"][:3]).all()
+
+
+def test_a_lost_peak_does_not_count_as_a_distance():
+    table = PeakTable.blank(
+        4,
+        x_fit=np.array([0.1, 0.3, 5.0, np.nan]),
+        x_braggnn=0.0,
+        distance=np.array([0.1, 0.3, 5.0, np.nan]),
+    )
+    found = summarise(0, table)
+    assert (found.count, found.fitted, found.lost) == (4, 3, 2)
+    assert found.mean == pytest.approx(0.2)
+    alone = summarise(0, table.with_columns(x_braggnn=np.full(4, np.nan), distance=np.full(4, np.nan)))
+    assert np.isnan(alone.lost)
 
 
 def test_the_oldest_journals_go_first(home):

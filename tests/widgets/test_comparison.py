@@ -4,7 +4,6 @@ from PyQt6.QtCore import QPointF, Qt
 from PyQt6.QtWidgets import QApplication
 
 from braggscope.widgets.error_plot import QUANTITIES, Curve, ErrorPlot
-from braggscope.widgets.offset_plot import MOST_DRAWN, OffsetPlot
 
 LEFT = Qt.MouseButton.LeftButton
 FRAMES = np.arange(100)
@@ -36,15 +35,6 @@ def errors(qtbot):
     widget.show()
     widget.set_curves([curve("A", 0.2), curve("B", 0.6)])
     QApplication.processEvents()
-    return widget
-
-
-@pytest.fixture
-def offsets(qtbot):
-    widget = OffsetPlot()
-    qtbot.addWidget(widget)
-    widget.resize(360, 420)
-    widget.show()
     return widget
 
 
@@ -140,103 +130,9 @@ def test_error_plot_setters_never_emit(errors):
     assert errors.quantity.currentData() == "count"
 
 
-# offsets
-
-
-def scatter(n, seed=0):
-    rng = np.random.default_rng(seed)
-    return rng.normal(0.1, 0.05, n), rng.normal(-0.05, 0.05, n), np.arange(n) // 10, np.arange(n) % 10
-
-
-def test_statistics_against_the_normal_distribution(offsets):
-    offsets.set_points(*scatter(5000))
-    x, y, radius = offsets.statistics()
-    assert x == pytest.approx(0.1, abs=0.004)
-    assert y == pytest.approx(-0.05, abs=0.004)
-    assert radius == pytest.approx(0.05 * np.sqrt(-2 * np.log(0.32)), rel=0.04)
-    assert offsets.summary.text().startswith(f"Δx {x:+.3f}   Δy −{-y:.3f}")
-
-
-def test_peaks_without_a_pair_are_counted_not_drawn(offsets):
-    dx, dy, frame, peak = scatter(100)
-    dx[:7] = np.nan
-    offsets.set_points(dx, dy, frame, peak, note="3 rejected")
-    assert offsets.remark.text() == "93 peaks · 7 without a pair · 3 rejected"
-    assert len(offsets.points.x) == 93
-
-
-def test_many_points_are_thinned_and_that_is_said(offsets):
-    offsets.set_points(*scatter(50_000))
-    assert len(offsets.points.x) == MOST_DRAWN
-    assert "20,000 drawn" in offsets.remark.text()
-    assert offsets.statistics()[0] == pytest.approx(0.1, abs=0.002)
-
-
-def test_the_scales_are_equal_and_the_margins_aligned(offsets, qtbot):
-    offsets.set_points(*scatter(500))
-    QApplication.processEvents()
-    px, py = offsets.plot.getPlotItem().getViewBox().viewPixelSize()
-    assert px == pytest.approx(py, rel=0.02)
-    offsets.plot.setXRange(-0.2, 0.3)
-    QApplication.processEvents()
-    assert offsets.top.viewRange()[0] == pytest.approx(offsets.plot.viewRange()[0])
-    assert offsets.right.viewRange()[1] == pytest.approx(offsets.plot.viewRange()[1])
-
-    def screen_x(plot, x):
-        return plot.mapTo(offsets, view_point(plot, x, 0.0)).x()
-
-    assert abs(screen_x(offsets.top, 0.1) - screen_x(offsets.plot, 0.1)) <= 2
-
-
-def test_a_click_finds_its_peak_and_empty_ground_does_not(offsets, qtbot):
-    dx, dy = np.array([0.1, -0.1, 0.0]), np.array([0.1, -0.1, 0.0])
-    offsets.set_points(dx, dy, np.array([5, 6, 7]), np.array([1, 2, 3]))
-    QApplication.processEvents()
-    heard = record(offsets, "peak_clicked")
-    qtbot.mouseClick(offsets.plot.viewport(), LEFT, pos=view_point(offsets.plot, -0.1, -0.1))
-    assert heard == [("peak_clicked", 6, 2)]
-    assert offsets.chosen.getData()[0].tolist() == [-0.1]
-    qtbot.wait(QApplication.doubleClickInterval() + 50)
-    qtbot.mouseClick(offsets.plot.viewport(), LEFT, pos=view_point(offsets.plot, 0.1, -0.1))
-    assert len(heard) == 1
-
-
-def test_offset_setters_never_emit_and_nothing_is_said_in_words(offsets):
-    heard = record(offsets, "peak_clicked")
-    offsets.set_points(*scatter(50))
-    offsets.highlight(2, 3)
-    assert len(offsets.chosen.getData()[0]) == 1
-    offsets.highlight(99, 3)
-    assert len(offsets.chosen.getData()[0]) == 0
-    nothing = np.full(4, np.nan)
-    offsets.set_points(nothing, nothing, np.arange(4), np.arange(4))
-    assert offsets.hint.isVisible()
-    assert offsets.remark.text() == "4 without a pair"
-    assert heard == []
-
-
 def test_curves_survive_a_hundred_thousand_frames(errors):
     frames = np.arange(100_000)
     errors.set_curves([Curve("A", "#56b4e9", frames, np.random.default_rng(0).random(100_000))])
     errors.set_frame(99_999)
     assert not errors.grab().isNull()
     assert errors.plot.viewRange()[0][1] >= 99_999
-
-
-def test_points_are_painted_where_they_belong(offsets):
-    # twelve points at the origin keep the median and the 68 % ring clear of the four that are looked at
-    dx, dy = np.zeros(16), np.zeros(16)
-    dx[:4], dy[:4] = [0.3, -0.3, 0.3, -0.3], [-0.2, 0.2, 0.2, -0.2]
-    offsets.set_points(dx, dy, np.arange(16), np.arange(16), "#ff0000")
-    QApplication.processEvents()
-    shot = offsets.plot.grab().toImage()
-    ratio = shot.devicePixelRatio()
-
-    def reddish(x, y):
-        at = view_point(offsets.plot, x, y)
-        colour = shot.pixelColor(round(at.x() * ratio), round(at.y() * ratio))
-        return colour.red() - colour.green() > 80
-
-    assert all(reddish(dx[k], dy[k]) for k in range(4))
-    assert not reddish(0.15, 0.1)
-    assert offsets.points.boundingRect().contains(QPointF(0.3, -0.2))
