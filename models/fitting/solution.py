@@ -14,6 +14,7 @@ SLACK = 100.0  # steps so many times longer are accepted when the iterations run
 STEP_SHAPE = 1e-4  # of the form, the amplitude and eta, relative
 NARROWEST, WIDEST = 0.15, 2.0  # bounds of sigma: px, and windows
 FIRST_DAMPING = 1e-4
+SMALL_GAIN = 1e-7  # with a prior, a step that promises less, in units of the noise's variance, ends the fit
 
 
 class Kind(NamedTuple):
@@ -44,7 +45,7 @@ class Solution(NamedTuple):
     parameters: NDArray[np.float64]  # (N, 24) three components of 7 and the background; unused ones are 0
     covariance: NDArray[np.float64]  # (N, 3) var x, var y, cov xy of the first component, px²; NaN: singular
     amplitude_err: NDArray[np.float64]  # (N, 3) counts; NaN if singular
-    objective: NDArray[np.float64]  # (N,) half the sum of squares, or minus the Poisson log-likelihood
+    objective: NDArray[np.float64]  # (N,) half the sum of squares, or minus log-likelihood; priors included
     chi2: NDArray[np.float64]  # (N,) sum of r² / max(model, 1) over degrees of freedom
     converged: NDArray[np.bool_]  # (N,)
 

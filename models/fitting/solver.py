@@ -23,11 +23,13 @@ from braggscope.models.fitting.kernels import (
     squares,
 )
 from braggscope.models.fitting.lone import evaluate_lone, evaluate_on_plane
+from braggscope.models.fitting.prior import penalise
 from braggscope.models.fitting.solution import (
     FIRST_DAMPING,
     GROUND,
     MAX_ITERATIONS,
     SLACK,
+    SMALL_GAIN,
     STRIDE,
     Kind,
     Solution,
@@ -55,8 +57,16 @@ def _compact(values, side, px, py, value, live):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _evaluate(theta, shape, poisson, pixels, n, jacobian, buffers, matrix, gradient):
+def _evaluate(theta, shape, poisson, prior, pixels, n, jacobian, buffers, matrix, gradient):
     """Objective at ``theta``; fills model, residuals and the normal equations."""
+    objective = _misfit(theta, shape, poisson, pixels, n, jacobian, buffers, matrix, gradient)
+    if prior[0] > 0.0:
+        objective += penalise(theta, shape, prior, buffers[2], matrix, gradient)
+    return objective
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _misfit(theta, shape, poisson, pixels, n, jacobian, buffers, matrix, gradient):
     count, stride, ground = shape
     if count == 1 and stride == 6 and not poisson:
         if ground == 1:
@@ -83,7 +93,16 @@ def _copy(matrix, gradient, to_matrix, to_gradient, p):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _descend(theta, shape, poisson, side, pixels, n, space):
+def _promise(step, gradient, p):
+    """Twice what a step would take off the objective if that were a parabola."""
+    total = 0.0
+    for i in range(p):
+        total += step[i] * gradient[i]
+    return total
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _descend(theta, shape, poisson, prior, side, pixels, n, space):
     """Minimise from ``theta`` in place. Returns whether it converged, and the objective.
 
     ``space`` is left with the model and the normal equations of the minimum, or of a point closer to it
@@ -92,7 +111,7 @@ def _descend(theta, shape, poisson, side, pixels, n, space):
     jacobian, buffers, matrix, gradient, spare_matrix, spare_gradient, factor, scale, step, trial = space
     count, stride, ground = shape
     p = count * stride + ground
-    objective = _evaluate(theta, shape, poisson, pixels, n, jacobian, buffers, matrix, gradient)
+    objective = _evaluate(theta, shape, poisson, prior, pixels, n, jacobian, buffers, matrix, gradient)
     damping, fresh, converged = FIRST_DAMPING, True, False
     for _ in range(MAX_ITERATIONS):
         _copy(matrix, gradient, spare_matrix, spare_gradient, p)
@@ -104,12 +123,16 @@ def _descend(theta, shape, poisson, side, pixels, n, space):
         if not solved:
             damping = max(damping, 1e-4) * 10.0
             continue
-        if damping <= 1e-2 and is_small(theta, step, shape, 1.0):
+        if damping <= 1e-2 and (
+            is_small(theta, step, shape, 1.0) or _promise(step, gradient, p) < SMALL_GAIN * prior[0]
+        ):
             for i in range(p):
                 theta[i] = trial[i]
             converged = True
             break
-        new = _evaluate(trial, shape, poisson, pixels, n, jacobian, buffers, spare_matrix, spare_gradient)
+        new = _evaluate(
+            trial, shape, poisson, prior, pixels, n, jacobian, buffers, spare_matrix, spare_gradient
+        )
         fresh = new <= objective
         if fresh:
             objective = new
@@ -122,7 +145,7 @@ def _descend(theta, shape, poisson, side, pixels, n, space):
     if not converged and damping <= 1e-2:
         converged = is_small(theta, step, shape, SLACK)
     if not fresh:
-        objective = _evaluate(theta, shape, poisson, pixels, n, jacobian, buffers, matrix, gradient)
+        objective = _evaluate(theta, shape, poisson, prior, pixels, n, jacobian, buffers, matrix, gradient)
     return converged, objective
 
 
@@ -150,7 +173,7 @@ def _errors(theta, shape, variance, space, covariance, amplitude_err):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _solve(values, starts, shape, poisson, side, solution):
+def _solve(values, starts, strength, shape, poisson, side, solution):
     """Fit every window; all have one ``shape``. ``solution``: the arrays of a :class:`Solution`."""
     parameters, covariance, amplitude_err, objective, chi2, converged = solution
     count, stride, ground = shape
@@ -171,9 +194,13 @@ def _solve(values, starts, shape, poisson, side, solution):
             (matrix, gradient, factor, scale, step),
         ):  # fmt: skip
             continue
-        converged[k], objective[k] = _descend(theta, shape, poisson, side, pixels, n, space)
+        prior = (strength[k], starts[k])
+        converged[k], objective[k] = _descend(theta, shape, poisson, prior, side, pixels, n, space)
         chi2[k] = pearson(buffers[0], buffers[1], n) / (valid - p)
-        variance = chi2[k] if poisson else 2.0 * objective[k] / (valid - p)
+        if poisson:
+            variance = chi2[k]
+        else:
+            variance = strength[k] if strength[k] > 0.0 else 2.0 * objective[k] / (valid - p)
         _errors(theta, shape, variance, space, covariance[k], amplitude_err[k])
         for i in range(count):
             for j in range(stride):
@@ -182,9 +209,19 @@ def _solve(values, starts, shape, poisson, side, solution):
             parameters[k, GROUND + i] = theta[count * stride + i]
 
 
-def solve(values: NDArray[np.float64], starts: NDArray[np.float64], kind: Kind) -> Solution:
-    """Fit (N, window²) windows, NaN = not valid; ``starts`` (N, K, 2): x, y of the peaks from the middle."""
+def solve(
+    values: NDArray[np.float64],
+    starts: NDArray[np.float64],
+    kind: Kind,
+    strength: NDArray[np.float64] | None = None,
+) -> Solution:
+    """Fit (N, window²) windows, NaN = not valid; ``starts`` (N, K, 2): x, y of the peaks from the middle.
+
+    ``strength`` (N,): variance of the noise where the priors of :mod:`braggscope.models.fitting.prior` take
+    part, else 0.
+    """
     result = blank_solution(len(values))
     shape = (starts.shape[1], kind.stride, kind.ground)
-    _solve(values, starts, shape, kind.poisson, math.isqrt(values.shape[1]), tuple(result))
+    given = np.zeros(len(values)) if strength is None else strength
+    _solve(values, starts, given, shape, kind.poisson, math.isqrt(values.shape[1]), tuple(result))
     return result
