@@ -103,7 +103,7 @@ class Cell(BaseModel):
         sums = np.add.reduceat(strengths, starts) if len(starts) else np.zeros(0)
         top = sums.max(initial=0.0)
         found = []
-        for start, stop, total in zip(starts, [*starts[1:], len(indices)], sums, strict=True):
+        for start, stop, total in zip(starts, [*starts[1:], len(indices)], sums, strict=False):
             alive = ~(strengths[start:stop] <= FAINT * top)  # all of them where no atoms are known: NaN
             here = indices[start:stop][alive]
             if not len(here):
