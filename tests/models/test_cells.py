@@ -70,7 +70,7 @@ def test_centring_forbids(centring, squares):
 def test_rhombohedral_centring_is_obverse():
     cell = Cell(a=4.759, b=4.759, c=12.992, gamma=120, space_group="R")
     first = [ring.hkl[0] for ring in cell.rings(2 * math.pi / 2.0)]
-    assert all((-h + k + l) % 3 == 0 for h, k, l in first)
+    assert all((-h + k + l) % 3 == 0 for h, k, l in first)  # noqa: E741 - the name of the index
     spacings = [ring.d_angstrom for ring in cell.rings(2 * math.pi / 2.0)]
     assert spacings[0] == pytest.approx(4.3307, abs=1e-3)  # 003: the c glide would forbid it
 
