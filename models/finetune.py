@@ -23,7 +23,7 @@ CHI2_FACTOR = 3.0  # times the median; the scale itself depends on the detector
 FAR_PX = 1.5  # from the middle pixel; further, and another maximum is meant
 HELD_SHARE = 0.2
 FEWEST_FRAMES = 3
-NOISE_PEAKS = 2000  # whose pixels give the noise
+NOISE_PEAKS = 1000  # whose pixels give the noise
 ZERO_SHARE = 0.1  # of the pixels that are exactly 0 before a threshold is suspected
 QUANTA = 3.0  # by so many steps of the counts the least positive value must stand above 0
 
@@ -98,8 +98,8 @@ def good_fits(table: PeakTable, error_px: float = FIT_ERROR_PX) -> NDArray[np.bo
     """(N,) bool: fits that are ok, surer than ``error_px``, and no worse in chi-square than is usual."""
     with np.errstate(invalid="ignore"):
         sure = np.hypot(table["x_fit_err"], table["y_fit_err"]) <= error_px
-        ok = (table["status"] == Status.OK) & (table["model"] != Model.NONE) & sure
         chi2 = table["chi2"]
+        ok = (table["status"] == Status.OK) & (table["model"] != Model.NONE) & sure & np.isfinite(chi2)
         usual = float(np.median(chi2[ok])) if ok.any() else 0.0
         return np.asarray(ok & (chi2 <= CHI2_FACTOR * max(usual, 1e-9)))
 
@@ -196,11 +196,12 @@ def _noise(table: PeakTable, patches: NDArray[np.float32], valid: NDArray[np.boo
     """(a, b): variance of a pixel = a + b x its expected counts, from the residuals of lone peaks."""
     lone = np.flatnonzero(table["n_components"] == 1)[:NOISE_PEAKS]
     lone = lone if len(lone) else np.arange(min(len(table), NOISE_PEAKS))
-    expected = _expected(table.take(lone), patches.shape[1])
-    inside = valid[lone] & _inner(table["window"][lone], patches.shape[1])
-    fitted = inside.sum(axis=(1, 2))
-    free = fitted.sum() / np.maximum(fitted - 8, 1).sum()  # some parameters were fitted
-    level, square = expected[inside], (patches[lone] - expected)[inside] ** 2 * free
+    table, patches = table.take(lone), patches[lone]
+    inside = valid[lone] & _inner(table["window"], patches.shape[1])
+    height, slopes = _shape(table, patches.shape[1])
+    expected = table["amplitude"][:, None, None] * height + slopes
+    free = np.maximum(1 - _leverage(table, height, expected, inside), 0.1)
+    level, square = expected[inside], ((patches - expected) ** 2 / free)[inside]
     bins = np.array_split(np.argsort(level), 20)
     points = [(level[rows].mean(), _trimmed(square[rows])) for rows in bins if len(rows) > 20]
     if not points:
@@ -223,14 +224,36 @@ def _inner(window: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
     return np.asarray(within[:, None, :] & within[:, :, None])
 
 
-def _expected(table: PeakTable, size: int) -> Floats:
-    """(N, S, S) counts: the fitted peaks over their backgrounds, neighbours left out."""
+def _offsets(table: PeakTable, size: int) -> tuple[Floats, Floats]:
+    """(N, S, S) px from the fitted centre, along x and along y."""
     y, x = np.mgrid[:size, :size].astype(np.float64) - size // 2
-    dx = x - (table["x_fit"] - table["col"])[:, None, None]
-    dy = y - (table["y_fit"] - table["row"])[:, None, None]
+    return (
+        x - (table["x_fit"] - table["col"])[:, None, None],
+        y - (table["y_fit"] - table["row"])[:, None, None],
+    )
+
+
+def _shape(table: PeakTable, size: int) -> tuple[Floats, Floats]:
+    """(N, S, S): the fitted peak at height 1, and its background in counts; neighbours left out."""
+    dx, dy = _offsets(table, size)
     form = profiles.form_from_axes(table["fwhm_major"], table["fwhm_minor"], table["angle"])
     a, b, c = (part[:, None, None] for part in form)
     eta = np.nan_to_num(table["eta"])[:, None, None]
-    peak = table["amplitude"][:, None, None] * profiles.profile(profiles.quadratic(dx, dy, a, b, c), eta)
     rise, fall = (np.nan_to_num(table[name])[:, None, None] for name in ("slope_x", "slope_y"))
-    return np.asarray(peak + table["background"][:, None, None] + rise * dx + fall * dy)
+    ground = table["background"][:, None, None] + rise * dx + fall * dy
+    return profiles.profile(profiles.quadratic(dx, dy, a, b, c), eta), ground
+
+
+def _leverage(table: PeakTable, height: Floats, expected: Floats, inside: NDArray[np.bool_]) -> Floats:
+    """(N, S, S): by how much the fit follows each pixel's noise, so that its residual is too small.
+
+    Diagonal of the hat matrix under counting statistics. A Gaussian's derivatives by its seven parameters
+    span the same space as these products.
+    """
+    dx, dy = _offsets(table, height.shape[1])
+    columns = [height * part for part in (1.0, dx, dy, dx * dx, dx * dy, dy * dy)] + [np.ones_like(height)]
+    weight = inside / np.sqrt(np.maximum(expected, 1.0))
+    basis = np.stack([weight * column for column in columns], axis=-1)
+    n, size = len(height), height.shape[1]
+    q, _ = np.linalg.qr(basis.reshape(n, size * size, -1))
+    return np.asarray((q * q).sum(axis=2).reshape(n, size, size))
