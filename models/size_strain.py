@@ -108,7 +108,7 @@ def without_instrument(
 
 
 def breadth(gauss: ArrayLike, lorentz: ArrayLike, kind: Literal["fwhm", "integral"] = "fwhm") -> Floats:
-    """FWHM or integral breadth (area / height) of a Voigt profile, from the FWHM of its parts (...) in rad."""
+    """FWHM or integral breadth (area / height) of a Voigt profile, from the FWHM of its parts (...), rad."""
     g, h = np.asarray(gauss, np.float64), np.asarray(lorentz, np.float64)
     if kind == "fwhm":
         return voigt_fwhm(g, h)

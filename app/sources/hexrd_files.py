@@ -119,7 +119,7 @@ def _chosen(detectors: Tree, panel: str, shape: tuple[int, int] | None) -> str:
         names = [n for n in names if _shape(detectors[n]) == tuple(shape)] or names
     if len(names) > 1:
         raise ValueError(
-            f"it has {len(names)} that fit ({', '.join(map(str, names))}); name one: FILE::{names[0]}"
+            f"{len(names)} of its detectors fit ({', '.join(map(str, names))}); name one, FILE::{names[0]}"
         )
     return str(names[0])
 
