@@ -1,0 +1,99 @@
+"""Tracks as a value: which track every peak belongs to, and what became of every track."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+NONE = -1  # no track
+
+
+@dataclass(frozen=True, slots=True)
+class TrackSettings:
+    """How peaks are linked.
+
+    ``gate_px``: farthest a peak may be from where its track is expected. ``gap``: analysed frames that a
+    track may miss. ``shortest``: peaks that make a track. ``occupancy``: share of the frames between first
+    and last in which a track must have a peak. ``again``: frames after which a spot that comes back is no
+    longer taken for the same.
+    """
+
+    gate_px: float = 3.0
+    gap: int = 10
+    shortest: int = 3
+    occupancy: float = 0.5
+    again: int = 100
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.gate_px) and self.gate_px > 0):
+            raise ValueError(f"The gate must be a positive number of pixels, not {self.gate_px:g}.")
+        if self.gap < 0 or self.shortest < 1 or self.again < 0:
+            raise ValueError("Gaps and waits cannot be negative, and a track has at least one peak.")
+        if not 0 <= self.occupancy <= 1:
+            raise ValueError(f"The occupancy is a share between 0 and 1, not {self.occupancy:g}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Tracks:
+    """Tracks through a peak table, as structures of arrays: one entry per peak, then one per track.
+
+    Per row of the table (N,): ``track`` int64, -1 for none; ``x y x_err y_err`` px: smoothed position with
+    1 sigma, NaN without a track. Per track (K,), numbered by first peak: ``first last`` frames, ``length``
+    peaks; ``split_from merged_into continues`` int64 tracks or -1; ``split_frame merge_frame`` float64: when
+    the two are 2.5 sigma apart, NaN where nothing splits or merges; ``name``: as shown.
+    """
+
+    track: Integers
+    x: Floats
+    y: Floats
+    x_err: Floats
+    y_err: Floats
+    first: Integers
+    last: Integers
+    length: Integers
+    split_from: Integers
+    merged_into: Integers
+    continues: Integers
+    split_frame: Floats
+    merge_frame: Floats
+    name: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def rows(self, track: int) -> Integers:
+        """(n,) rows of the peak table that belong to a track, in the order of the table."""
+        return np.flatnonzero(self.track == track)
+
+    def ancestor(self, track: int) -> int:
+        """The track from which this one came, through all splits and reappearances."""
+        while True:
+            before = self.split_from[track] if self.split_from[track] >= 0 else self.continues[track]
+            if before < 0:
+                return track
+            track = int(before)
+
+    def renamed(self, track: int, name: str) -> Self:
+        """The same with another name for one track."""
+        return replace(self, name=(*self.name[:track], name, *self.name[track + 1 :]))
+
+
+def names(split_from: Integers, continues: Integers) -> tuple[str, ...]:
+    """Numbers for new tracks, ``4.1`` for the first that splits from 4, ``4+`` for 4 seen again."""
+    given: dict[int, str] = {}
+    children: dict[int, int] = {}
+    roots = 0
+    for k in range(len(split_from)):  # a parent begins earlier and so has its name already
+        if split_from[k] >= 0:
+            parent = int(split_from[k])
+            children[parent] = children.get(parent, 0) + 1
+            given[k] = f"{given[parent]}.{children[parent]}"
+        elif continues[k] >= 0:
+            given[k] = f"{given[int(continues[k])]}+"
+        else:
+            roots += 1
+            given[k] = str(roots)
+    return tuple(given[k] for k in range(len(split_from)))
