@@ -155,6 +155,10 @@ COLUMNS: tuple[Column, ...] = (
     Column("eta", "float64", "", "Lorentzian fraction of a pseudo-Voigt"),
     Column("cov_xy", "float64", "px^2", "covariance of x_fit and y_fit"),
     Column("quality", "float64", "", "trust of the localiser network in its answer, 0 to 1"),
+    Column("q", "float64", "1/angstrom", "4 pi sin(theta) / wavelength"),
+    Column("d", "float64", "angstrom", "lattice spacing"),
+    Column("two_theta", "float64", "rad", "scattering angle"),
+    Column("azimuth", "float64", "rad", "about the beam, from +x towards +y"),
 )
 COLUMN = {column.name: column for column in COLUMNS}
 WORDS: Mapping[str, type[Status] | type[Source] | type[Model] | type[Background]] = {

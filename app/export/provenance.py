@@ -5,6 +5,7 @@ import time
 from dataclasses import asdict, dataclass
 
 from braggscope.app.version import VERSION
+from braggscope.models.geometry import Instrument
 from braggscope.models.parameters import Parameters
 
 CONVENTION = (
@@ -15,7 +16,7 @@ CONVENTION = (
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Program, source, parameters and weights of one result.
+    """Program, source, parameters, weights and instrument of one result.
 
     ``files``: where the frames lie in several files, the location of each and the index of its first frame.
     """
@@ -28,11 +29,13 @@ class Provenance:
     device: str = "cpu"
     frames: str = ""
     files: tuple[tuple[str, int], ...] = ()
+    instrument: Instrument | None = None
 
     def as_dict(self) -> dict[str, object]:
         """Plain JSON values."""
         values = asdict(self)
         values["files"] = [{"file": name, "first_frame": first} for name, first in self.files]
+        values["instrument"] = None if self.instrument is None else self.instrument.model_dump(mode="json")
         values["parameters"] = self.parameters.model_dump(mode="json")
         return {
             "program": "Braggscope",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from braggscope.app.export.cxi import write_cxi
 from braggscope.app.export.provenance import Provenance
 from braggscope.app.files import atomic_path
+from braggscope.models.peak_directions import with_directions
 from braggscope.models.results import COLUMNS, WORDS, PeakTable, in_frame_pixels
 
 ROWS = 50_000  # rows gathered before they are written
@@ -31,7 +32,8 @@ def write_peaks(
 ) -> int:
     """Write tables (by rising frame) to ``path``; the suffix decides the format. Returns the rows written.
 
-    ``tables`` are in pixels of the prepared image, the file is in pixels of the whole frame. ``frames``: all
+    ``tables`` are in pixels of the prepared image, the file is in pixels of the whole frame; where the
+    provenance has an instrument, q, d, two_theta and azimuth are filled in. ``frames``: all
     frames analysed, those without peaks included; CXI has a row for each (default: frames with peaks).
     CSV gets its provenance as ``NAME.csv.json`` beside it; the others hold it themselves.
     Nothing half-written ever stands under the final name. Raises ExportError for unknown suffixes.
@@ -43,6 +45,8 @@ def write_peaks(
     }  # fmt: skip
     binning = provenance.parameters.prepare.binning
     whole = (in_frame_pixels(table, binning) for table in _gathered(tables))
+    if (instrument := provenance.instrument) is not None:
+        whole = (with_directions(table, instrument) for table in whole)
     with atomic_path(path) as temporary:
         rows = writer[path.suffix.lower()](temporary, whole, provenance)
     if path.suffix.lower() == ".csv":

@@ -27,7 +27,9 @@ CONTRACT = """
     fwhm_major fwhm_minor angle chi2 x_braggnn y_braggnn distance x_net y_net x_net_err y_net_err
     x y x_err y_err method
 """
-OPTIONAL = "n_components window model background_model slope_x slope_y eta cov_xy quality"
+OPTIONAL = """
+    n_components window model background_model slope_x slope_y eta cov_xy quality q d two_theta azimuth
+"""
 
 
 def frame_table(frame: int, rows: int) -> PeakTable:
