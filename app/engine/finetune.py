@@ -177,23 +177,25 @@ def _loop(run: _Run, context: Context, gate: Gate | None) -> None:
     trainer = run.trainer
     every = max(1, run.steps // LOOKS)
     started, saved, told = time.monotonic() - run.seconds, time.monotonic(), 0.0
-    if not run.curve:
-        run.curve.append(_look(run, context))
-    while trainer.step < run.steps:
+    while True:
+        due = trainer.step % every == 0 or trainer.step == run.steps
+        if due and (not run.curve or run.curve[-1].step < trainer.step):
+            run.curve.append(_look(run, context))
+            told = time.monotonic()
+            context.progress(trainer.step, run.steps, "training", run.live())
+        if trainer.step == run.steps:
+            return
         if gate is not None:
             gate.wait()
         loss = trainer.advance()
         run.loss = loss if np.isnan(run.loss) else 0.98 * run.loss + 0.02 * loss
         run.seconds = time.monotonic() - started
-        look = trainer.step % every == 0 or trainer.step == run.steps
-        if look:
-            run.curve.append(_look(run, context))
         if time.monotonic() - saved > CHECKPOINT_SECONDS:
             _save(run)
             saved = time.monotonic()
-        if look or time.monotonic() - told > REPORT_S:
+        if time.monotonic() - told > REPORT_S:
             told = time.monotonic()
-            context.progress(trainer.step, run.steps, f"loss {run.loss:.2f}", run.live() if look else None)
+            context.progress(trainer.step, run.steps, f"loss {run.loss:.2f}")
         else:
             context.check()
 
