@@ -1,85 +1,35 @@
 """Fits of all peaks of a frame, each ending ok or with the reason why not."""
 
-from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from braggscope.models import profiles
+from braggscope.models.fitting.fits import Fits, Floats, Outcome, assemble
 from braggscope.models.fitting.grounds import Background, fit_on_background
 from braggscope.models.fitting.joint import Problem, swallowed
-from braggscope.models.fitting.solution import (
-    GROUND,
-    MAX_COMPONENTS,
-    STRIDE,
-    Kind,
-    Solution,
-    blank_solution,
-    store,
-)
+from braggscope.models.fitting.solution import MAX_COMPONENTS, Kind, store
 from braggscope.models.fitting.solver import solve
-from braggscope.models.fitting.verdicts import on_frame, prospect, verdict
-from braggscope.models.fitting.windows import MARGIN, add_cores, cut_windows, find_neighbours
+from braggscope.models.fitting.verdicts import on_frame, prospect, verdict, wanted_window
+from braggscope.models.fitting.windows import MARGIN, SIDES, Pixels, add_cores, cut_windows, find_neighbours
 from braggscope.models.results import Status
 
-Floats = NDArray[np.float64]
 Model = Literal["gaussian", "pseudovoigt"]
 Noise = Literal["uniform", "poisson"]
+Window = int | Literal["auto"]
 
 CHUNK = 2048  # windows cut at a time, 2 MB at 11 px
 
 
-@dataclass(frozen=True, slots=True)
-class Fits:
-    """Result of :func:`fit_peaks`, arrays of N entries; float64 unless said, positions in px of the frame.
+class Task(NamedTuple):
+    """What is to be fitted how: all peaks of a frame, of which some are fitted."""
 
-    ``x, y, x_err, y_err`` (1 sigma), ``cov_xy`` (px²) are NaN unless ``status`` (uint8) is OK. Given wherever
-    a fit was made: ``amplitude`` and ``background`` (at the centre) in counts, its slopes ``slope_x`` and
-    ``slope_y`` in counts/px (NaN: constant), ``fwhm_*`` in px, ``angle`` of the long axis in rad from +x
-    towards +y in (-pi/2, pi/2], ``chi2`` reduced Pearson chi-square, ``eta`` (NaN: Gaussian). ``plane`` bool:
-    fitted over a plane. ``n_components`` int64: peaks fitted jointly, 0 without a fit. ``window`` int64 px.
-    ``row, col`` int64: middle of the window. ``parameters`` (N, 24): three components of amplitude, x, y, a,
-    b, c, eta with x, y relative to the middle and (a, b, c) of :mod:`braggscope.models.profiles`; background
-    at the middle and its slopes.
-    """
-
-    x: Floats
-    y: Floats
-    x_err: Floats
-    y_err: Floats
-    cov_xy: Floats
-    amplitude: Floats
-    background: Floats
-    slope_x: Floats
-    slope_y: Floats
-    fwhm_major: Floats
-    fwhm_minor: Floats
-    angle: Floats
-    chi2: Floats
-    eta: Floats
-    status: NDArray[np.uint8]
-    plane: NDArray[np.bool_]
-    n_components: NDArray[np.int64]
-    window: NDArray[np.int64]
-    row: NDArray[np.int64]
-    col: NDArray[np.int64]
-    parameters: Floats
-
-    def __len__(self) -> int:
-        return len(self.status)
-
-    def model_patch(self, k: int) -> Floats:
-        """(window, window) float64 counts: model of peak ``k`` with its neighbours. NaN without a fit."""
-        half = int(self.window[k]) // 2
-        dy, dx = np.mgrid[-half : half + 1, -half : half + 1].astype(np.float64)
-        count = int(self.n_components[k])
-        level, rise, fall = self.parameters[k, GROUND:]
-        patch = level + rise * dx + fall * dy
-        for amplitude, x, y, a, b, c, eta in self.parameters[k, : count * STRIDE].reshape(count, STRIDE):
-            patch += amplitude * profiles.profile(profiles.quadratic(dx - x, dy - y, a, b, c), eta)
-        return patch
+    problem: Problem
+    background: Background
+    pixels: Pixels
+    rows: NDArray[np.int64]
+    cols: NDArray[np.int64]
 
 
 def fit_peaks(
@@ -88,11 +38,12 @@ def fit_peaks(
     rows: NDArray[np.int64],
     cols: NDArray[np.int64],
     *,
-    window: int = 11,
+    window: Window = 11,
     model: Model = "gaussian",
     noise: Noise = "uniform",
     background: Background = "constant",
     saturation: float | None = None,
+    saturated: NDArray[np.bool_] | None = None,
     only: int | None = None,
     device: str = "cpu",
 ) -> Fits:
@@ -100,9 +51,12 @@ def fit_peaks(
 
     ``image`` (H, W) counts; ``mask`` (H, W), True = bad; ``rows, cols`` (N,): the pixels of all peaks of the
     frame. Each peak is fitted in the window of ``window``² pixels around it, without pixels that are off the
-    frame, masked, not finite or saturated. Up to two other peaks within ``window // 2 + 1`` px (the larger
-    of row and column distance; the highest pixels first) are fitted with it, the 5 x 5 around each taking
-    part; one for which the data give no evidence is left out again (:func:`fit_windows`).
+    frame, masked, not finite, or saturated: at or above ``saturation``, or True in ``saturated`` (H, W).
+    ``window`` "auto": 11 px, and again in 15 or 21 px, the least with half a width of 2.5 sigma of the long
+    axis fitted at 11 px, unless only the smaller one gives an answer. Up to two other peaks within
+    ``window // 2 + 1`` px (the larger of row and column distance; the highest pixels first) are fitted with
+    it, the 5 x 5 around each taking part; one for which the data give no evidence is left out again
+    (:func:`fit_windows`).
     ``background`` "auto": for each peak a plane where the Bayesian information criterion prefers one, else a
     constant (:func:`fit_on_background`). ``only``: the first so many peaks are fitted, N is their number; all
     are neighbours. ``noise`` "uniform": unweighted, covariance s² (JᵀJ)^-1; "poisson":
@@ -112,9 +66,11 @@ def fit_peaks(
     Status, the first that applies:
 
     - EDGE: under 60 % of the window is on the frame; or, after the fit, the centre is outside the frame;
-    - SATURATED: one of the 3 x 3 pixels around the peak is at or above ``saturation``;
-    - MASKED: 3 or more of these are bad, or under half of the window's pixels on the frame are valid, or
-      these are too few for the parameters;
+    - MASKED: 3 or more of the 3 x 3 pixels around the peak are bad, or under half of the window's pixels on
+      the frame are valid, or these are too few for the parameters;
+    - SATURATED: one of the 3 x 3 is saturated, and the rest of the window does not suffice for that reason,
+      or its fit ends with one of the reasons below. Else the flanks give the centre, with the error that
+      belongs to them, and the amplitude is extrapolated;
     - OVERLAP: more than two neighbours within half the reach above; or a higher neighbour, left out, lies
       above half of the fitted peak's height; or what would be FAILED in a joint fit;
     - BROAD: ``fwhm_major`` exceeds the window;
@@ -127,10 +83,12 @@ def fit_peaks(
         return fit_peaks_torch(
             image, mask, rows, cols, device,
             window=window, model=model, noise=noise, background=background, saturation=saturation,
-            only=only,
+            saturated=saturated, only=only,
         )  # fmt: skip
     problem = Problem(solve, _kind(model, noise, background))
-    return _fit_all(problem, background, image, mask, rows, cols, window, saturation, only)
+    return _fit_frame(
+        problem, background, Pixels(image, mask, saturation, saturated), rows, cols, window, only
+    )
 
 
 def fit_peaks_torch(
@@ -140,76 +98,94 @@ def fit_peaks_torch(
     cols: NDArray[np.int64],
     device: str,
     *,
-    window: int = 11,
+    window: Window = 11,
     model: Model = "gaussian",
     noise: Noise = "uniform",
     background: Background = "constant",
     saturation: float | None = None,
+    saturated: NDArray[np.bool_] | None = None,
     only: int | None = None,
 ) -> Fits:
     """As :func:`fit_peaks`, solved in torch on any of its devices, "cpu" included."""
     from braggscope.models.fitting.batched import solve_torch
 
     problem = Problem(partial(solve_torch, device=device), _kind(model, noise, background))
-    return _fit_all(problem, background, image, mask, rows, cols, window, saturation, only)
+    return _fit_frame(
+        problem, background, Pixels(image, mask, saturation, saturated), rows, cols, window, only
+    )
 
 
 def _kind(model: Model, noise: Noise, background: Background) -> Kind:
     return Kind(model == "pseudovoigt", noise == "poisson", background == "plane")
 
 
-def _fit_all(
+def _fit_frame(
     problem: Problem,
     background: Background,
-    image: NDArray,
-    mask: NDArray[np.bool_] | None,
+    pixels: Pixels,
     rows: NDArray[np.int64],
     cols: NDArray[np.int64],
-    window: int,
-    saturation: float | None,
+    window: Window,
     only: int | None,
 ) -> Fits:
-    image, rows, cols = _checked(image, mask, rows, cols, window)
-    starts, crowded = _starts(image, rows, cols, window)
-    starts, crowded, rows, cols = starts[:only], crowded[:only], rows[:only], cols[:only]
-    status, plane = np.zeros(len(rows), np.uint8), np.zeros(len(rows), np.bool_)
-    count = np.zeros(len(rows), np.int64)
-    solution = blank_solution(len(rows))
-    for at in range(0, len(rows), CHUNK):
-        part = np.arange(at, min(at + CHUNK, len(rows)))
-        cut = cut_windows(image, mask, rows[part], cols[part], window, saturation)
-        status[part] = prospect(cut, window, problem.kind.parameters(1))
-        possible = status[part] == Status.OK
-        joint = np.isfinite(starts[part, 1, 0])
-        for some in (possible & ~joint, possible & joint):
-            chosen, values = part[some], cut.values if some.all() else cut.values[some]
-            if joint[some].any():
-                wide = window + 2 * MARGIN
-                values = cut_windows(image, mask, rows[chosen], cols[chosen], wide, saturation).values
+    pixels, rows, cols = _checked(pixels, rows, cols, window)
+    task = Task(problem, background, pixels, rows, cols)
+    everyone = np.arange(len(rows))[:only]
+    outcome = _fit(task, SIDES[0] if window == "auto" else window, everyone)
+    if window == "auto":
+        wanted = wanted_window(outcome)
+        for side in SIDES[1:]:
+            some = np.flatnonzero(wanted == side)
+            larger = _fit(task, side, everyone[some])
+            better = (larger.status == Status.OK) | (outcome.status[some] != Status.OK)
+            outcome.take_over(some[better], larger, better)
+    return assemble(rows[everyone], cols[everyone], problem.kind.voigt, outcome)
+
+
+def _fit(task: Task, window: int, some: NDArray[np.int64]) -> Outcome:
+    """Fit the peaks ``some`` in windows of one size."""
+    outcome = Outcome.blank(len(some), window)
+    if not len(some):
+        return outcome
+    starts, crowded = _starts(task.pixels.image, task.rows, task.cols, window)
+    starts, crowded = starts[some], crowded[some]
+    joint = np.isfinite(starts[:, 1, 0])
+    for at in range(0, len(some), CHUNK):
+        part = np.arange(at, min(at + CHUNK, len(some)))
+        rows, cols = task.rows[some[part]], task.cols[some[part]]
+        cut = cut_windows(task.pixels, rows, cols, window)
+        outcome.status[part] = prospect(cut, window, task.problem.kind.parameters(1))
+        possible = outcome.status[part] == Status.OK
+        for which in (possible & ~joint[part], possible & joint[part]):
+            chosen, values = part[which], cut.values if which.all() else cut.values[which]
+            if joint[chosen].any():
+                values = cut_windows(task.pixels, rows[which], cols[which], window + 2 * MARGIN).values
                 add_cores(values, starts[chosen, :, :2])
             order = starts[chosen]
-            piece, count[chosen], plane[chosen] = fit_on_background(problem, background, values, order)
-            hidden = crowded[chosen] | swallowed(piece, order, count[chosen])
-            status[chosen] = verdict(
-                piece, count[chosen], hidden, window, image.shape, rows[chosen], cols[chosen]
-            )
-            store(solution, chosen, piece)
-    return _assemble(rows, cols, window, problem.kind.voigt, status, count, plane, solution)
+            piece, count, plane = fit_on_background(task.problem, task.background, values, order)
+            hidden = crowded[chosen] | swallowed(piece, order, count)
+            shape = task.pixels.image.shape
+            status = verdict(piece, count, hidden, window, shape, rows[which], cols[which])
+            status[(status != Status.OK) & cut.core_saturated[which]] = Status.SATURATED
+            store(outcome.solution, chosen, piece)
+            outcome.status[chosen], outcome.count[chosen], outcome.plane[chosen] = status, count, plane
+    return outcome
 
 
 def _checked(
-    image: NDArray, mask: NDArray | None, rows: NDArray, cols: NDArray, window: int
-) -> tuple[NDArray, NDArray[np.int64], NDArray[np.int64]]:
-    if window < 5 or window % 2 == 0:
+    pixels: Pixels, rows: NDArray, cols: NDArray, window: Window
+) -> tuple[Pixels, NDArray[np.int64], NDArray[np.int64]]:
+    if window != "auto" and (window < 5 or window % 2 == 0):
         raise ValueError(f"the window must be an odd number of pixels from 5 up, not {window}")
-    if image.ndim != 2 or (mask is not None and mask.shape != image.shape):
+    image = pixels.image
+    if image.ndim != 2 or any(m is not None and m.shape != image.shape for m in pixels[1::2]):
         raise ValueError("image and mask must be two-dimensional arrays of one shape")
     rows, cols = np.asarray(rows, np.int64), np.asarray(cols, np.int64)
     if rows.ndim != 1 or rows.shape != cols.shape:
         raise ValueError("rows and cols must be one-dimensional and of one length")
     if image.dtype not in (np.float32, np.float64):
-        image = image.astype(np.float64 if image.dtype.itemsize > 2 else np.float32)
-    return image, rows, cols
+        pixels = pixels._replace(image=image.astype(np.float64 if image.dtype.itemsize > 2 else np.float32))
+    return pixels, rows, cols
 
 
 def _starts(
@@ -229,43 +205,3 @@ def _starts(
     starts[known, :, :2] -= place[:, None, :2]
     crowded[known] = inner > MAX_COMPONENTS - 1
     return starts, crowded
-
-
-def _assemble(
-    rows: NDArray[np.int64],
-    cols: NDArray[np.int64],
-    window: int,
-    voigt: bool,
-    status: NDArray[np.uint8],
-    count: NDArray[np.int64],
-    plane: NDArray[np.bool_],
-    solution: Solution,
-) -> Fits:
-    raw = np.where((count > 0)[:, None], solution.parameters, np.nan)
-    major, minor, angle = profiles.axes_from_form(raw[:, 3], raw[:, 4], raw[:, 5])
-    placed = np.where(status == Status.OK, 1.0, np.nan)
-    with np.errstate(invalid="ignore"):
-        errors = np.sqrt(solution.covariance[:, :2]) * placed[:, None]
-    return Fits(
-        x=(raw[:, 1] + cols.astype(np.float64)) * placed,
-        y=(raw[:, 2] + rows.astype(np.float64)) * placed,
-        x_err=errors[:, 0],
-        y_err=errors[:, 1],
-        cov_xy=solution.covariance[:, 2] * placed,
-        amplitude=raw[:, 0],
-        background=raw[:, GROUND] + raw[:, GROUND + 1] * raw[:, 1] + raw[:, GROUND + 2] * raw[:, 2],
-        slope_x=np.where(plane, raw[:, GROUND + 1], np.nan),
-        slope_y=np.where(plane, raw[:, GROUND + 2], np.nan),
-        fwhm_major=major,
-        fwhm_minor=minor,
-        angle=angle,
-        chi2=solution.chi2,
-        eta=raw[:, 6] if voigt else np.full(len(rows), np.nan),
-        status=status,
-        plane=plane & (count > 0),
-        n_components=count,
-        window=np.full(len(rows), window, np.int64),
-        row=rows,
-        col=cols,
-        parameters=raw,
-    )

@@ -3,14 +3,16 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from braggscope.models.fitting.fits import Outcome
 from braggscope.models.fitting.solution import Solution
-from braggscope.models.fitting.windows import Windows
-from braggscope.models.profiles import axes_from_form
+from braggscope.models.fitting.windows import SIDES, Windows
+from braggscope.models.profiles import FWHM_PER_SIGMA, axes_from_form
 from braggscope.models.results import Status
 
 ON_FRAME = 0.6  # of the window; less is EDGE
 VALID = 0.5  # of the part on the frame; less is MASKED
 CORE_BAD = 3  # bad pixels of the 3 x 3 around the peak that make it MASKED
+HALF_WIDTH = 2.5  # of a window, in sigma of the long axis
 FAR = 0.25  # of the window; a centre further from its pixel, or less certain, is FAILED
 
 
@@ -24,7 +26,7 @@ def prospect(cut: Windows, window: int, parameters: int) -> NDArray[np.uint8]:
     status = np.full(len(cut.valid), Status.OK, np.uint8)
     few = (cut.valid < VALID * cut.on_frame) | (cut.valid <= 2 * parameters)
     status[few | (cut.core_bad >= CORE_BAD)] = Status.MASKED
-    status[cut.core_saturated] = Status.SATURATED
+    status[few & cut.core_saturated] = Status.SATURATED
     status[cut.on_frame < ON_FRAME * window * window] = Status.EDGE
     return status
 
@@ -51,3 +53,14 @@ def verdict(
     status[(~good & (count > 1)) | hidden] = Status.OVERLAP
     status[solution.converged & ~on_frame(shape, rows + y, cols + x)] = Status.EDGE
     return status
+
+
+def wanted_window(outcome: Outcome) -> NDArray[np.int64]:
+    """(N,) px: the least of ``SIDES`` that holds each fitted peak; the largest round a saturated core."""
+    major, _, _ = axes_from_form(*outcome.solution.parameters[:, 3:6].T)
+    with np.errstate(invalid="ignore"):
+        needed = 2.0 * HALF_WIDTH * major / FWHM_PER_SIGMA
+        wanted = np.select([needed > SIDES[1], needed > SIDES[0]], SIDES[:0:-1], outcome.window)
+    wanted[outcome.count == 0] = SIDES[0]
+    wanted[outcome.status == Status.SATURATED] = SIDES[-1]
+    return wanted

@@ -1,5 +1,8 @@
 """Cutting the windows of the peaks out of a frame, and finding each peak's neighbours."""
 
+# ruff: noqa: ANN001, ANN202
+# mypy: disable-error-code="no-untyped-def"
+
 import math
 from typing import NamedTuple
 
@@ -7,9 +10,19 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+SIDES = (11, 15, 21)  # px, the windows to choose from
 MAX_NEIGHBOURS = 2
 CORE = 2  # px around a neighbour that are fitted with the window
 MARGIN = 3  # px by which such a core can stand out of the window
+
+
+class Pixels(NamedTuple):
+    """A frame and what is wrong with it."""
+
+    image: NDArray  # (H, W) counts
+    mask: NDArray[np.bool_] | None  # (H, W) True = bad
+    saturation: float | None  # counts
+    saturated: NDArray[np.bool_] | None  # (H, W) True = saturated, whatever the counts
 
 
 class Windows(NamedTuple):
@@ -23,9 +36,10 @@ class Windows(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def _gather(image, mask, rows, cols, half, saturation, values, on_frame, valid, core_bad, core_saturated):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _gather(image, mask, full, rows, cols, half, saturation, out):
+    values, on_frame, valid, core_bad, core_saturated = out
     height, width = image.shape
-    masked = mask.shape[0] > 0
+    masked, marked = mask.shape[0] > 0, full.shape[0] > 0
     side = 2 * half + 1
     for k in range(rows.size):
         for i in range(-half, half + 1):
@@ -40,22 +54,15 @@ def _gather(image, mask, rows, cols, half, saturation, values, on_frame, valid, 
                 core = abs(i) <= 1 and abs(j) <= 1
                 if (masked and mask[row, col]) or not np.isfinite(value):
                     core_bad[k] += core
-                elif value >= saturation:
+                elif value >= saturation or (marked and full[row, col]):
                     core_saturated[k] |= core
                 else:
                     values[k, pixel] = value
                     valid[k] += 1
 
 
-def cut_windows(
-    image: NDArray,
-    mask: NDArray[np.bool_] | None,
-    rows: NDArray[np.int64],
-    cols: NDArray[np.int64],
-    window: int,
-    saturation: float | None,
-) -> Windows:
-    """Windows of ``window``² pixels around (rows, cols) of an (H, W) float image; mask True = bad."""
+def cut_windows(pixels: Pixels, rows: NDArray[np.int64], cols: NDArray[np.int64], window: int) -> Windows:
+    """Windows of ``window``² pixels around (rows, cols) of a frame whose image is of floats."""
     n = len(rows)
     result = Windows(
         np.empty((n, window * window)),
@@ -64,8 +71,10 @@ def cut_windows(
         np.zeros(n, np.int64),
         np.zeros(n, np.bool_),
     )
-    bad = np.zeros((0, 0), np.bool_) if mask is None else mask
-    _gather(image, bad, rows, cols, window // 2, np.inf if saturation is None else float(saturation), *result)
+    nothing = np.zeros((0, 0), np.bool_)
+    bad, full = (nothing if array is None else array for array in (pixels.mask, pixels.saturated))
+    limit = np.inf if pixels.saturation is None else float(pixels.saturation)
+    _gather(pixels.image, bad, full, rows, cols, window // 2, limit, tuple(result))
     return result
 
 
@@ -84,7 +93,7 @@ def add_cores(values: NDArray[np.float64], starts: NDArray[np.float64]) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _neighbours(rows, cols, height, reach, order, cell_of, first, across, chosen, inner):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _neighbours(rows, cols, height, reach, order, cell_of, first, across, chosen, inner):
     for k in range(rows.size):
         best0, best1 = -np.inf, -np.inf
         for down in range(-1, 2):

@@ -76,8 +76,14 @@ def test_masked_pixels_take_no_part() -> None:
 
 def test_saturation() -> None:
     frame = frame_of((20.0, 16.0, 100, 6))
-    assert status_of(frame, 20, 16, saturation=110.0) is Status.SATURATED
+    assert status_of(frame, 20, 16, saturation=22.0) is Status.SATURATED
     assert status_of(frame, 20, 16, saturation=500.0) is Status.OK
+    full = np.ones(SHAPE, np.bool_)
+    assert status_of(frame, 20, 16, saturated=full) is Status.SATURATED
+    full[:, :19], full[:, 22:] = False, False  # the core, by a mask of its own: the flanks suffice
+    fits = fit_peaks(np.where(full, 70.0, frame), None, *at((20, 16)), saturated=full)
+    assert fits.status[0] == Status.OK
+    assert (fits.x[0], fits.y[0]) == pytest.approx((20.0, 16.0), abs=0.1)
     frame[16, 24] = 500.0  # outside the core: left out
     fits = fit_peaks(frame, None, *at((20, 16)), saturation=500.0)
     assert (fits.x[0], fits.y[0]) == pytest.approx((20.0, 16.0), abs=0.05)
