@@ -13,7 +13,7 @@ from braggscope.app.errors import sentence
 from braggscope.app.version import VERSION
 
 Opener = Callable[[list[str]], int]  # opens the window on some locations; returns the exit code
-COMMANDS = ("demo", "info", "peaks", "movie", "train")
+COMMANDS = ("demo", "info", "peaks", "tracks", "movie", "train")
 INTERRUPTED = 130
 FAILED = 2
 
@@ -62,7 +62,7 @@ def _mute() -> None:
 
 
 def _run(options: argparse.Namespace, open_window: Opener) -> int:
-    from braggscope.app import commands, peaks_command, train_command
+    from braggscope.app import commands, peaks_command, tracks_command, train_command
 
     logging.basicConfig(stream=sys.stderr)
     logging.getLogger("braggscope").setLevel(logging.DEBUG if options.debug else logging.ERROR)
@@ -70,6 +70,7 @@ def _run(options: argparse.Namespace, open_window: Opener) -> int:
         "demo": commands.demo,
         "info": commands.info,
         "peaks": peaks_command.peaks,
+        "tracks": tracks_command.tracks,
         "movie": commands.movie,
         "train": train_command.train,
     }[options.command]
@@ -109,6 +110,7 @@ def command_parser() -> argparse.ArgumentParser:
     _add_demo(commands, common)
     _add_info(commands, common)
     _add_peaks(commands, common)
+    _add_tracks(commands, common)
     _add_movie(commands, common)
     _add_train(commands, common)
     return parser
@@ -150,12 +152,28 @@ def _add_peaks(commands: "argparse._SubParsersAction", common: argparse.Argument
     )
     peaks.add_argument("--resume", action="store_true", help="go on where a killed run was")
     peaks.add_argument("--workers", type=int, metavar="N", help="threads or jobs; default: the cores")
+    peaks.add_argument("--report", type=Path, metavar="OUT.html", help="a page with figures and settings")
     where = peaks.add_mutually_exclusive_group()
     where.add_argument(
         "--scheduler", metavar="ADDRESS", help="dask scheduler: tcp://host:port, or local:N worker processes"
     )
     where.add_argument(
         "--cluster", choices=("slurm", "pbs", "lsf", "sge"), help="start --workers jobs on a batch queue"
+    )
+
+
+def _add_tracks(commands: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:
+    tracks = commands.add_parser("tracks", parents=[common], help="follow peaks through the series")
+    tracks.add_argument("peaks", type=Path, metavar="PEAKS", help="a peak table: .csv .parquet .h5")
+    tracks.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help=".csv .parquet .h5")
+    tracks.add_argument("--poni", metavar="FILE", help="geometry, for d and strain; default: of the series")
+    tracks.add_argument(
+        "--axis", type=Path, metavar="FILE", help="CSV of one value per frame, or frame,value"
+    )
+    tracks.add_argument("--gap", type=int, default=10, metavar="N", help="frames a track may miss")
+    tracks.add_argument("--gate", type=float, default=3.0, metavar="PX", help="largest jump between frames")
+    tracks.add_argument(
+        "--d0", type=float, metavar="ANGSTROM", help="spacing that strain refers to; default: the first frame"
     )
 
 

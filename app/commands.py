@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from braggscope.app.engine.jobs import Context, Progress, Ticket
-from braggscope.app.engine.localizers import open_localizer
-from braggscope.app.engine.peaks import PatchLocalizer
+from braggscope.app.engine.localizers import open_networks
 from braggscope.app.export.tables import check_folder
 from braggscope.app.files import check_not_input
 from braggscope.app.options import (
@@ -106,9 +105,12 @@ def check_output(options: argparse.Namespace, parameters: Parameters | None = No
     inputs += [options.parameters, *(entry.partition("=")[2] for entry in options.weights)]
     if parameters is not None:
         prepare = parameters.prepare
-        inputs += [prepare.mask_file, prepare.dark_file, prepare.flat_file, parameters.localize.braggnn]
+        inputs += [prepare.mask_file, prepare.dark_file, prepare.flat_file]
+        inputs += [parameters.localize.braggnn, parameters.localize.net]
     named = [None if name is None else str(name) for name in inputs]
-    for path in (options.output, options.output.with_name(options.output.name + ".json")):
+    report = getattr(options, "report", None)
+    outputs = [options.output, options.output.with_name(options.output.name + ".json")]
+    for path in outputs if report is None else [*outputs, report]:
         check_not_input(path, named)
 
 
@@ -118,13 +120,6 @@ def opened(reader: Reader, options: argparse.Namespace) -> SourceInfo:
     for warning in found.warnings:
         print(warning, file=sys.stderr)
     return found
-
-
-def localizer_for(parameters: Parameters, device: str) -> PatchLocalizer | None:
-    """BraggNN where it is asked for."""
-    if "braggnn" not in parameters.localize.methods:
-        return None
-    return open_localizer(parameters.localize.braggnn, device)
 
 
 def movie(options: argparse.Namespace) -> int:
@@ -141,12 +136,12 @@ def movie(options: argparse.Namespace) -> int:
         frames = parse_range(options.frames, found.frames)
         parameters = with_suggestions(parameters, options, found, reader)
     device = resolved_device(options.device, parameters)
-    localizer = localizer_for(parameters, device)
+    networks = open_networks(parameters.localize, device)
     job = MovieJob(
         options.file, frames, parameters, options.output,
         fps=options.fps, frame_axis=options.frame_axis, device=device,
     )  # fmt: skip
     with progress_bar("movie") as context:
-        make_movie(job, localizer, context)
+        make_movie(job, networks, context)
     print(f"{options.output}: {len(frames)} frames", file=sys.stderr)
     return 0

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from braggscope.app.commands import check_output, localizer_for, opened, progress_bar
+from braggscope.app.commands import check_output, opened, progress_bar
 from braggscope.app.engine.batch import SeriesJob, run_series
 from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.journal import Journal, read_manifest
-from braggscope.app.engine.localizers import weights_hash
+from braggscope.app.engine.localizers import open_networks, weights_record
 from braggscope.app.engine.setup import input_files_key, make_preparer
 from braggscope.app.export.provenance import Provenance
 from braggscope.app.export.tables import check_suffix, write_peaks
@@ -36,6 +36,10 @@ def peaks(options: argparse.Namespace) -> int:
     """Analyse a series into a peak table."""
     output: Path = options.output
     check_suffix(output)
+    if options.report is not None:
+        from braggscope.app.export.report import check_report
+
+        check_report(options.report)
     options.file = join_locations(options.files)
     workers = worker_count(options.workers)
     parameters = read_parameters(options)
@@ -62,7 +66,7 @@ def peaks(options: argparse.Namespace) -> int:
         _engine(options, job, found) as run,  # what cannot start leaves the journal as it is
         contextlib.closing(begin(folder, key)) as journal,
     ):
-        _run_batch(run, job, found, journal, output)
+        _run_batch(run, job, found, journal, output, options.report)
     return 0
 
 
@@ -71,8 +75,8 @@ def _engine(options: argparse.Namespace, job: SeriesJob, found: SourceInfo) -> I
     """How the batch is run: on threads of this process, or on the workers of a cluster."""
     where = options.cluster or options.scheduler
     if where is None:
-        localizer = localizer_for(job.parameters, job.device)
-        yield lambda context, journal: run_series(job, localizer, context, journal=journal)
+        networks = open_networks(job.parameters.localize, job.device)
+        yield lambda context, journal: run_series(job, networks, context, journal=journal)
         return
     from braggscope.app.engine.cluster import connected, run_on_cluster
 
@@ -80,7 +84,9 @@ def _engine(options: argparse.Namespace, job: SeriesJob, found: SourceInfo) -> I
         yield lambda context, journal: run_on_cluster(job, found, client, context, journal=journal)
 
 
-def _run_batch(run: Run, job: SeriesJob, found: SourceInfo, journal: Journal, output: Path) -> None:
+def _run_batch(
+    run: Run, job: SeriesJob, found: SourceInfo, journal: Journal, output: Path, report: Path | None
+) -> None:
     with progress_bar("peaks") as context:
         problems = run(context, journal)
     for frame, problem in sorted(problems.items())[:10]:
@@ -88,8 +94,14 @@ def _run_batch(run: Run, job: SeriesJob, found: SourceInfo, journal: Journal, ou
     if len(problems) == len(job.frames):
         raise CommandError(f"No frame of {found.location} could be analysed; {output} was not written.")
     tables = (table for _, table in journal.tables())
-    rows = write_peaks(output, tables, _provenance(job, found), sorted(journal.done()))
+    provenance, done = _provenance(job, found), sorted(journal.done())
+    rows = write_peaks(output, tables, provenance, done)
     print(f"{output}: {rows} peaks in {len(job.frames) - len(problems)} frames", file=sys.stderr)
+    if report is not None:
+        from braggscope.app.engine.reporting import make_report
+
+        make_report(report, job, journal.tables(), done, problems, provenance)
+        print(report, file=sys.stderr)
     if problems:
         print(f"{len(problems)} frames failed; --resume tries them again.", file=sys.stderr)
     else:
@@ -120,8 +132,7 @@ def _resumed_thresholds(
 
 
 def _provenance(job: SeriesJob, found: SourceInfo) -> Provenance:
-    name = job.parameters.localize.braggnn if "braggnn" in job.parameters.localize.methods else ""
-    sha = weights_hash(name) if name else ""
+    name, sha = weights_record(job.parameters.localize)
     frames = job.frames
     chosen = f"{frames.start}:{frames.stop}:{frames.step}" if isinstance(frames, range) else f"{len(frames)}"
     return Provenance(

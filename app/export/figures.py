@@ -1,5 +1,9 @@
-"""Figures of a whole series at journal quality: PNG and SVG, by matplotlib without a display."""
+"""Figures of a whole series at journal quality: PNG, SVG and PDF, by matplotlib without a display.
 
+No reader needs our fonts: a PDF carries them whole (TrueType), in an SVG the letters are outlines.
+"""
+
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +21,13 @@ TITLES = {
     "p95": "95th percentile distance fit − BraggNN / px",
     "count": "peaks per frame",
     "fitted": "fitted peaks per frame",
+    "distance": "distance fit − BraggNN / px",
     "lost": "peaks per frame without a pair of answers",
 }
+MANY = 5000  # points of a curve beyond which it is drawn as pixels
 STYLE: Any = {
     "font.family": "DejaVu Sans", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.linewidth": 0.8, "svg.fonttype": "path", "figure.dpi": 100, "savefig.dpi": 300,
+    "axes.linewidth": 0.8, "svg.fonttype": "path", "pdf.fonttype": 42, "figure.dpi": 100, "savefig.dpi": 300,
     "legend.frameon": False,
 }  # fmt: skip
 
@@ -38,19 +44,29 @@ class Line:
 
 def error_figure(path: Path, lines: Sequence[Line], quantity: str, x_label: str = "frame") -> None:
     """Curves of a quantity against frame, one per parameter set."""
+    _save(curve_plot(lines, quantity, x_label), path)
+
+
+def curve_plot(lines: Sequence[Line], quantity: str, x_label: str = "frame") -> Any:
+    """The same as a matplotlib figure."""
     figure, axes = _figure(6.0, 3.2)
     for line in lines:
-        axes.plot(line.x, line.y, color=line.colour, lw=1.0, label=line.name)
+        axes.plot(line.x, line.y, color=line.colour, lw=1.0, label=line.name, rasterized=len(line.x) > MANY)
     axes.set_xlabel(x_label)
     axes.set_ylabel(TITLES.get(quantity, quantity))
     axes.set_ylim(bottom=0)
     if lines:
         axes.legend(loc="best")
-    _save(figure, path)
+    return figure
 
 
 def offset_figure(path: Path, dx: NDArray, dy: NDArray, colour: str) -> None:
     """Scatter of the differences fit - BraggNN with their median and 68 % radius."""
+    _save(offset_plot(dx, dy, colour), path)
+
+
+def offset_plot(dx: NDArray, dy: NDArray, colour: str) -> Any:
+    """The same as a matplotlib figure."""
     figure, axes = _figure(3.4, 3.4)
     axes.scatter(dx, dy, s=3, color=colour, alpha=0.35, lw=0, rasterized=True)
     if len(dx):
@@ -69,7 +85,30 @@ def offset_figure(path: Path, dx: NDArray, dy: NDArray, colour: str) -> None:
     axes.set_aspect("equal")
     axes.set_xlabel("Δx / px")
     axes.set_ylabel("Δy / px")
-    _save(figure, path)
+    return figure
+
+
+def histogram_plot(dx: NDArray, dy: NDArray, colours: tuple[str, str]) -> Any:
+    """Histograms of the differences fit - BraggNN, by axis, as a matplotlib figure."""
+    figure, axes = _figure(4.4, 3.4)
+    reach = max(float(np.percentile(np.abs([dx, dy]), 99)), 1e-3) if len(dx) else 1.0
+    for name, values, colour in zip("xy", (dx, dy), colours, strict=True):
+        axes.hist(values, np.linspace(-reach, reach, 61), histtype="step", color=colour, label=f"Δ{name}")
+    axes.axvline(0, color="0.6", lw=0.6)
+    axes.set_xlabel("fit − BraggNN / px")
+    axes.set_ylabel("peaks per bin")
+    axes.legend(loc="best")
+    return figure
+
+
+def as_svg(figure: Any) -> bytes:
+    """A figure as SVG, for pages."""
+    import matplotlib
+
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(buffer, format="svg")
+    return buffer.getvalue()
 
 
 def picture_figure(path: Path, picture: Any, title: str) -> None:

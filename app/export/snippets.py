@@ -2,6 +2,7 @@
 
 import shlex
 
+from braggscope.app.sources.many import SEPARATOR
 from braggscope.models.parameters import Parameters
 
 
@@ -9,7 +10,8 @@ def as_command(location: str, parameters: Parameters, frame_axis: int | None = N
     """A shell command; everything the flags cannot say travels in a here-document of parameters."""
     plain = Parameters().with_detect(**dict(parameters.detect))
     detect = parameters.detect
-    words = ["braggscope", "peaks", shlex.quote(location), "-o", "peaks.h5"]
+    files = [shlex.quote(part) for part in location.split(SEPARATOR)]
+    words = ["braggscope", "peaks", *files, "-o", "peaks.h5"]
     words += ["--minval", repr(detect.minval), "--minscore", repr(detect.minscore)]
     words += ["--detector", detect.detector]
     if frame_axis is not None:
@@ -20,9 +22,12 @@ def as_command(location: str, parameters: Parameters, frame_axis: int | None = N
     return heredoc + " ".join([*words, "--parameters", "parameters.json"])
 
 
-def as_python(location: str, parameters: Parameters, frame: int, frame_axis: int | None = None) -> str:
-    """A script that analyses the series and prints the peaks of the frame on screen."""
+def as_python(
+    location: str, parameters: Parameters, frame: int | None = None, frame_axis: int | None = None
+) -> str:
+    """A script that prints the peaks of the frame on screen, or of the whole series."""
     axis = "" if frame_axis is None else f", frame_axis={frame_axis}"
+    frames = "" if frame is None else f", frames=range({frame}, {frame + 1})"
     return f'''"""Peaks of a series, with the parameters of the Braggscope window."""
 
 from braggscope.app.api import analyse_series
@@ -33,7 +38,7 @@ parameters = Parameters.model_validate_json(
 )
 
 if __name__ == "__main__":
-    table = analyse_series({location!r}, parameters, frames=range({frame}, {frame + 1}){axis})
+    table = analyse_series({location!r}, parameters{frames}{axis})
     for name in ("peak", "score", "x", "y", "x_err", "y_err"):
         print(name, table[name])
 '''
