@@ -4,6 +4,8 @@ import os
 from typing import TYPE_CHECKING
 
 from braggscope.app.sources.protocol import SourceError, SourceInfo
+from braggscope.app.state.session import ChosenInstrument
+from braggscope.models.geometry import Instrument
 from braggscope.models.parameters import Parameters, Preparation
 from braggscope.models.prepare import Preparer
 from braggscope.models.regions import rebinned
@@ -12,12 +14,33 @@ if TYPE_CHECKING:
     from braggscope.app.sources.reader import Reader
 
 
-def beam_centre(info: SourceInfo, binning: int) -> tuple[float, float] | None:
-    """(x, y) px of the prepared frame where the beam meets the detector, None where the file does not say."""
+def instrument_of(info: SourceInfo, chosen: ChosenInstrument | None = None) -> Instrument | None:
+    """The instrument in use: what was chosen for frames of this shape, else what the metadata say."""
+    if chosen is not None and chosen.shape == info.shape:
+        return chosen.instrument
+    return Instrument.from_quantities(info.quantities)
+
+
+def beam_centre(
+    info: SourceInfo, binning: int, instrument: Instrument | None = None
+) -> tuple[float, float] | None:
+    """(x, y) px of the prepared frame where the beam meets the detector, None where nobody says."""
+    beam = None if instrument is None else instrument.beam
+    if beam is not None:
+        return rebinned(beam.centre_px, 1, binning)
     known = info.quantities
     if "beam_x_px" not in known or "beam_y_px" not in known:
         return None
     return rebinned((known["beam_x_px"], known["beam_y_px"]), 1, binning)
+
+
+def with_beam(parameters: Parameters, instrument: Instrument | None) -> Parameters:
+    """Parameters whose radial background has the instrument's beam for a centre, unless one is set."""
+    prepare = parameters.prepare
+    beam = None if instrument is None else instrument.beam
+    if beam is None or prepare.background != "radial" or prepare.centre is not None:
+        return parameters
+    return parameters.with_prepare(centre=rebinned(beam.centre_px, 1, prepare.binning))
 
 
 def make_preparer(preparation: Preparation, info: SourceInfo, reader: "Reader") -> Preparer:

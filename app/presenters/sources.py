@@ -107,8 +107,9 @@ class SourcePresenter:
         first = Session().sets[0].model_copy(update={"parameters": parameters})
         display = old.display.model_copy(update={"levels": None})
         return Session(
-            sets=(first,), display=display, fps=old.fps, play_mode=old.play_mode, workspace=old.workspace
-        )
+            sets=(first,), display=display, fps=old.fps, play_mode=old.play_mode, workspace=old.workspace,
+            instrument=old.instrument, cell=old.cell,
+        )  # fmt: skip
 
     def show_source(self, info: SourceInfo) -> None:
         """Tree, metadata and title of a source."""

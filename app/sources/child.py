@@ -152,6 +152,17 @@ class Child:
     def _do_image(self, location: str) -> Answer:
         return {}, {"image": load_image(Location.parse(location))}
 
+    def _do_instrument(self, location: str, shape: list[int], wavelength: float | None) -> Answer:
+        from braggscope.app.sources.instruments import read_instrument_file
+
+        found = read_instrument_file(location, (shape[0], shape[1]), wavelength)
+        return {"instrument": found.instrument.model_dump(), "shape": found.shape, "notes": found.notes}, {}
+
+    def _do_cell(self, location: str) -> Answer:
+        from braggscope.app.sources.cells import read_cell
+
+        return {"cell": read_cell(location).model_dump()}, {}
+
     def _need(self) -> Source:
         if self._source is None:
             raise SourceError("No source is open; open a file first.")

@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 
 from braggscope.app.engine.jobs import Cancelled
 from braggscope.app.sources.channel import start_child
+from braggscope.app.sources.instruments import InstrumentFile
 from braggscope.app.sources.protocol import DatasetEntry, SourceError, SourceInfo
 from braggscope.app.sources.wire import Message, info_from_wire, pack, tree_from_wire, unpack_head
+from braggscope.models.cells import Cell
+from braggscope.models.geometry import Instrument
 
 RING_BYTES = 128 << 20
 MAX_SLOTS = 8
@@ -83,6 +86,24 @@ class Reader:
         """One (H, W) image, numbers or bool, from any readable file: mask, dark or flat."""
         with self._turn(cancelled):
             return self._ask({"op": "image", "location": location}, cancelled, location)[1]["image"]
+
+    def load_instrument(
+        self, location: str, shape: tuple[int, int], wavelength_angstrom: float | None = None
+    ) -> InstrumentFile:
+        """Instrument in a PONI or hexrd file, for frames of ``shape``; see ``read_instrument``."""
+        message: Message = {"op": "instrument", "location": location, "shape": shape}
+        with self._turn(None):
+            reply, _ = self._ask(message | {"wavelength": wavelength_angstrom}, None, location)
+        own = reply["shape"]
+        return InstrumentFile(
+            Instrument.model_validate(reply["instrument"]), own and (own[0], own[1]), tuple(reply["notes"])
+        )
+
+    def load_cell(self, location: str) -> Cell:
+        """Unit cell in a CIF."""
+        with self._turn(None):
+            reply, _ = self._ask({"op": "cell", "location": location}, None, location)
+        return Cell.model_validate(reply["cell"])
 
     def read(
         self, index: int, out: NDArray | None = None, cancelled: threading.Event | None = None
@@ -207,7 +228,7 @@ class Reader:
         what = what or (self._place[0] if self._place else "the file")
         if self._process.poll() is not None:
             self._restart()
-            if message["op"] not in ("open", "tree", "image"):
+            if message["op"] not in ("open", "tree", "image", "instrument", "cell"):
                 self._ensure_open(cancelled)
         try:
             self._connection.send_bytes(pack(message)[0])

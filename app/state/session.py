@@ -8,6 +8,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from braggscope.app.files import atomic_path
+from braggscope.models.cells import Cell
+from braggscope.models.geometry import Instrument
 from braggscope.models.parameters import Parameters
 from braggscope.models.results import PeakTable
 
@@ -46,6 +48,15 @@ class Display(_State):
     show_mask: bool = True
     show_regions: bool = True
     show_background: bool = False
+    show_rings: bool = False
+
+
+class ChosenInstrument(_State):
+    """An instrument that was typed in, loaded or refined, for frames of ``shape`` (rows, columns)."""
+
+    instrument: Instrument
+    shape: tuple[int, int]
+    origin: str = "typed in"
 
 
 class PeakKey(_State):
@@ -78,6 +89,8 @@ class Session(_State):
     play_mode: Literal["every", "realtime"] = "every"
     follow: bool = False
     workspace: Workspace = "series"
+    instrument: ChosenInstrument | None = None  # None: what the metadata say
+    cell: Cell | None = None  # whose rings are drawn; None: the first calibrant
 
     @property
     def current(self) -> ParameterSet:

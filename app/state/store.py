@@ -7,7 +7,7 @@ from typing import Any
 from braggscope.app.state.session import Session
 
 Listener = Callable[[Session, Session], None]
-UNDOABLE = frozenset({"sets", "active", "rejected"})
+UNDOABLE = frozenset({"sets", "active", "rejected", "instrument", "cell"})
 DEPTH = 200
 
 
