@@ -116,7 +116,8 @@ class Program(QObject):
             ("show_peaks", display.show_peaks), ("show_mask", display.show_mask),
             ("show_background", display.show_background), ("noise_poisson", localize.noise == "poisson"),
             ("constant_background", localize.background == "constant"),
-            ("window_15", localize.window == 15), ("patch_thresholded", localize.patch == "thresholded"),
+            ("patch_thresholded", localize.patch == "thresholded"),
+            *((f"window_{size}", localize.window == size) for size in ("auto", 11, 15, 21)),
         ):  # fmt: skip
             actions[key].setChecked(on)
         actions["undo"].setEnabled(self.store.can_undo)

@@ -47,7 +47,9 @@ class Localization(_Group):
     """How the position of every peak is measured."""
 
     methods: tuple[Method, ...] = ("fit", "braggnn")
-    window: Literal[11, 15, 21] = Field(11, description="px, side of the square window and patch")
+    window: Literal["auto", 11, 15, 21] = Field(
+        "auto", description="px, side of the square window of a fit; auto: by the size of each peak"
+    )
     model: Literal["gaussian", "pseudovoigt"] = "gaussian"
     background: Literal["constant", "plane", "auto"] = Field("auto", description="auto: by BIC, per peak")
     noise: Literal["uniform", "poisson"] = "poisson"

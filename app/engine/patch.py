@@ -7,10 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braggscope.app.engine.peaks import PatchLocalizer, fit_window_peaks, network_patches
+from braggscope.models.fitting.windows import SIDES
 from braggscope.models.parameters import Parameters
 from braggscope.models.peaks.patches import cut_patches
 from braggscope.models.prepare import Prepared
 from braggscope.models.results import PeakTable, Status
+
+FIRST_WINDOW = SIDES[0]  # px, where no fit has chosen one yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ def patch_detail(
 ) -> PatchDetail:
     """Detail of row ``index`` of a frame's peak table."""
     settings = parameters.localize
-    size = settings.window
+    size = int(table["window"][index]) or FIRST_WINDOW
     one = table.take(slice(index, index + 1))
     row, col = int(one["row"][0]), int(one["col"][0])
     patches, valid = cut_patches(prepared.image, prepared.mask, one["row"], one["col"], size)
@@ -55,7 +58,7 @@ def _model(
     """The fitted model on the window, refitted with the neighbours the frame's fit had, and its time."""
     if "fit" not in parameters.localize.methods or table["status"][index] not in (Status.OK, Status.REJECTED):
         return None, float("nan")
-    reach = parameters.localize.window + 2
+    reach = int(table["window"][index]) + 2
     near = (np.abs(table["row"] - table["row"][index]) <= reach) & (
         np.abs(table["col"] - table["col"][index]) <= reach
     )

@@ -140,19 +140,20 @@ def _fit_columns(
     check: Callable[[], None],
 ) -> dict[str, NDArray]:
     """Columns of the first ``n`` peaks."""
-    window = np.full(n, settings.window)
-    saturated = np.zeros(n, np.bool_)
-    if prepared.saturated is not None:
-        saturated = _touches(prepared.saturated, table["row"][:n], table["col"][:n])
     if "fit" not in settings.methods:
-        status = np.where(saturated, Status.SATURATED, Status.OK).astype(np.uint8)
-        return {"window": window, "status": status}
+        status = np.full(n, Status.OK, np.uint8)
+        if prepared.saturated is not None:
+            status[_touches(prepared.saturated, table["row"][:n], table["col"][:n])] = Status.SATURATED
+        return {"status": status}
     check()
     fits = fit_window_peaks(prepared, table["row"], table["col"], settings, device, n)
     check()
-    status = np.where(saturated, np.uint8(Status.SATURATED), fits.status)
-    ok = status == Status.OK
-    columns: dict[str, NDArray] = {"status": status, "window": window, "n_components": fits.n_components}
+    ok = fits.status == Status.OK
+    columns: dict[str, NDArray] = {
+        "status": fits.status,
+        "window": fits.window,
+        "n_components": fits.n_components,
+    }
     fitted = fits.n_components > 0
     columns["model"] = np.where(fitted, Model[settings.model.upper()], Model.NONE)
     columns["background_model"] = np.select(
@@ -186,6 +187,7 @@ def fit_window_peaks(
         model=settings.model,
         noise=settings.noise,
         background=settings.background,
+        saturated=prepared.saturated,
         only=only,
         device=device,
     )

@@ -19,7 +19,7 @@ class Outcome(NamedTuple):
     solution: Solution
     status: NDArray[np.uint8]
     plane: NDArray[np.bool_]
-    count: NDArray[np.int64]  # of components, 0 without a fit
+    components: NDArray[np.int64]  # fitted jointly, 0 without a fit
     window: NDArray[np.int64]  # px
 
     @classmethod
@@ -31,7 +31,7 @@ class Outcome(NamedTuple):
     def take_over(self, at: NDArray, other: "Outcome", which: NDArray) -> None:
         """Copy the entries ``which`` of another outcome to the places ``at``."""
         store(self.solution, at, other.solution, which)
-        for name in ("status", "plane", "count", "window"):
+        for name in ("status", "plane", "components", "window"):
             getattr(self, name)[at] = getattr(other, name)[which]
 
 

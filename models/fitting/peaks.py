@@ -168,7 +168,7 @@ def _fit(task: Task, window: int, some: NDArray[np.int64]) -> Outcome:
             status = verdict(piece, count, hidden, window, shape, rows[which], cols[which])
             status[(status != Status.OK) & cut.core_saturated[which]] = Status.SATURATED
             store(outcome.solution, chosen, piece)
-            outcome.status[chosen], outcome.count[chosen], outcome.plane[chosen] = status, count, plane
+            outcome.status[chosen], outcome.components[chosen], outcome.plane[chosen] = status, count, plane
     return outcome
 
 

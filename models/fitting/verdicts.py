@@ -61,6 +61,6 @@ def wanted_window(outcome: Outcome) -> NDArray[np.int64]:
     with np.errstate(invalid="ignore"):
         needed = 2.0 * HALF_WIDTH * major / FWHM_PER_SIGMA
         wanted = np.select([needed > SIDES[1], needed > SIDES[0]], SIDES[:0:-1], outcome.window)
-    wanted[outcome.count == 0] = SIDES[0]
+    wanted[outcome.components == 0] = SIDES[0]
     wanted[outcome.status == Status.SATURATED] = SIDES[-1]
     return wanted

@@ -92,7 +92,9 @@ def test_checked_actions_tell_the_state(program):
         ("show_mask", lambda: program.state.display.show_mask),
         ("follow", lambda: program.state.follow),
         ("noise_poisson", lambda: program.state.parameters.localize.noise == "poisson"),
-        ("window_15", lambda: program.state.parameters.localize.window == 15),
+        ("window_auto", lambda: program.state.parameters.localize.window == "auto"),
+        ("window_11", lambda: program.state.parameters.localize.window == 11),
+        ("window_21", lambda: program.state.parameters.localize.window == 21),
     ):
         for _ in range(2):
             before = read()
