@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from braggscope.app.engine.batch import Outcome, SeriesJob, assemble, run_series
 from braggscope.app.engine.jobs import silent_context
-from braggscope.app.engine.localizers import open_localizer
+from braggscope.app.engine.localizers import open_networks
 from braggscope.app.sources.protocol import SourceError
 from braggscope.app.sources.reader import Reader
 from braggscope.models.parameters import Parameters
@@ -30,11 +30,10 @@ def analyse_series(
     if frames is None:
         with Reader() as reader:
             frames = range(reader.open(location, frame_axis).frames)
-    wanted = "braggnn" in parameters.localize.methods
-    localizer = open_localizer(parameters.localize.braggnn, device) if wanted else None
+    networks = open_networks(parameters.localize, device)
     found: list[Outcome] = []
     job = SeriesJob(location, frames, parameters, frame_axis, device, workers)
-    problems = run_series(job, localizer, silent_context(), on_outcomes=found.extend)
+    problems = run_series(job, networks, silent_context(), on_outcomes=found.extend)
     if problems:
         first = min(problems)
         raise SourceError(f"{len(problems)} frames failed; the first is {first}: {problems[first]}")

@@ -16,8 +16,8 @@ from braggscope.models.parameters import Parameters
 from braggscope.models.peaks.detect import suggest_thresholds
 from braggscope.models.prepare import Prepared
 
-METHODS = ("fit", "braggnn")
-NETWORKS = ("braggnn",)
+METHODS = ("fit", "braggnn", "net")
+NETWORKS = ("braggnn", "net")
 
 
 class CommandError(Exception):
@@ -57,8 +57,10 @@ def read_parameters(options: argparse.Namespace) -> Parameters:
     for entry in options.weights:
         name, _, file = entry.partition("=")
         if name not in NETWORKS or not file:
-            raise CommandError(f"--weights {entry} is not known; use {' or '.join(NETWORKS)}=FILE.")
-        parameters = parameters.with_localize(braggnn=file)
+            raise CommandError(
+                f"--weights {entry} is not known; use {' or '.join(f'{n}=FILE' for n in NETWORKS)}."
+            )
+        parameters = parameters.with_localize(**{name: file})
     return parameters
 
 
@@ -137,7 +139,7 @@ def resolved_device(name: str, parameters: Parameters) -> str:
 
     Importing torch takes seconds, longer than it takes to fit a few frames.
     """
-    if name == "cpu" or (name == "auto" and "braggnn" not in parameters.localize.methods):
+    if name == "cpu" or (name == "auto" and not set(NETWORKS) & set(parameters.localize.methods)):
         return "cpu"
     from braggscope.models.device import resolve
 

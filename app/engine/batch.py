@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 
 from braggscope.app.engine.jobs import Cancelled, Context
 from braggscope.app.engine.journal import Journal, encode
-from braggscope.app.engine.peaks import PatchLocalizer, analyse
+from braggscope.app.engine.networks import Networks
+from braggscope.app.engine.peaks import analyse
 from braggscope.app.engine.setup import make_preparer
 from braggscope.app.engine.summary import FrameSummary, summarise
 from braggscope.app.errors import sentence
 from braggscope.app.sources.protocol import SourceError, SourceInfo
 from braggscope.app.sources.reader import Reader
+from braggscope.models.geometry import Instrument
 from braggscope.models.parameters import Parameters
 from braggscope.models.peaks.persistence import Workspace
 from braggscope.models.prepare import Preparer
@@ -60,7 +62,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class SeriesJob:
-    """What to analyse and how. ``frames``: 0-based indices in the source."""
+    """What to analyse and how. ``frames``: 0-based indices in the source; ``instrument``: for the table."""
 
     location: str
     frames: Sequence[int]
@@ -68,6 +70,7 @@ class SeriesJob:
     frame_axis: int | None = None
     device: str = "cpu"
     workers: int = 2
+    instrument: Instrument | None = None
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -90,7 +93,7 @@ class _Pipe:
 
 def run_series(
     job: SeriesJob,
-    localizer: PatchLocalizer | None,
+    networks: Networks | None,
     context: Context,
     *,
     journal: Journal | None = None,
@@ -110,7 +113,7 @@ def run_series(
         pipe = _Pipe(queue.Queue(max(1, WAITING // job.parameters.prepare.sum_frames)))
         threads = [threading.Thread(target=_read_all, args=(reader, info, job, todo, pipe), daemon=True)]
         threads += [
-            threading.Thread(target=_work, args=(preparer, job, localizer, pipe, gate), daemon=True)
+            threading.Thread(target=_work, args=(preparer, job, networks, pipe, gate), daemon=True)
             for _ in range(job.workers)
         ]
         for thread in threads:
@@ -174,7 +177,7 @@ def read_raw(
 
 
 def _work(
-    preparer: Preparer, job: SeriesJob, localizer: PatchLocalizer | None, pipe: _Pipe, gate: Gate | None
+    preparer: Preparer, job: SeriesJob, networks: Networks | None, pipe: _Pipe, gate: Gate | None
 ) -> None:
     workspace = Workspace()
     while not pipe.stop.is_set():
@@ -188,7 +191,7 @@ def _work(
             gate.wait()
         index, raw = item
         try:
-            outcome = analyse_one(preparer, job, localizer, workspace, pipe.check, index, raw)
+            outcome = analyse_one(preparer, job, networks, workspace, pipe.check, index, raw)
         except Cancelled:
             return
         _put(pipe, pipe.outcomes, outcome)
@@ -197,7 +200,7 @@ def _work(
 def analyse_one(
     preparer: Preparer,
     job: SeriesJob,
-    localizer: PatchLocalizer | None,
+    networks: Networks | None,
     workspace: Workspace,
     check: Callable[[], None],
     index: int,
@@ -209,7 +212,7 @@ def analyse_one(
     try:
         prepared = preparer.apply(raw)
         result = analyse(
-            prepared, index, job.parameters, localizer, device=job.device, workspace=workspace, check=check
+            prepared, index, job.parameters, networks, device=job.device, workspace=workspace, check=check
         )
     except Cancelled:
         raise

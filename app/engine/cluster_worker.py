@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from braggscope.app.engine.batch import SeriesJob, analyse_one, read_one
 from braggscope.app.engine.journal import FORMAT
-from braggscope.app.engine.localizers import open_localizer
-from braggscope.app.engine.peaks import PatchLocalizer
+from braggscope.app.engine.localizers import open_networks
+from braggscope.app.engine.networks import Networks
 from braggscope.app.engine.setup import input_files_key, make_preparer
 from braggscope.app.sources.protocol import SourceError, SourceInfo
 from braggscope.app.sources.reader import Reader
@@ -52,7 +52,7 @@ class _Session:
     info: SourceInfo
     job: SeriesJob
     preparer: Preparer
-    localizer: PatchLocalizer | None
+    networks: Networks
     workspace: Workspace = field(default_factory=Workspace)
 
 
@@ -68,7 +68,7 @@ def analyse_chunk(task: Task, frames: list[int]) -> Packed:
     for index in frames:
         raw = read_one(session.reader, session.info, session.job, index)
         outcome = analyse_one(
-            session.preparer, session.job, session.localizer, session.workspace, _never, index, raw
+            session.preparer, session.job, session.networks, session.workspace, _never, index, raw
         )
         packed.rows.append((index, outcome.packed, outcome.problem))
     packed.seconds = time.perf_counter() - start
@@ -122,6 +122,5 @@ def _opened(task: Task, reader: Reader) -> _Session:
         raise SourceError(f"A worker sees another {task.location}; give it the same files at the same place.")
     if input_files_key(parameters) != task.inputs:
         raise SourceError("A worker sees other weights, masks, darks or flats; give it the same files.")
-    wanted = "braggnn" in parameters.localize.methods
-    localizer = open_localizer(parameters.localize.braggnn, task.device) if wanted else None
-    return _Session(task, reader, info, job, make_preparer(parameters.prepare, info, reader), localizer)
+    networks = open_networks(parameters.localize, task.device)
+    return _Session(task, reader, info, job, make_preparer(parameters.prepare, info, reader), networks)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from braggscope.app.engine.batch import read_raw
 from braggscope.app.engine.cache import ByteCache
 from braggscope.app.engine.jobs import Context
-from braggscope.app.engine.peaks import PatchLocalizer, Timing, blank_table, find, localize
+from braggscope.app.engine.networks import Networks
+from braggscope.app.engine.peaks import Timing, blank_table, find, localize
 from braggscope.app.engine.setup import make_preparer
 from braggscope.app.sources.protocol import SourceInfo
 from braggscope.app.sources.reader import Reader
@@ -137,13 +138,13 @@ class FrameEngine:
     """Frames of one open source. Used by the frame lane and the background lane at the same time."""
 
     def __init__(
-        self, reader: Reader, info: SourceInfo, localizer: Callable[[Parameters], PatchLocalizer | None],
+        self, reader: Reader, info: SourceInfo, networks: Callable[[Parameters], Networks],
         *, device: str = "cpu", memory: int = 1_000_000_000,
     ) -> None:  # fmt: skip
         self.reader = reader
         self.info = info
         self.device = device
-        self._localizer = localizer
+        self._networks = networks
         self._cache: ByteCache = ByteCache(memory)
         self._preparers: dict[str, Preparer] = {}
         self._lock = threading.Lock()
@@ -154,7 +155,7 @@ class FrameEngine:
 
     def renewed(self, info: SourceInfo, memory: int) -> "FrameEngine":
         """An engine for the same reader after the source has changed. Reads from disk."""
-        return FrameEngine(self.reader, info, self._localizer, device=self.device, memory=memory)
+        return FrameEngine(self.reader, info, self._networks, device=self.device, memory=memory)
 
     @property
     def cached_bytes(self) -> int:
@@ -189,13 +190,13 @@ class FrameEngine:
         selection = select(candidates, detect.minval, detect.minscore)
         table = blank_table(candidates, selection, ask.frame)
         context.progress(2, 3, payload=Found(ask.key, table, len(candidates)))
-        localizer = self._localizer(ask.parameters)
+        networks = self._networks(ask.parameters)
         table, timing = localize(
-            prepared, table, ask.parameters, localizer,
+            prepared, table, ask.parameters, networks,
             device=self.device, check=context.check, limit=LIVE_LIMIT,
         )  # fmt: skip
         result = Measured(ask.key, table, len(candidates), timing)
-        complete = localizer is not None or "braggnn" not in ask.parameters.localize.methods
+        complete = networks.complete(ask.parameters.localize.methods)
         if complete and not np.any(table["status"] == Status.PENDING):
             self._cache.put(key, result, 300 * len(table) + 2000)
         return result

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from braggscope.app.engine.batch import read_raw
 from braggscope.app.engine.jobs import Context
-from braggscope.app.engine.localizers import weights_hash
-from braggscope.app.engine.peaks import PatchLocalizer, analyse
+from braggscope.app.engine.localizers import weights_record
+from braggscope.app.engine.networks import Networks
+from braggscope.app.engine.peaks import analyse
 from braggscope.app.engine.setup import make_preparer
 from braggscope.app.export.movie import check_movie_path, movie_sink
 from braggscope.app.export.overlay import OverlayPainter, OverlayStyle
@@ -38,7 +39,7 @@ class MovieJob:
     finish: Callable[[PeakTable], PeakTable] = field(default=lambda table: table)
 
 
-def make_movie(job: MovieJob, localizer: PatchLocalizer | None, context: Context) -> int:
+def make_movie(job: MovieJob, networks: Networks | None, context: Context) -> int:
     """Write the movie and, beside it, a JSON with its provenance. Returns the number of frames written.
 
     Levels are locked over the whole movie. Raises ExportError, SourceError, Cancelled; then nothing remains.
@@ -61,7 +62,7 @@ def make_movie(job: MovieJob, localizer: PatchLocalizer | None, context: Context
                 context.progress(done, len(job.frames))
                 frame = prepared(index)
                 found = analyse(
-                    frame, index, job.parameters, localizer,
+                    frame, index, job.parameters, networks,
                     device=job.device, workspace=workspace, check=context.check,
                 )  # fmt: skip
                 table = job.finish(found.table)
@@ -105,9 +106,7 @@ def frame_note(parameters: Parameters, table: PeakTable) -> str:
 
 
 def _write_provenance(job: MovieJob, info: SourceInfo) -> None:
-    wanted = "braggnn" in job.parameters.localize.methods
-    name = job.parameters.localize.braggnn if wanted else ""
-    sha = weights_hash(name) if wanted else ""
+    name, sha = weights_record(job.parameters.localize)
     provenance = Provenance(info.location, info.identity, job.parameters, name, sha, job.device)
     with atomic_path(job.output.with_name(job.output.name + ".json")) as temporary:
         temporary.write_text(provenance.json(), "utf-8")

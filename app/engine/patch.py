@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from braggscope.app.engine.peaks import PatchLocalizer, fit_window_peaks, network_patches
+from braggscope.app.engine.networks import Networks, network_patches
+from braggscope.app.engine.peaks import fit_window_peaks
 from braggscope.models.fitting.windows import SIDES
 from braggscope.models.parameters import Parameters
 from braggscope.models.peaks.patches import cut_patches
@@ -28,10 +29,11 @@ class PatchDetail:
     model: NDArray[np.float64] | None
     fit_ms: float
     braggnn_ms: float
+    net_ms: float
 
 
 def patch_detail(
-    prepared: Prepared, table: PeakTable, index: int, parameters: Parameters, localizer: PatchLocalizer | None
+    prepared: Prepared, table: PeakTable, index: int, parameters: Parameters, networks: Networks
 ) -> PatchDetail:
     """Detail of row ``index`` of a frame's peak table."""
     settings = parameters.localize
@@ -41,15 +43,21 @@ def patch_detail(
     patches, valid = cut_patches(prepared.image, prepared.mask, one["row"], one["col"], size)
     model, fit_ms = _model(prepared, table, index, parameters)
     network_input, braggnn_ms = None, float("nan")
-    if localizer is not None and "braggnn" in settings.methods:
+    if networks.braggnn is not None and "braggnn" in settings.methods:
         minval = parameters.detect.minval if settings.patch == "thresholded" else None
-        inputs = network_patches(prepared, one["row"], one["col"], localizer.window, minval)
+        inputs = network_patches(prepared, one["row"], one["col"], networks.braggnn.window, minval)
         start = time.perf_counter()
-        localizer.locate(inputs)
+        networks.braggnn.locate(inputs)
         braggnn_ms = (time.perf_counter() - start) * 1e3
         network_input = inputs[0]
+    net_ms = float("nan")
+    if networks.net is not None and "net" in settings.methods:
+        counts = cut_patches(prepared.image, prepared.mask, one["row"], one["col"], networks.net.window)
+        start = time.perf_counter()
+        networks.net.locate(*counts)
+        net_ms = (time.perf_counter() - start) * 1e3
     origin = (col - size // 2, row - size // 2)
-    return PatchDetail(one, origin, patches[0], valid[0], network_input, model, fit_ms, braggnn_ms)
+    return PatchDetail(one, origin, patches[0], valid[0], network_input, model, fit_ms, braggnn_ms, net_ms)
 
 
 def _model(

@@ -2,31 +2,19 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from braggscope.app.engine.networks import Networks, braggnn_columns, net_columns
+from braggscope.models.combine import combine
 from braggscope.models.fitting.peaks import Fits, fit_peaks
 from braggscope.models.parameters import Localization, Parameters
 from braggscope.models.peaks.detect import reference_peaks, select
-from braggscope.models.peaks.patches import cut_patches, normalise
 from braggscope.models.peaks.persistence import Workspace, find_candidates
 from braggscope.models.prepare import Prepared
-from braggscope.models.results import Background, Candidates, Model, PeakTable, Selection, Source, Status
-
-CHUNK = 256  # peaks between two looks at the cancel flag: about 10 ms of work
-
-
-class PatchLocalizer(Protocol):
-    """What the pipeline needs of BraggNN. ``window``: px, side of its patches."""
-
-    window: int
-
-    def locate(self, patches: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(N, S, S) patches scaled to 0..1 -> (N, 2) (x, y) in px of the patch."""
-        ...
+from braggscope.models.results import Background, Candidates, Model, PeakTable, Selection, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +24,7 @@ class Timing:
     find: float = 0.0
     fit: float = 0.0
     braggnn: float = 0.0
+    net: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +52,7 @@ def analyse(
     prepared: Prepared,
     frame: int,
     parameters: Parameters,
-    localizer: PatchLocalizer | None,
+    networks: Networks | None,
     *,
     device: str = "cpu",
     workspace: Workspace | None = None,
@@ -75,8 +64,8 @@ def analyse(
     selection = select(candidates, parameters.detect.minval, parameters.detect.minscore)
     found = time.perf_counter()
     table = blank_table(candidates, selection, frame)
-    table, timing = localize(prepared, table, parameters, localizer, device=device, check=check)
-    timing = Timing((found - start) * 1e3, timing.fit, timing.braggnn)
+    table, timing = localize(prepared, table, parameters, networks, device=device, check=check)
+    timing = replace(timing, find=(found - start) * 1e3)
     return Analysis(candidates, selection, table, timing)
 
 
@@ -100,7 +89,7 @@ def localize(
     prepared: Prepared,
     table: PeakTable,
     parameters: Parameters,
-    localizer: PatchLocalizer | None,
+    networks: Networks | None,
     *,
     device: str = "cpu",
     check: Callable[[], None] = lambda: None,
@@ -108,21 +97,24 @@ def localize(
 ) -> tuple[PeakTable, Timing]:
     """Fill in fits and network outputs. Peaks beyond ``limit`` stay pending, but are neighbours in fits.
 
-    BraggNN answers whatever became of the fit. The combined answer is the fit where it is ok, else
-    BraggNN, else none.
+    Networks answer whatever became of the fit, those that are ready; :mod:`braggscope.models.combine`
+    says how the combined answer comes about.
     """
-    settings = parameters.localize
+    settings, networks = parameters.localize, networks or Networks()
     todo = table if limit is None else table.take(slice(0, limit))
-    start = time.perf_counter()
+    times = [time.perf_counter()]
     columns = _fit_columns(prepared, table, len(todo), settings, device, check)
-    fitted = time.perf_counter()
-    if localizer is not None and "braggnn" in settings.methods:
+    times.append(time.perf_counter())
+    if networks.braggnn is not None and "braggnn" in settings.methods:
         minval = parameters.detect.minval if settings.patch == "thresholded" else None
-        columns |= _braggnn_columns(prepared, todo, minval, localizer, check)
-    columns |= _combined_columns(columns)
-    done = time.perf_counter()
+        columns |= braggnn_columns(prepared, todo, minval, networks.braggnn, check)
+    times.append(time.perf_counter())
+    if networks.net is not None and "net" in settings.methods:
+        columns |= net_columns(prepared, todo, networks.net, check)
+    columns |= combine(columns)
+    times.append(time.perf_counter())
     full = {name: _padded(values, table[name]) for name, values in columns.items()}
-    return table.with_columns(**full), Timing(0.0, (fitted - start) * 1e3, (done - fitted) * 1e3)
+    return table.with_columns(**full), Timing(0.0, *(1e3 * np.diff(times)).tolist())
 
 
 def _padded(values: NDArray, old: NDArray) -> NDArray:
@@ -201,46 +193,3 @@ def _touches(bad: NDArray[np.bool_], rows: NDArray, cols: NDArray) -> NDArray[np
         for dx in range(3):
             hit |= padded[rows + dy, cols + dx]
     return hit
-
-
-def network_patches(
-    prepared: Prepared, rows: NDArray, cols: NDArray, window: int, minval: float | None
-) -> NDArray[np.float32]:
-    """(N, window, window) what BraggNN is given: cut, thresholded if ``minval`` is given, scaled to 0..1."""
-    patches, valid = cut_patches(prepared.image, prepared.mask, rows, cols, window)
-    return normalise(patches, valid, threshold=minval)
-
-
-def _braggnn_columns(
-    prepared: Prepared,
-    table: PeakTable,
-    minval: float | None,
-    localizer: PatchLocalizer,
-    check: Callable[[], None],
-) -> dict[str, NDArray]:
-    n = len(table)
-    position = np.full((n, 2), np.nan)
-    for start in range(0, n, CHUNK):
-        check()
-        part = slice(start, start + CHUNK)
-        rows, cols = table["row"][part], table["col"][part]
-        patches = network_patches(prepared, rows, cols, localizer.window, minval)
-        corner = np.stack([cols, rows], axis=1) - localizer.window // 2
-        position[part] = localizer.locate(patches) + corner
-    return {"x_braggnn": position[:, 0], "y_braggnn": position[:, 1]}
-
-
-def _combined_columns(columns: dict[str, NDArray]) -> dict[str, NDArray]:
-    n = len(columns["status"])
-    nothing = np.full(n, np.nan)
-    x_fit, y_fit = columns.get("x_fit", nothing), columns.get("y_fit", nothing)
-    x_net, y_net = columns.get("x_braggnn", nothing), columns.get("y_braggnn", nothing)
-    fitted, answered = np.isfinite(x_fit), np.isfinite(x_net)
-    return {
-        "distance": np.hypot(x_fit - x_net, y_fit - y_net),
-        "x": np.where(fitted, x_fit, x_net),
-        "y": np.where(fitted, y_fit, y_net),
-        "x_err": columns.get("x_fit_err", nothing),
-        "y_err": columns.get("y_fit_err", nothing),
-        "method": np.select([fitted, answered], [Source.FIT, Source.BRAGGNN], Source.NONE).astype(np.uint8),
-    }

@@ -71,10 +71,10 @@ def input_files_key(parameters: Parameters) -> str:
 
     Empty where they name none. Raises WeightsError; a missing image is left to :func:`make_preparer`.
     """
-    from braggscope.resources.loader import weights_hash
+    from braggscope.app.engine.localizers import weights_hash, weights_in_use
 
-    prepare, localize = parameters.prepare, parameters.localize
-    parts = [weights_hash(localize.braggnn)] if "braggnn" in localize.methods else []
+    prepare = parameters.prepare
+    parts = [weights_hash(name) for name in weights_in_use(parameters.localize).values()]
     for name in (prepare.mask_file, prepare.dark_file, prepare.flat_file):
         try:
             found = os.stat(name.rpartition("::")[0] or name) if name else None

@@ -6,7 +6,7 @@ Compiled kernels are cached on disk: seconds once after an installation, a fract
 
 import numpy as np
 
-from braggscope.app.engine.localizers import open_localizer
+from braggscope.app.engine.localizers import open_networks
 from braggscope.app.engine.peaks import analyse
 from braggscope.models.parameters import Parameters
 from braggscope.models.peaks.detect import suggest_thresholds
@@ -16,20 +16,20 @@ from braggscope.models.render import histogram, lut, percentile_levels, render_r
 DTYPES = ("uint16", "int32", "uint32", "float32", "uint8")
 
 
-def warm_up(weights: str | None = None) -> None:
-    """Send a small frame of every usual type through the pipeline; with ``weights`` through BraggNN too."""
+def warm_up(networks: bool = False) -> None:
+    """Send a small frame of every usual type through the pipeline; with ``networks`` through these too."""
     y, x = np.mgrid[:48, :48]
     frame = 20 + 200 * np.exp(-((x - 20.3) ** 2 + (y - 24.6) ** 2) / 5.0)
     frame += 150 * np.exp(-((x - 25.1) ** 2 + (y - 26.2) ** 2) / 4.0)
-    localizer = None if weights is None else open_localizer(weights)
     base = Parameters().with_detect(minval=30, minscore=20)
+    ready = open_networks(base.localize) if networks else None
     for dtype in DTYPES:
         preparer = Preparer(base.prepare, shape=frame.shape)
         prepared = preparer.apply([frame.astype(dtype)])
     suggest_thresholds(prepared.image, prepared.excluded)
     for model in ("gaussian", "pseudovoigt"):
         for noise in ("uniform", "poisson"):
-            analyse(prepared, 0, base.with_localize(model=model, noise=noise), localizer)
+            analyse(prepared, 0, base.with_localize(model=model, noise=noise), ready)
     levels = percentile_levels(prepared.image, prepared.mask)
     histogram(prepared.image, prepared.mask)
     for step in (1, 2):
@@ -37,4 +37,4 @@ def warm_up(weights: str | None = None) -> None:
 
 
 if __name__ == "__main__":
-    warm_up("braggnn")
+    warm_up(networks=True)

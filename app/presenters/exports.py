@@ -12,7 +12,7 @@ from PyQt6.QtGui import QGuiApplication, QImage
 from PyQt6.QtWidgets import QFileDialog
 
 from braggscope.app.engine.jobs import Context
-from braggscope.app.engine.localizers import weights_hash
+from braggscope.app.engine.localizers import weights_in_use, weights_record
 from braggscope.app.engine.movies import MovieJob, frame_note, frame_title, make_movie
 from braggscope.app.engine.runs import stored_tables
 from braggscope.app.export.figures import Line, error_figure, offset_figure, picture_figure
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from braggscope.app.main_window import MainWindow
 
 Painting = tuple[OverlayPainter, Prepared, PeakTable, str, str]
-TABLE_FILTER = "CSV (*.csv);;Parquet (*.parquet);;NeXus HDF5 (*.h5);;CXI peak list (*.cxi)"
+TABLE_FILTER = "CSV (*.csv);;Parquet (*.parquet);;NeXus HDF5 (*.h5);;CXI peak list (*.cxi);;ImageD11 (*.flt)"
 MOVIE_FILTER = "MP4 (*.mp4);;GIF (*.gif)"
 PICTURE_FILTER = "PNG (*.png);;SVG (*.svg)"
 
@@ -103,9 +103,9 @@ class ExportPresenter:
             check_not_input(path, inputs)
             if record is None:
                 assert shown is not None
-                sha = weights_hash(provenance.weights) if provenance.weights else ""
+                _, sha = weights_record(parameters.localize)
                 return write_peaks(path, [shown], replace(provenance, weights_sha256=sha), done_frames)
-            sha = record.key.inputs.partition(" ")[0] if provenance.weights else ""
+            sha = ", ".join(record.key.inputs.split(" ")[: len(weights_in_use(parameters.localize))])
             tables = _watched(stored_tables(record.key), done_frames, rejected, context)
             return write_peaks(path, tables, replace(provenance, weights_sha256=sha), done_frames)
 
@@ -128,7 +128,7 @@ class ExportPresenter:
     def _provenance(self, parameters: Parameters, frames: str) -> Provenance:
         info = self._desk.info
         assert info is not None
-        name = parameters.localize.braggnn if "braggnn" in parameters.localize.methods else ""
+        name = ", ".join(weights_in_use(parameters.localize).values())
         return Provenance(info.location, info.identity, parameters, name, "", self._desk.device, frames)
 
     # -- figures ------------------------------------------------------------------------------

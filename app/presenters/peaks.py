@@ -223,10 +223,10 @@ class PeakPresenter:
         if table["status"][row] == Status.PENDING:
             return
         parameters = self._desk.store.state.parameters
-        localizer = self._shelf.ready(parameters)
+        networks = self._shelf.ready(parameters)
         key, selected = self._desk.key(), self._desk.store.state.selected
         self._desk.lanes.detail.submit(
-            lambda _: patch_detail(picture.prepared, table, row, parameters, localizer),
+            lambda _: patch_detail(picture.prepared, table, row, parameters, networks),
             lambda detail: self._show_patch(detail, parameters.localize, key, selected),
             on_error=self._desk.fail,
         )

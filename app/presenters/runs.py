@@ -128,9 +128,9 @@ class RunPresenter:
             known = recall(key, info.frames, context) or RunRecord(key, Curves(info.frames))
         context.progress(known.done, info.frames, payload=known)
         prune({key.folder})
-        localizer = self._shelf.blocking(job.parameters, context)
+        networks = self._shelf.blocking(job.parameters, context)
         with contextlib.closing(Journal.resume(key.folder, key.journal_key())) as journal:
-            return run_series(job, localizer, context, journal=journal, gate=self._desk.gate)
+            return run_series(job, networks, context, journal=journal, gate=self._desk.gate)
 
     def _progressed(self, progress: Progress) -> None:
         if isinstance(progress.payload, RunRecord):

@@ -73,6 +73,11 @@ def patch_content(detail: PatchDetail, settings: Localization) -> PatchContent:
             MethodRow("braggnn", "BraggNN", row["x_braggnn"], row["y_braggnn"], nan, nan, "", nan,
                       detail.braggnn_ms)
         )  # fmt: skip
+    if "net" in settings.methods and np.isfinite(detail.net_ms):
+        rows.append(
+            MethodRow("net", "Network", row["x_net"], row["y_net"], row["x_net_err"], row["y_net_err"],
+                      "", nan, detail.net_ms)
+        )  # fmt: skip
     if np.isfinite(row["distance"]):
         dx, dy = row["x_fit"] - row["x_braggnn"], row["y_fit"] - row["y_braggnn"]
         rows.append(MethodRow("distance", "Distance", dx, dy, size_text=f"{row['distance']:.3f} px"))

@@ -1,20 +1,24 @@
-"""BraggNN in memory: loaded once, in the background, because importing torch takes seconds."""
+"""The networks in memory: loaded once, in the background, because importing torch takes seconds."""
 
 from __future__ import annotations
 
+from typing import cast
+
 from braggscope.app.engine.jobs import Context
-from braggscope.app.engine.peaks import PatchLocalizer
+from braggscope.app.engine.networks import CountsLocalizer, Networks, PatchLocalizer
 from braggscope.app.presenters.desk import Desk
-from braggscope.models.parameters import Parameters
+from braggscope.models.parameters import Localization, Parameters
+
+Key = tuple[str, str]  # method and name of its weights
 
 
 class WeightShelf:
-    """Localisers by the name of their weights. :meth:`ready` is called from any thread."""
+    """Networks by the name of their weights. :meth:`ready` is called from any thread."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._loaded: dict[str, PatchLocalizer] = {}
-        self._asked: set[str] = set()
+        self._loaded: dict[Key, PatchLocalizer | CountsLocalizer] = {}
+        self._asked: set[Key] = set()
         desk.device_changed.connect(self._reload)
 
     def _reload(self) -> None:
@@ -24,19 +28,23 @@ class WeightShelf:
         if self._desk.engine is not None:
             self.want(self._desk.store.state.parameters)
 
-    def ready(self, parameters: Parameters) -> PatchLocalizer | None:
-        """The localiser for these parameters if it is loaded already."""
-        return self._loaded.get(parameters.localize.braggnn)
+    def ready(self, parameters: Parameters) -> Networks:
+        """Of the networks that these parameters name, those that are loaded already."""
+        settings = parameters.localize
+        return Networks(
+            cast(PatchLocalizer | None, self._loaded.get(("braggnn", settings.braggnn))),
+            cast(CountsLocalizer | None, self._loaded.get(("net", settings.net))),
+        )
 
     def want(self, parameters: Parameters) -> None:
-        """Load it in the background; ``weights_changed`` follows."""
-        key = parameters.localize.braggnn
-        if key in self._asked or "braggnn" not in parameters.localize.methods:
-            return
-        self._asked.add(key)
-        choice = self._desk.device_choice
+        """Load in the background what is missing; ``weights_changed`` follows each."""
+        for key in _keys(parameters.localize):
+            if key not in self._asked:
+                self._asked.add(key)
+                self._submit(key, self._desk.device_choice)
 
-        def done(result: tuple[PatchLocalizer, str]) -> None:
+    def _submit(self, key: Key, choice: str) -> None:
+        def done(result: tuple[PatchLocalizer | CountsLocalizer, str]) -> None:
             self._loaded[key], self._desk.device = result
             if self._desk.engine is not None:
                 self._desk.engine.device = self._desk.device
@@ -46,22 +54,37 @@ class WeightShelf:
             self._asked.discard(key)
             self._desk.fail(error)
 
-        self._desk.lanes.models.submit(
-            lambda context: load(parameters, choice, context), done, on_error=failed
-        )
+        self._desk.lanes.models.submit(lambda context: _load(key, choice, context), done, on_error=failed)
 
-    def blocking(self, parameters: Parameters, context: Context) -> PatchLocalizer | None:
-        """The localiser, loaded now if need be; for jobs on other lanes."""
-        if "braggnn" not in parameters.localize.methods:
-            return None
-        return self.ready(parameters) or load(parameters, self._desk.device_choice, context)[0]
+    def blocking(self, parameters: Parameters, context: Context) -> Networks:
+        """The networks among the methods, loaded now if need be; for jobs on other lanes."""
+        known = self.ready(parameters)
+        if known.complete(parameters.localize.methods):
+            return known
+        return load(parameters, self._desk.device_choice, context)[0]
 
 
-def load(parameters: Parameters, choice: str, context: Context) -> tuple[PatchLocalizer, str]:
-    """Open the weights that the parameters name, on the chosen device; and which device that is."""
-    from braggscope.app.engine.localizers import open_localizer
+def _keys(settings: Localization) -> list[Key]:
+    from braggscope.app.engine.localizers import weights_in_use
+
+    return list(weights_in_use(settings).items())
+
+
+def _load(key: Key, choice: str, context: Context) -> tuple[PatchLocalizer | CountsLocalizer, str]:
+    """Open one network on the chosen device; and which device that is."""
+    from braggscope.app.engine.localizers import open_localizer, open_net
+    from braggscope.models.device import resolve
+
+    context.check()
+    device, (method, name) = resolve(choice), key
+    return (open_net(name, device) if method == "net" else open_localizer(name, device)), device
+
+
+def load(parameters: Parameters, choice: str, context: Context) -> tuple[Networks, str]:
+    """Open the networks that the parameters name, on the chosen device; and which device that is."""
+    from braggscope.app.engine.localizers import open_networks
     from braggscope.models.device import resolve
 
     context.check()
     device = resolve(choice)
-    return open_localizer(parameters.localize.braggnn, device), device
+    return open_networks(parameters.localize, device), device

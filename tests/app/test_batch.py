@@ -11,6 +11,7 @@ from braggscope.app.api import analyse_series
 from braggscope.app.engine.batch import SeriesJob, assemble, run_series
 from braggscope.app.engine.jobs import Cancelled, Context, Ticket, silent_context
 from braggscope.app.engine.journal import Journal
+from braggscope.app.engine.networks import Networks
 from braggscope.app.engine.setup import make_preparer
 from braggscope.app.sources.protocol import SourceError
 from braggscope.app.sources.reader import Reader
@@ -120,7 +121,7 @@ def test_cancel_within_a_fifth_of_a_second(series, fit_only, tmp_path):
         journal = Journal.start(tmp_path / "j", KEY)
         try:
             run_series(
-                SeriesJob(str(series.path), range(12), parameters), slow,
+                SeriesJob(str(series.path), range(12), parameters), Networks(slow),
                 Context(ticket, lambda _: None), journal=journal,
             )  # fmt: skip
         except Cancelled:
@@ -151,7 +152,7 @@ def test_cancelled_runs_keep_what_is_done(series, fit_only, tmp_path):
     parameters = fit_only.with_localize(methods=("fit", "braggnn"))
     with pytest.raises(Cancelled):
         run_series(
-            SeriesJob(str(series.path), range(12), parameters, workers=1), SlowLocalizer(0.06),
+            SeriesJob(str(series.path), range(12), parameters, workers=1), Networks(SlowLocalizer(0.06)),
             Context(ticket, lambda _: None), journal=journal, on_outcomes=stop_after_a_few,
         )  # fmt: skip
     done = journal.done()
@@ -171,7 +172,7 @@ def test_braggnn_answers_whatever_became_of_the_fit(series):
     parameters = Parameters().with_detect(minval=15.0, minscore=12.0)
     job = SeriesJob(str(series.path), [0], parameters)
     outcomes = []
-    assert not run_series(job, Middle(0), silent_context(), on_outcomes=outcomes.extend)
+    assert not run_series(job, Networks(Middle(0)), silent_context(), on_outcomes=outcomes.extend)
     table = outcomes[0].table
     assert np.allclose(table["x_braggnn"], table["col"] + 0.25)
     assert np.allclose(table["y_braggnn"], table["row"] - 0.5)

@@ -80,7 +80,7 @@ def test_another_frame_axis(run, series, tmp_path):
         (["--minval=-1"], "minval"),
         (["--minscore", "inf"], "minscore"),
         (["--localize", "magic"], "magic"),
-        (["--localize", ","], "use fit, braggnn"),
+        (["--localize", ","], "use fit, braggnn, net"),
         (["--weights", "braggnn"], "braggnn=FILE"),
         (["--weights", "other=a.pth"], "braggnn=FILE"),
         (["--weights", "braggnn=/none.pth", "--localize", "braggnn"], "none.pth"),

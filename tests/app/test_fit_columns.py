@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from braggscope.app.engine import peaks
+from braggscope.app.engine.networks import Networks
 from braggscope.app.engine.peaks import analyse
 from braggscope.app.engine.summary import summarise
 from braggscope.models import profiles
@@ -96,7 +97,7 @@ def test_without_fits_none_is_counted_and_saturation_is_still_said() -> None:
     image, parameters = crowd()
     parameters = parameters.with_localize(methods=("braggnn",)).with_prepare(saturation=700.0)
     prepared = Preparer(parameters.prepare, shape=SHAPE).apply([image])
-    table = peaks.analyse(prepared, 3, parameters, Middle()).table
+    table = peaks.analyse(prepared, 3, parameters, Networks(Middle())).table
     assert np.isfinite(table["x_braggnn"]).all()
     assert summarise(3, table).fitted == 0
     assert summarise(3, table).count == len(table)

@@ -6,6 +6,7 @@ import pytest
 from braggscope.app.api import analyse_series
 from braggscope.app.engine.frames import Ask, Found, FrameEngine, Measured, Picture, ViewKey
 from braggscope.app.engine.jobs import Cancelled, Context, Ticket, silent_context
+from braggscope.app.engine.networks import Networks
 from braggscope.app.sources.reader import Reader
 from braggscope.app.state.session import Display
 from braggscope.models.results import COLUMNS
@@ -14,7 +15,7 @@ from braggscope.models.results import COLUMNS
 @pytest.fixture
 def engine(series):
     with Reader() as reader:
-        yield FrameEngine(reader, reader.open(str(series.path)), lambda _: None, memory=2_000_000)
+        yield FrameEngine(reader, reader.open(str(series.path)), lambda _: Networks(), memory=2_000_000)
 
 
 def ask(engine, frame, parameters, **display):
