@@ -20,10 +20,6 @@ TRACK_COLUMNS: tuple[Column, ...] = (
     Column("y_smooth_err", "float64", "px", "1 sigma"),
 )
 GEOMETRY_COLUMNS: tuple[Column, ...] = (
-    Column("two_theta", "float64", "rad", "scattering angle of (x, y)"),
-    Column("azimuth", "float64", "rad", "about the beam, from +x towards +y"),
-    Column("q", "float64", "1/angstrom", "4 pi sin(theta) / wavelength"),
-    Column("d", "float64", "angstrom", "lattice spacing, 2 pi / q"),
     Column("two_theta_err", "float64", "rad", "1 sigma"),
     Column("azimuth_err", "float64", "rad", "1 sigma"),
     Column("q_err", "float64", "1/angstrom", "1 sigma"),
@@ -65,7 +61,7 @@ class Spacings:
 def spacings(
     table: PeakTable, tracks: Tracks, instrument: Instrument, d0_angstrom: float | None = None
 ) -> Spacings:
-    """Directions and strain of every peak. Columns of strain are NaN without a track.
+    """Strain of every peak, and the errors of its direction. Columns of strain are NaN without a track.
 
     Strain refers to ``d0_angstrom``; if that is None, to the smoothed spacing in the first frame of the
     track, or of the one it came from: a new phase is strained against its grain. Errors are those of the
@@ -83,7 +79,6 @@ def spacings(
         reference = smooth.d_angstrom[first[origin]]
     base = np.append(reference, np.nan)[tracks.track]  # row -1 has none
     columns = {
-        "two_theta": here.two_theta, "azimuth": here.azimuth, "q": here.q_inv_angstrom, "d": here.d_angstrom,
         "two_theta_err": here.two_theta_err, "azimuth_err": here.azimuth_err, "q_err": here.q_err,
         "d_err": here.d_err, "strain": here.d_angstrom / base - 1, "strain_err": here.d_err / base,
         "strain_smooth": smooth.d_angstrom / base - 1, "strain_smooth_err": smooth.d_err / base,
