@@ -150,6 +150,9 @@ def _add_peaks(commands: "argparse._SubParsersAction", common: argparse.Argument
     peaks.add_argument(
         "-o", "--output", type=Path, required=True, metavar="OUT", help=".csv .parquet .h5 .cxi"
     )
+    peaks.add_argument(
+        "--poni", metavar="FILE", help="instrument, PONI or YAML of hexrd: fills q, d, two_theta, azimuth"
+    )
     peaks.add_argument("--resume", action="store_true", help="go on where a killed run was")
     peaks.add_argument("--workers", type=int, metavar="N", help="threads or jobs; default: the cores")
     peaks.add_argument("--report", type=Path, metavar="OUT.html", help="a page with figures and settings")

@@ -10,6 +10,7 @@ from typing import Any
 
 from braggscope.app.engine.jobs import Context, Progress, Ticket
 from braggscope.app.engine.localizers import open_networks
+from braggscope.app.engine.setup import instrument_of
 from braggscope.app.export.tables import check_folder
 from braggscope.app.files import check_not_input
 from braggscope.app.options import (
@@ -61,13 +62,23 @@ def info(options: argparse.Namespace) -> int:
     with Reader() as reader:
         found = reader.open(options.file)
     if options.json:
-        print(json.dumps(_plain(found.as_dict()), indent=1, allow_nan=False))
+        plain = found.as_dict() | {"instrument": _instrument(found)}
+        print(json.dumps(_plain(plain), indent=1, allow_nan=False))
         return 0
     rows = _description(found)
     width = max(len(name) for name, _ in rows)
     for name, text in rows:
         print(f"{name:<{width}}  {text}")
     return 0
+
+
+def _instrument(found: SourceInfo) -> dict[str, Any] | None:
+    """What the metadata say about the instrument, if that is enough to tell q; angles in rad."""
+    instrument = instrument_of(found)
+    if instrument is None or instrument.beam is None:
+        return None
+    beam = {f"beam_{name}": value for name, value in instrument.beam._asdict().items()}
+    return instrument.model_dump() | beam | {"energy_keV": instrument.energy_keV}
 
 
 def _description(found: SourceInfo) -> list[tuple[str, str]]:
@@ -101,7 +112,7 @@ def _plain(value: Any) -> Any:
 
 def check_output(options: argparse.Namespace, parameters: Parameters | None = None) -> None:
     """Raise OverwriteError where the output, or the JSON beside it, is one of the files that are read."""
-    inputs = [getattr(options, name, None) for name in ("file", "data", "base")]
+    inputs = [getattr(options, name, None) for name in ("file", "data", "base", "poni")]
     inputs += [options.parameters, *(entry.partition("=")[2] for entry in options.weights)]
     if parameters is not None:
         prepare = parameters.prepare

@@ -13,7 +13,7 @@ from braggscope.app.engine.batch import SeriesJob, run_series
 from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.journal import Journal, read_manifest
 from braggscope.app.engine.localizers import open_networks, weights_record
-from braggscope.app.engine.setup import input_files_key, make_preparer
+from braggscope.app.engine.setup import input_files_key, instrument_of, make_preparer, with_beam
 from braggscope.app.export.provenance import Provenance
 from braggscope.app.export.tables import check_suffix, write_peaks
 from braggscope.app.options import (
@@ -27,6 +27,7 @@ from braggscope.app.options import (
 from braggscope.app.sources.many import join_locations
 from braggscope.app.sources.protocol import SourceInfo
 from braggscope.app.sources.reader import Reader
+from braggscope.models.geometry import Instrument
 from braggscope.models.parameters import Parameters
 
 Run = Callable[[Context, Journal], dict[int, str]]
@@ -48,6 +49,8 @@ def peaks(options: argparse.Namespace) -> int:
     manifest = read_manifest(folder) if options.resume else None
     with Reader() as reader:
         found = opened(reader, options)
+        instrument = _instrument(options, found)
+        parameters = with_beam(parameters, instrument)
         make_preparer(
             parameters.prepare, found, reader
         )  # what cannot work is said before anything is written
@@ -60,7 +63,7 @@ def peaks(options: argparse.Namespace) -> int:
         print(f"{output} is finished; nothing to do.", file=sys.stderr)
         return 0
     device = resolved_device(options.device, parameters)
-    job = SeriesJob(options.file, frames, parameters, options.frame_axis, device, workers)
+    job = SeriesJob(options.file, frames, parameters, options.frame_axis, device, workers, instrument)
     begin = Journal.resume if options.resume else Journal.start
     with (
         _engine(options, job, found) as run,  # what cannot start leaves the journal as it is
@@ -108,6 +111,18 @@ def _run_batch(
         journal.finish(output)
 
 
+def _instrument(options: argparse.Namespace, found: SourceInfo) -> Instrument | None:
+    """The instrument of ``--poni``, else of the metadata. What is not used of a file is said on stderr."""
+    if options.poni is None:
+        return instrument_of(found)
+    from braggscope.app.sources.instruments import read_instrument_file
+
+    read = read_instrument_file(options.poni, found.shape, found.quantities.get("wavelength_angstrom"))
+    for note in read.notes:
+        print(note, file=sys.stderr)
+    return read.instrument
+
+
 def _journal_key(found: SourceInfo, parameters: Parameters, frames: range) -> dict[str, str]:
     parts = [parameters.fingerprint("all"), f"{frames.start}:{frames.stop}:{frames.step}"]
     return {
@@ -136,5 +151,6 @@ def _provenance(job: SeriesJob, found: SourceInfo) -> Provenance:
     frames = job.frames
     chosen = f"{frames.start}:{frames.stop}:{frames.step}" if isinstance(frames, range) else f"{len(frames)}"
     return Provenance(
-        found.location, found.identity, job.parameters, name, sha, job.device, chosen, found.parts
-    )
+        found.location, found.identity, job.parameters, name, sha, job.device, chosen, found.parts,
+        job.instrument,
+    )  # fmt: skip

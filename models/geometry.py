@@ -231,7 +231,7 @@ def rotation_angles(rotation: Floats) -> tuple[float, float, float]:
     rot2 = math.atan2(m[2, 0], lean)
     if lean < 1e-12:  # rot1 and rot3 turn about the same axis
         return math.atan2(m[0, 1] * np.sign(m[2, 0]), m[1, 1]), rot2, 0.0
-    return math.atan2(-m[2, 1], m[2, 2]), rot2, math.atan2(m[1, 0], m[0, 0])
+    return math.atan2(0.0 - m[2, 1], m[2, 2]), rot2, math.atan2(m[1, 0], m[0, 0])
 
 
 _SWAP = (1, 0, 2)  # pyFAI's axes (1, 2, 3) are our (y, x, z)
