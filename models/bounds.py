@@ -48,7 +48,7 @@ def used_pixels(peaks: Floats, window: int, missing: int = 0) -> tuple[Floats, F
 def position_bound(
     peaks: Floats,
     window: int,
-    variance: float | Callable[[Floats], Floats],
+    variance: float | Callable[[Floats, Floats], Floats],
     *,
     plane: bool = False,
     missing: int = 0,
@@ -57,22 +57,26 @@ def position_bound(
 
     Inverse of the Fisher information (Rao 1945; Cramér 1946) of the true model: the peaks as in
     :func:`peak_counts` over a constant or a ``plane``, on :func:`used_pixels`. ``variance`` of a pixel in
-    counts²: one for all, or from the counts (N, P) of the peaks alone; exact for Gaussian noise of known
-    variance, and for counting statistics. NaN where the data do not determine the position.
+    counts²: one for all, or from the counts (N, P) of the peaks alone and dx (1, P) px; exact for Gaussian
+    noise of known variance, and for counting statistics. NaN where the data do not determine the position.
     """
     parts = np.array_split(peaks, max(1, -(-len(peaks) // PIECE)))
     return np.concatenate([_bound(part, window, variance, plane, missing) for part in parts])
 
 
 def _bound(
-    peaks: Floats, window: int, variance: float | Callable[[Floats], Floats], plane: bool, missing: int
+    peaks: Floats,
+    window: int,
+    variance: float | Callable[[Floats, Floats], Floats],
+    plane: bool,
+    missing: int,
 ) -> Floats:
     dx, dy, used = used_pixels(peaks, window, missing)
     rows: list[Floats] = []
     for k in range(peaks.shape[1]):
         rows += _derivatives(peaks[:, k, :, None], dx, dy)
     rows += [np.broadcast_to(d, used.shape) for d in (np.ones_like(dx), *((dx, dy) if plane else ()))]
-    weight = used / (variance(peak_counts(peaks, dx, dy)) if callable(variance) else variance)
+    weight = used / (variance(peak_counts(peaks, dx, dy), dx) if callable(variance) else variance)
     jacobian = np.stack(rows, axis=1) * np.sqrt(weight)[:, None]
     size = np.linalg.norm(jacobian, axis=2, keepdims=True)  # one scale for all parameters
     jacobian /= np.where(size > 0, size, 1.0)

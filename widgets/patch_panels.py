@@ -18,7 +18,10 @@ _LARGEST = 190  # px; larger panels tell no more
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A position in patch pixels with its 1 sigma errors; ``kind`` is ``fit``, ``braggnn`` or ``net``."""
+    """A position in patch pixels with its 1 sigma errors.
+
+    ``kind``: ``fit``, ``voigt`` (pseudo-Voigt), ``braggnn``, ``net``, ``mass`` (centre of mass) or ``truth``.
+    """
 
     kind: str
     x: float
@@ -67,13 +70,17 @@ def to_image(panel: Panel) -> QImage:
 
 def mark_colour(kind: str, colours: theme.Theme) -> QColor:
     """The colour of a method's marks."""
-    roles = {"fit": colours.fit, "braggnn": colours.braggnn, "net": colours.net}
+    roles = {
+        "fit": colours.fit, "braggnn": colours.braggnn, "net": colours.net,
+        "voigt": theme.SERIES_COLOURS[3], "mass": colours.muted,
+    }  # fmt: skip
     return QColor(roles.get(kind, colours.text))
 
 
 def paint_mark(painter: QPainter, kind: str, at: QPointF, size: float, on_image: bool = True) -> None:
-    """Draw a mark that leaves the core free: cross for the fit, ring for BraggNN, diamond for the net.
+    """Draw a mark: cross for a fit, ring for BraggNN, diamond for the net, square for a centre of mass.
 
+    These leave the core free, where the truth has its small diagonal cross.
     Images are dark in both themes, so there the marks keep the dark theme's colours, with a halo.
     """
     colour = mark_colour(kind, theme.DARK if on_image else theme.current())
@@ -84,6 +91,11 @@ def paint_mark(painter: QPainter, kind: str, at: QPointF, size: float, on_image:
         painter.setPen(pen)
         if kind == "braggnn":
             painter.drawEllipse(at, 0.6 * size, 0.6 * size)
+        elif kind == "mass":
+            painter.drawRect(QRectF(at.x() - 0.8 * size, at.y() - 0.8 * size, 1.6 * size, 1.6 * size))
+        elif kind == "truth":
+            for dx, dy in ((1, 1), (1, -1)):
+                painter.drawLine(at - QPointF(dx, dy) * 0.35 * size, at + QPointF(dx, dy) * 0.35 * size)
         elif kind == "net":
             corners = (QPointF(size, 0), QPointF(0, size), QPointF(-size, 0), QPointF(0, -size))
             painter.drawPolygon(QPolygonF([at + corner for corner in corners]))
@@ -95,13 +107,16 @@ def paint_mark(painter: QPainter, kind: str, at: QPointF, size: float, on_image:
 class PatchPanels(QWidget):
     """Paints panels in a row, as large as the width allows; ``hint`` fills the place while there are none."""
 
-    def __init__(self, titles: tuple[str, ...], hint: str, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, titles: tuple[str, ...], hint: str, parent: QWidget | None = None, largest: int = _LARGEST
+    ) -> None:
         super().__init__(parent)
+        self._largest = largest
         self._titles = titles
         self._hint = hint
         self._panels: tuple[Panel, ...] = ()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setMinimumWidth(4 * 60)
+        self.setMinimumWidth(len(titles) * 60)
 
     def set_panels(self, panels: tuple[Panel, ...]) -> None:
         """Show other images; none shows the hint."""
@@ -111,7 +126,7 @@ class PatchPanels(QWidget):
     def side(self, width: int) -> float:
         """Side of one panel in px for a given width."""
         count = len(self._titles)
-        return float(min((width - (count - 1) * _GAP) // count, _LARGEST))
+        return float(min((width - (count - 1) * _GAP) // count, self._largest))
 
     def height_for(self, width: int) -> int:
         """Height of square panels with a line of text over and under them."""

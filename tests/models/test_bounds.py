@@ -51,7 +51,7 @@ def test_the_bound_is_the_inverse_of_the_numeric_fisher_information(plane, missi
 
     dx, dy, _ = used_pixels(peaks[None], WINDOW, missing)
     ground = 30.0 + slope[0] * dx + slope[1] * dy
-    variance = (lambda counts: counts + ground) if counting else 4.0
+    variance = (lambda counts, _: counts + ground) if counting else 4.0
     found = position_bound(peaks[None], WINDOW, variance, plane=plane, missing=missing)[0]
     expected = numeric_bound(peaks, None if counting else 4.0, plane, missing)
     assert found == pytest.approx(expected, rel=1e-4, abs=1e-9)
