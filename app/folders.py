@@ -21,6 +21,15 @@ def cache_folder() -> Path:
     return _folder("cache", platformdirs.user_cache_path)
 
 
+def weights_folder() -> Path:
+    """Weights that the user has trained."""
+    home = os.environ.get("BRAGGSCOPE_HOME")
+    base = Path(home) if home else platformdirs.user_data_path("braggscope", appauthor=False)
+    path = base / "weights"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def _folder(name: str, default: object) -> Path:
     home = os.environ.get("BRAGGSCOPE_HOME")
     path = Path(home) / name if home else default("braggscope", appauthor=False)  # type: ignore[operator]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from braggscope.models import profiles
 from braggscope.models.results import Background, Model, PeakTable, Status
@@ -194,6 +193,8 @@ def _cut_level(patches: NDArray[np.float32], valid: NDArray[np.bool_]) -> float 
 
 def _noise(table: PeakTable, patches: NDArray[np.float32], valid: NDArray[np.bool_]) -> tuple[float, float]:
     """(a, b): variance of a pixel = a + b x its expected counts, from the residuals of lone peaks."""
+    from scipy.optimize import nnls  # takes long to import
+
     lone = np.flatnonzero(table["n_components"] == 1)[:NOISE_PEAKS]
     lone = lone if len(lone) else np.arange(min(len(table), NOISE_PEAKS))
     table, patches = table.take(lone), patches[lone]

@@ -40,9 +40,9 @@ def basis_rows(basis: Basis) -> Rows:
 
 
 def change_cells(measured: Change, simulated: Change) -> list[tuple[str, str, str]]:
-    """What the errors are of; median and 95th percentile before and after, px."""
+    """Peaks of held-out frames, then simulated ones; median and 95th percentile before and after, px."""
     rows = []
-    for title, change in (("held-out frames", measured), ("simulated peaks", simulated)):
+    for title, change in (("held out", measured), ("simulated", simulated)):
         median, high = (f"{a:.3f} → {b:.3f}" for a, b in zip(change.before, change.after, strict=True))
         rows.append((title, median, high))
     return rows

@@ -37,6 +37,7 @@ LOOKS = 30  # at the held-out patches on the way
 LOOK_PATCHES = 500  # of each kind, at such a look
 SIMULATED = 3000  # peaks of the exam
 FOR_STEPS = 0.9  # of the time; the rest is for looks
+SMOOTHING = 0.02  # of the loss that is shown
 CHUNK = 256  # patches between two looks at the cancel flag
 REPORT_S = 0.2
 
@@ -177,6 +178,8 @@ def _loop(run: _Run, context: Context, gate: Gate | None) -> None:
     trainer = run.trainer
     every = max(1, run.steps // LOOKS)
     started, saved, told = time.monotonic() - run.seconds, time.monotonic(), 0.0
+    if np.isnan(run.loss):
+        run.loss = float(trainer.loss(run.job.seed).detach())
     while True:
         due = trainer.step % every == 0 or trainer.step == run.steps
         if due and (not run.curve or run.curve[-1].step < trainer.step):
@@ -188,7 +191,7 @@ def _loop(run: _Run, context: Context, gate: Gate | None) -> None:
         if gate is not None:
             gate.wait()
         loss = trainer.advance()
-        run.loss = loss if np.isnan(run.loss) else 0.98 * run.loss + 0.02 * loss
+        run.loss += SMOOTHING * (loss - run.loss)
         run.seconds = time.monotonic() - started
         if time.monotonic() - saved > CHECKPOINT_SECONDS:
             _save(run)
@@ -208,8 +211,7 @@ def _look(run: _Run, context: Context) -> LearningPoint:
         found, loss = _answers(run.subject, run.trainer.average, exam, context)
         losses.append(loss)
         errors.append(float(np.median(_distance(found, exam))))
-    loss = run.loss if run.curve else float(np.mean(losses))
-    return LearningPoint(run.trainer.step, run.seconds, loss, float(np.mean(losses)), *errors)
+    return LearningPoint(run.trainer.step, run.seconds, run.loss, float(np.mean(losses)), *errors)
 
 
 def _answers(

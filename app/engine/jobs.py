@@ -1,7 +1,10 @@
 """Lanes: one worker thread each, with progress, cancellation and delivery on another thread."""
 
+import contextlib
 import itertools
 import logging
+import os
+import sys
 import threading
 import time
 from collections import deque
@@ -12,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+NICE = 10
 Deliver = Callable[[Callable[[], None]], None]
 
 
@@ -78,6 +82,13 @@ class Context:
         """Report and, in the same call, raise Cancelled if the job was cancelled."""
         self.check()
         self._report(Progress(done, total, time.monotonic() - self._start, note, payload))
+
+
+def give_way() -> None:
+    """Let other threads have the processor first, where the system lets one thread say so (Linux)."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 def silent_context() -> Context:
