@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from braggscope.app.engine.networks import Networks, braggnn_columns, net_columns
 from braggscope.models.combine import combine
-from braggscope.models.fitting.peaks import Fits, fit_peaks
+from braggscope.models.fitting.fits import Fits
+from braggscope.models.fitting.peaks import fit_peaks
 from braggscope.models.parameters import Localization, Parameters
 from braggscope.models.peaks.detect import reference_peaks, select
 from braggscope.models.peaks.persistence import Workspace, find_candidates

@@ -53,10 +53,10 @@ def fit_peaks(
     frame. Each peak is fitted in the window of ``window``² pixels around it, without pixels that are off the
     frame, masked, not finite, or saturated: at or above ``saturation``, or True in ``saturated`` (H, W).
     ``window`` "auto": 11 px, and again in 15 or 21 px, the least with half a width of 2.5 sigma of the long
-    axis fitted at 11 px, unless only the smaller one gives an answer. Up to two other peaks within
-    ``window // 2 + 1`` px (the larger of row and column distance; the highest pixels first) are fitted with
-    it, the 5 x 5 around each taking part; one for which the data give no evidence is left out again
-    (:func:`fit_windows`).
+    axis fitted at 11 px (15 px where that fails), unless only the smaller one gives an answer. Up to two
+    other peaks within ``window // 2 + 1`` px (the larger of row and column distance; the highest pixels
+    first) are fitted with it, the 5 x 5 around each taking part; one for which the data give no evidence is
+    left out again (:func:`fit_windows`).
     ``background`` "auto": for each peak a plane where the Bayesian information criterion prefers one, else a
     constant (:func:`fit_on_background`). ``only``: the first so many peaks are fitted, N is their number; all
     are neighbours. ``noise`` "uniform": unweighted, covariance s² (JᵀJ)^-1; "poisson":

@@ -56,11 +56,15 @@ def verdict(
 
 
 def wanted_window(outcome: Outcome) -> NDArray[np.int64]:
-    """(N,) px: the least of ``SIDES`` that holds each fitted peak; the largest round a saturated core."""
+    """(N,) px: the least of ``SIDES`` that holds each fitted peak.
+
+    The middle one where the fit failed, the largest one round a saturated core.
+    """
     major, _, _ = axes_from_form(*outcome.solution.parameters[:, 3:6].T)
     with np.errstate(invalid="ignore"):
         needed = 2.0 * HALF_WIDTH * major / FWHM_PER_SIGMA
         wanted = np.select([needed > SIDES[1], needed > SIDES[0]], SIDES[:0:-1], outcome.window)
+    wanted[(outcome.status == Status.FAILED) & (wanted == SIDES[0])] = SIDES[1]
     wanted[outcome.components == 0] = SIDES[0]
     wanted[outcome.status == Status.SATURATED] = SIDES[-1]
     return wanted
