@@ -13,6 +13,7 @@ from PyQt6.QtWidgets import QApplication, QMessageBox
 
 from braggscope.app.engine.warmup import warm_up
 from braggscope.app.main_window import MainWindow
+from braggscope.app.presenters.bench import BenchPresenter
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.exports import ExportPresenter
 from braggscope.app.presenters.following import FollowPresenter
@@ -65,6 +66,7 @@ class Program(QObject):
         self.peaks = PeakPresenter(desk, window, self.shelf)
         self.runs = RunPresenter(desk, window, self.jobs, self.shelf, self.peaks)
         self.preparation = PreparationPresenter(desk, window)
+        self.bench = BenchPresenter(desk, window, self.shelf)
         self.sessions = SessionPresenter(desk, window, self.sources)
         self.exports = ExportPresenter(desk, window, self.jobs, self.runs, self.peaks, self.shelf)
         self.preferences.attach(window, self.sessions)

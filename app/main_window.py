@@ -27,6 +27,7 @@ from braggscope.app.shell.actions import ACTIONS, GESTURES, MENUS, Action
 from braggscope.app.shell.docks import DOCKS, VERSION, WORKSPACES, arrange, set_title_bars
 from braggscope.widgets import theme
 from braggscope.widgets.agreement_plot import AgreementPlot
+from braggscope.widgets.bench_view import BenchView
 from braggscope.widgets.command_palette import Command, CommandPalette
 from braggscope.widgets.error_plot import ErrorPlot
 from braggscope.widgets.export_panel import ExportPanel
@@ -93,6 +94,7 @@ class MainWindow(QMainWindow):
         self.jobs_panel = JobsPanel()
         self.log_panel = LogPanel()
         self.export_panel = ExportPanel()
+        self.bench_view = BenchView()
         self.palette_overlay = CommandPalette(self)
         self.help_overlay = HelpOverlay(self)
 
@@ -110,6 +112,7 @@ class MainWindow(QMainWindow):
         self.pages = QStackedWidget()
         self.accuracy_tabs = QTabWidget()
         self.accuracy_tabs.setDocumentMode(True)
+        self.accuracy_tabs.addTab(self.bench_view, "Simulation bench")
         self._page_of: dict[str, QWidget] = {
             "series": series,
             "tracks": series,

@@ -107,11 +107,8 @@ def paint_mark(painter: QPainter, kind: str, at: QPointF, size: float, on_image:
 class PatchPanels(QWidget):
     """Paints panels in a row, as large as the width allows; ``hint`` fills the place while there are none."""
 
-    def __init__(
-        self, titles: tuple[str, ...], hint: str, parent: QWidget | None = None, largest: int = _LARGEST
-    ) -> None:
+    def __init__(self, titles: tuple[str, ...], hint: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._largest = largest
         self._titles = titles
         self._hint = hint
         self._panels: tuple[Panel, ...] = ()
@@ -126,7 +123,7 @@ class PatchPanels(QWidget):
     def side(self, width: int) -> float:
         """Side of one panel in px for a given width."""
         count = len(self._titles)
-        return float(min((width - (count - 1) * _GAP) // count, self._largest))
+        return float(min((width - (count - 1) * _GAP) // count, _LARGEST))
 
     def height_for(self, width: int) -> int:
         """Height of square panels with a line of text over and under them."""

@@ -137,8 +137,8 @@ class AgreementPresenter:
         if record is not None and record.done:
             wanted: object = (reference.key, record.key, record.done)
         else:
-            wanted = (reference.key, desk.key())
-        if wanted == self._wanted:
+            wanted = (reference.key, desk.key(), id(desk.found)) if desk.table is not None else None
+        if wanted is not None and wanted == self._wanted:
             self._show_sample(record is None or not record.done)
             return
         if running and self._wanted is not None:  # once, and at the end
@@ -207,7 +207,7 @@ class AgreementPresenter:
                 self._plot.highlight(key.frame, row)
 
     def _frame_measured(self) -> None:
-        if self._wanted is not None and self._records(None) is None:
+        if not set(self._pair) <= set(METHODS) and self._records(None) is None:
             self.show()
 
 

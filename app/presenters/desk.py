@@ -31,6 +31,7 @@ class Lanes:
     files: Lane  # opening sources
     scan: Lane  # whole-series runs
     export: Lane  # tables, pictures, movies
+    bench: Lane  # the simulation bench: only the newest settings
     small: Lane  # what takes a moment and must not wait for exports: autosave, measuring, looking things up
     models: Lane  # importing torch, loading weights
 
@@ -41,7 +42,7 @@ class Lanes:
         return cls(
             Lane("frame", deliver, latest), Lane("render", deliver, latest),
             Lane("detail", deliver, latest), Lane("deep", deliver, latest), Lane("files", deliver, latest),
-            Lane("scan", deliver, fifo), Lane("export", deliver, fifo),
+            Lane("scan", deliver, fifo), Lane("export", deliver, fifo), Lane("bench", deliver, latest),
             Lane("small", deliver, fifo), Lane("models", deliver, fifo),
         )  # fmt: skip
 

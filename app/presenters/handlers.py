@@ -127,6 +127,7 @@ class Handlers:
             "line_profile": lambda: window.frame_view.set_tool("line"),
             "radial_profile": program.preparation.radial,
             **{f"{name}_workspace": workspace(name) for name in WORKSPACES},
+            "simulation_bench": program.bench.show,
             "reset_layout": window.reset_layout,
             "theme": program.preferences.switch_theme,
         }

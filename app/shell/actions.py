@@ -78,6 +78,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("tracks_workspace", "Tracks workspace", "View", ("Ctrl+2",)),
     Action("accuracy_workspace", "Accuracy workspace", "View", ("Ctrl+3",)),
     Action("export_workspace", "Export workspace", "View", ("Ctrl+4",)),
+    Action("simulation_bench", "Simulation bench…", "View"),
     Action("reset_layout", "Reset layout", "View"),
     Action("theme", "Switch light and dark", "View"),
     Action("run_series", "Analyse whole series", "Run", ("Ctrl+R",), "", "frames"),
