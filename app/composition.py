@@ -19,6 +19,7 @@ from braggscope.app.presenters.exports import ExportPresenter
 from braggscope.app.presenters.following import FollowPresenter
 from braggscope.app.presenters.frames import FramePresenter
 from braggscope.app.presenters.handlers import Handlers
+from braggscope.app.presenters.instrument import InstrumentPresenter
 from braggscope.app.presenters.jobs import JobBoard
 from braggscope.app.presenters.landscape import LandscapePresenter
 from braggscope.app.presenters.peaks import PeakPresenter
@@ -67,6 +68,7 @@ class Program(QObject):
         self.runs = RunPresenter(desk, window, self.jobs, self.shelf, self.peaks)
         self.preparation = PreparationPresenter(desk, window)
         self.bench = BenchPresenter(desk, window, self.shelf)
+        self.instrument = InstrumentPresenter(desk, window, self.runs)
         self.sessions = SessionPresenter(desk, window, self.sources)
         self.exports = ExportPresenter(desk, window, self.jobs, self.runs, self.peaks, self.shelf)
         self.preferences.attach(window, self.sessions)
@@ -116,7 +118,8 @@ class Program(QObject):
         for key, on in (
             ("follow", state.follow), ("log_scale", display.scale == "log"),
             ("show_peaks", display.show_peaks), ("show_mask", display.show_mask),
-            ("show_background", display.show_background), ("noise_poisson", localize.noise == "poisson"),
+            ("show_background", display.show_background),
+            ("show_rings", display.show_rings), ("noise_poisson", localize.noise == "poisson"),
             ("constant_background", localize.background == "constant"),
             ("patch_thresholded", localize.patch == "thresholded"),
             *((f"window_{size}", localize.window == size) for size in ("auto", 11, 15, 21)),

@@ -34,6 +34,7 @@ from braggscope.widgets.export_panel import ExportPanel
 from braggscope.widgets.frame_view import FrameView
 from braggscope.widgets.help_overlay import HelpOverlay
 from braggscope.widgets.icons import icon
+from braggscope.widgets.instrument_panel import InstrumentPanel
 from braggscope.widgets.jobs_panel import JobsPanel
 from braggscope.widgets.levels_panel import LevelsPanel
 from braggscope.widgets.log_panel import LogPanel
@@ -85,6 +86,7 @@ class MainWindow(QMainWindow):
         self.metadata_panel = MetadataPanel()
         self.prepare_panel = PreparePanel()
         self.region_panel = RegionPanel()
+        self.instrument_panel = InstrumentPanel()
         self.threshold_panel = ThresholdPanel()
         self.patch_view = PatchView()
         self.sets_panel = ParameterSetsPanel()
@@ -148,6 +150,7 @@ class MainWindow(QMainWindow):
             "frame": self.metadata_panel,
             "prepare": self.prepare_panel,
             "regions": self.region_panel,
+            "instrument": self.instrument_panel,
             "thresholds": self.threshold_panel,
             "patch": self.patch_view,
             "sets": self.sets_panel,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ NAMES: dict[Free, tuple[str, ...]] = {
 }
 TOLERANCES_PX = (8.0, 4.0, 3.0)  # of the rounds; later ones follow the scatter
 SEARCH_SAMPLE = 1500
+UNKNOWN_PX = 0.5  # error of positions that come without
 Floats = NDArray[np.float64]
 
 
@@ -65,8 +66,8 @@ def refine(
 
     A coarse search (``search_px`` around the centre, distance within 2 %; 0: none) finds the rings; rounds of
     a robust fit (soft L1) with a closing tolerance follow, last a least-squares fit of what lies within
-    3 sigma. Positions near no ring are left out. Raises RefinementError where too few are left, or they do
-    not determine what is free.
+    3 sigma. Scatter beyond the errors is added to them. Positions near no ring are left out. Raises
+    RefinementError where too few are left, or they do not determine what is free.
     """
     task = _Task.of(instrument, x, y, d_angstrom, x_err, y_err, free)
     values = task.values(instrument)
@@ -74,15 +75,15 @@ def refine(
         values = task.search(values, search_px)
     for tolerance in TOLERANCES_PX:
         ring, offset = task.assign(values)
-        near = np.abs(offset) <= max(tolerance, 3 * _scatter(offset[np.abs(offset) <= tolerance]))
+        near = np.abs(offset) <= tolerance
         task.check(near)
-        values = task.fit(values, ring, near, robust=True)
+        values = task.widened(offset[near]).fit(values, ring, near, robust=True)
     ring, offset = task.assign(values)
-    scatter = max(_scatter(offset[np.abs(offset) <= TOLERANCES_PX[-1]]), float(np.median(task.sigma)))
-    near = np.abs(offset) <= 3 * scatter
+    within = offset[np.abs(offset) <= TOLERANCES_PX[-1]]
+    near = np.abs(offset) <= 3 * max(_scatter(within), float(np.median(task.sigma)))
     task.check(near)
-    values = task.fit(values, ring, near, robust=False)
-    return task.result(values, ring, near)
+    task = task.widened(offset[near])
+    return task.result(task.fit(values, ring, near, robust=False), ring, near)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,8 @@ class _Task:
         with np.errstate(invalid="ignore"):
             unit = radial / np.linalg.norm(radial, axis=-1, keepdims=True)
         sigma = np.hypot(unit[:, 0] * x_err, unit[:, 1] * y_err)
-        sigma = np.where(np.isfinite(sigma) & (sigma > 0), sigma, np.nanmedian(sigma) if len(sigma) else 1.0)
+        known = np.isfinite(sigma) & (sigma > 0)
+        sigma = np.where(known, sigma, np.median(sigma[known]) if known.any() else UNKNOWN_PX)
         return cls(instrument, beam, x, y, sigma, two_theta[order], order, tuple(dict.fromkeys(free)))
 
     @property
@@ -184,6 +186,11 @@ class _Task:
                     if score > top * (1 + 1e-9):
                         best, top = trial, score
         return best
+
+    def widened(self, offset: Floats) -> "_Task":
+        """Errors widened by the scatter about the rings that they do not explain: strain, distortion."""
+        extra = max(0.0, _scatter(offset) ** 2 - float(np.median(self.sigma)) ** 2)
+        return replace(self, sigma=np.sqrt(self.sigma**2 + extra))
 
     def check(self, near: NDArray[np.bool_]) -> None:
         needed = max(8, 3 * len(self.names))

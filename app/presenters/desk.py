@@ -11,10 +11,12 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from braggscope.app.engine.batch import Gate
 from braggscope.app.engine.frames import Found, FrameEngine, Landscape, Measured, Picture, ViewKey
 from braggscope.app.engine.jobs import Lane, Order
+from braggscope.app.engine.setup import instrument_of
 from braggscope.app.shell.delivery import Delivery
 from braggscope.app.shell.settings import Settings
 from braggscope.app.sources.protocol import SourceInfo
 from braggscope.app.state.store import Store
+from braggscope.models.geometry import Instrument
 from braggscope.models.results import PeakTable
 
 log = logging.getLogger(__name__)
@@ -62,6 +64,7 @@ class Desk(QObject):
     runs_changed = pyqtSignal()
     weights_changed = pyqtSignal()
     device_changed = pyqtSignal()  # another device is wanted
+    instrument_changed = pyqtSignal()
     notice = pyqtSignal(str, str, str, str)  # level, sentence, action title, action key
     busy_changed = pyqtSignal()
 
@@ -86,6 +89,12 @@ class Desk(QObject):
     def info(self) -> SourceInfo | None:
         """The open source, or None."""
         return None if self.engine is None else self.engine.info
+
+    @property
+    def instrument(self) -> Instrument | None:
+        """The instrument in use, or None where nobody knows it."""
+        info = self.info
+        return None if info is None else instrument_of(info, self.store.state.instrument)
 
     @property
     def table(self) -> PeakTable | None:

@@ -129,7 +129,10 @@ class ExportPresenter:
         info = self._desk.info
         assert info is not None
         name = ", ".join(weights_in_use(parameters.localize).values())
-        return Provenance(info.location, info.identity, parameters, name, "", self._desk.device, frames)
+        return Provenance(
+            info.location, info.identity, parameters, name, "", self._desk.device, frames,
+            instrument=self._desk.instrument,
+        )  # fmt: skip
 
     # -- figures ------------------------------------------------------------------------------
 

@@ -122,6 +122,7 @@ class Handlers:
             "show_peaks": toggle("show_peaks"),
             "show_mask": toggle("show_mask"),
             "show_background": toggle("show_background"),
+            "show_rings": program.instrument.toggle_rings,
             "zoom_fit": window.frame_view.zoom_to_fit,
             "zoom_one": window.frame_view.zoom_one_to_one,
             "line_profile": lambda: window.frame_view.set_tool("line"),

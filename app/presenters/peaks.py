@@ -16,6 +16,7 @@ from braggscope.app.presenters.views import patch_content, with_rejected
 from braggscope.app.presenters.weights import WeightShelf
 from braggscope.app.state.session import PeakKey, Session
 from braggscope.models.parameters import Localization, Parameters
+from braggscope.models.peak_directions import with_directions
 from braggscope.models.peaks.detect import suggest_thresholds
 from braggscope.models.results import PeakTable, Status
 
@@ -55,6 +56,7 @@ class PeakPresenter:
         patch.reject_toggled.connect(lambda _: self.toggle_reject())
         desk.store.subscribe(self._on_state)
         desk.peaks_shown.connect(self._show_table)
+        desk.instrument_changed.connect(self._show_table)
         desk.opened.connect(self._restart)
 
     def _restart(self) -> None:
@@ -133,7 +135,10 @@ class PeakPresenter:
         table = self._desk.table
         if table is None:
             return None
-        return with_rejected(table, self._desk.store.state.rejected)
+        table, instrument = with_rejected(table, self._desk.store.state.rejected), self._desk.instrument
+        if instrument is None:
+            return table
+        return with_directions(table, instrument, self._desk.store.state.parameters.prepare.binning)
 
     def _show_table(self) -> None:
         self._window.peak_table.set_table(self.shown_table())

@@ -9,7 +9,7 @@ import numpy as np
 from PyQt6.QtWidgets import QFileDialog
 
 from braggscope.app.engine.jobs import Context
-from braggscope.app.engine.setup import beam_centre
+from braggscope.app.engine.setup import beam_centre, with_beam
 from braggscope.app.export.masks import write_mask
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.state.plan import Request
@@ -59,13 +59,16 @@ class PreparationPresenter:
         self._window.frame_view.set_regions(preparation.regions, preparation.masked)
 
     def set_preparation(self, preparation: Preparation) -> None:
-        """Take over a whole preparation."""
+        """Take over a whole preparation; a radial background has the beam of a chosen instrument."""
         store = self._desk.store
         state, old = store.state, store.state.parameters.prepare.binning
         if preparation.binning != old:  # marked peaks are other pixels now
             preparation = _rebinned(preparation, old)
             state = state.model_copy(update={"selected": None, "rejected": frozenset()})
-        store.replace(state.with_parameters(state.parameters.model_copy(update={"prepare": preparation})))
+        parameters = state.parameters.model_copy(update={"prepare": preparation})
+        if state.instrument is not None:
+            parameters = with_beam(parameters, self._desk.instrument)
+        store.replace(state.with_parameters(parameters))
 
     def change(self, **changes: object) -> None:
         """Replace some values of the preparation."""
@@ -166,7 +169,7 @@ class PreparationPresenter:
             return
         height, width = prepared.image.shape
         prepare, info = self._desk.store.state.parameters.prepare, self._desk.info
-        beam = None if info is None else beam_centre(info, prepare.binning)
+        beam = None if info is None else beam_centre(info, prepare.binning, self._desk.instrument)
         centre = prepare.centre or beam or ((width - 1) / 2, (height - 1) / 2)
 
         def show(profile: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:

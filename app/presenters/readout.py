@@ -6,26 +6,19 @@ import math
 from typing import TYPE_CHECKING
 
 from braggscope.app.presenters.desk import Desk
-from braggscope.models.geometry import Instrument
 
 if TYPE_CHECKING:
     from braggscope.app.main_window import MainWindow
 
 
 class ReadoutPresenter:
-    """Follows the cursor; 2θ, q and d appear where the file says enough about the instrument."""
+    """Follows the cursor; 2θ, q and d appear where the instrument is known."""
 
     def __init__(self, desk: Desk, window: MainWindow) -> None:
         self._desk = desk
         self._window = window
-        self._instrument: Instrument | None = None
         window.frame_view.hovered.connect(self._hover)
-        desk.opened.connect(self._restart)
-
-    def _restart(self) -> None:
-        info = self._desk.info
-        self._instrument = None if info is None else Instrument.from_quantities(info.quantities)
-        self._hover(None)
+        desk.opened.connect(lambda: self._hover(None))
 
     def _hover(self, position: tuple[float, float] | None) -> None:
         self._window.set_readout("" if position is None else self.text(*position))
@@ -41,15 +34,16 @@ class ReadoutPresenter:
         if not (0 <= col < width and 0 <= row < height):
             return ""
         parts = [f"x {x:.2f}", f"y {y:.2f}", f"I {prepared.image[row, col]:,.6g}"]
-        if self._instrument is not None:
+        instrument = self._desk.instrument
+        if instrument is not None:
             binning = self._desk.store.state.parameters.prepare.binning
             place = (x + 0.5) * binning - 0.5, (y + 0.5) * binning - 0.5
-            q = float(self._instrument.q_inv_angstrom(*place))
+            q = float(instrument.q_inv_angstrom(*place))
             parts += [
-                f"2θ {math.degrees(float(self._instrument.two_theta(*place))):.3f}°",
+                f"2θ {math.degrees(float(instrument.two_theta(*place))):.3f}°",
                 f"q {q:.4f} Å⁻¹",
                 f"d {2 * math.pi / q if q > 0 else math.inf:.4f} Å",
-                f"azimuth {math.degrees(float(self._instrument.azimuth(*place))):.1f}°",
+                f"azimuth {math.degrees(float(instrument.azimuth(*place))):.1f}°",
             ]
         reason = prepared.reason(row, col)
         return "   ".join([*parts, reason] if reason else parts)

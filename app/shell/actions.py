@@ -69,6 +69,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("log_scale", "Logarithmic scale", "View", ("L",), "", "frames", True),
     Action("show_peaks", "Show peaks", "View", ("P",), "peaks", "", True),
     Action("show_mask", "Show mask", "View", ("M",), "mask", "", True),
+    Action("show_rings", "Show rings", "View", ("R",), "", "frames", True),
     Action("show_background", "Show background", "View", ("B",), "", "frames", True),
     Action("zoom_fit", "Zoom to fit", "View", ("F",), "", "frames"),
     Action("zoom_one", "Zoom to 1:1", "View", ("1",), "", "frames"),

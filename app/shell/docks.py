@@ -34,6 +34,7 @@ DOCKS: Mapping[str, str] = {  # key: title; MainWindow.panels names the widget o
     "frame": "Frame",
     "prepare": "Prepare",
     "regions": "Measure",
+    "instrument": "Instrument",
     "thresholds": "Thresholds",
     "patch": "Peak",
     "sets": "Parameter sets",
@@ -47,12 +48,12 @@ _FILE = Group(("file",), 260)
 _NEWS = Group(("jobs", "log"), 600)
 WORKSPACES: Mapping[str, Arrangement] = {
     "series": Arrangement(
-        left=(_FILE, Group(("frame", "prepare", "regions"), 300)),
+        left=(_FILE, Group(("frame", "prepare", "regions", "instrument"), 300)),
         right=(Group(("thresholds",), 250), Group(("patch",), 330), Group(("sets",), 190)),
         bottom=(Group(("peaks", "jobs", "log"), 460), Group(("error",), 340), Group(("agreement",), 340)),
     ),
     "tracks": Arrangement(
-        left=(_FILE, Group(("frame", "prepare", "regions"), 300)),
+        left=(_FILE, Group(("frame", "prepare", "regions", "instrument"), 300)),
         right=(Group(("patch",), 330),),
         bottom=(Group(("peaks", "jobs", "log"), 500),),
     ),
