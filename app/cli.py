@@ -148,7 +148,7 @@ def _add_peaks(commands: "argparse._SubParsersAction", common: argparse.Argument
     )  # fmt: skip
     _add_thresholds(peaks)
     peaks.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="OUT", help=".csv .parquet .h5 .cxi"
+        "-o", "--output", type=Path, required=True, metavar="OUT", help=".csv .parquet .h5 .cxi .flt"
     )
     peaks.add_argument(
         "--poni", metavar="FILE", help="instrument, PONI or YAML of hexrd: fills q, d, two_theta, azimuth"

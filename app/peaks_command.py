@@ -14,6 +14,7 @@ from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.journal import Journal, read_manifest
 from braggscope.app.engine.localizers import open_networks, weights_record
 from braggscope.app.engine.setup import input_files_key, instrument_of, make_preparer, with_beam
+from braggscope.app.engine.watching import describe_batch
 from braggscope.app.export.provenance import Provenance
 from braggscope.app.export.tables import check_suffix, write_peaks
 from braggscope.app.options import (
@@ -58,7 +59,7 @@ def peaks(options: argparse.Namespace) -> int:
             parameters, options, found, reader
         )
     frames = parse_range(options.frames, found.frames)
-    key = _journal_key(found, parameters, frames)
+    key = _journal_key(found, options.frame_axis, parameters, frames)
     if options.resume and Journal.is_finished(folder, key, output):
         print(f"{output} is finished; nothing to do.", file=sys.stderr)
         return 0
@@ -98,7 +99,7 @@ def _run_batch(
         raise CommandError(f"No frame of {found.location} could be analysed; {output} was not written.")
     tables = (table for _, table in journal.tables())
     provenance, done = _provenance(job, found), sorted(journal.done())
-    rows = write_peaks(output, tables, provenance, done)
+    rows = write_peaks(output, tables, provenance, done, found.axes)
     print(f"{output}: {rows} peaks in {len(job.frames) - len(problems)} frames", file=sys.stderr)
     if report is not None:
         from braggscope.app.engine.reporting import make_report
@@ -123,12 +124,15 @@ def _instrument(options: argparse.Namespace, found: SourceInfo) -> Instrument | 
     return read.instrument
 
 
-def _journal_key(found: SourceInfo, parameters: Parameters, frames: range) -> dict[str, str]:
+def _journal_key(
+    found: SourceInfo, axis: int | None, parameters: Parameters, frames: range
+) -> dict[str, str]:
     parts = [parameters.fingerprint("all"), f"{frames.start}:{frames.stop}:{frames.step}"]
     return {
         "source": found.identity,
         "parameters": " ".join([*parts, input_files_key(parameters)]),
         "detect": parameters.detect.model_dump_json(),
+        **describe_batch(found.location, axis, parameters),
     }
 
 

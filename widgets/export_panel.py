@@ -10,7 +10,7 @@ from braggscope.widgets.section import SectionPage
 
 __all__ = ["ExportPanel", "MovieChoice"]
 
-TABLES = ((".csv", "CSV"), (".parquet", "Parquet"), (".h5", "NeXus"), (".cxi", "CXI"))
+TABLES = ((".csv", "CSV"), (".parquet", "Parquet"), (".h5", "NeXus"), (".cxi", "CXI"), (".flt", "ImageD11"))
 FIGURES = (
     ("overlay", "Frame with marks"),
     ("error", "Error against frame"),
@@ -20,11 +20,12 @@ COPIES = (("python", "Python", "python"), ("command", "Command line", "command")
 
 
 class ExportPanel(QWidget):
-    """Cards for table, figures, movie and copies, with a preview of the picture."""
+    """Cards for table, figures, movie, report and copies, with a preview of the picture."""
 
     table_requested = pyqtSignal(str)  # suffix
     figure_requested = pyqtSignal(str, str)  # "overlay", "error" or "offsets"; suffix
     movie_requested = pyqtSignal(object)  # MovieChoice
+    report_requested = pyqtSignal()
     copy_requested = pyqtSignal(str)  # "python", "command" or "json"
     preview_requested = pyqtSignal()  # a gesture changed what the preview shows
 
@@ -46,7 +47,8 @@ class ExportPanel(QWidget):
         self.grid.addWidget(self.movie, 0, 1)
         self.grid.addWidget(self._table_card(sheet), 1, 0)
         self.grid.addWidget(self._figure_card(sheet), 1, 1)
-        self.grid.addWidget(self._copy_card(sheet), 2, 0, 1, 2)
+        self.grid.addWidget(self._report_card(sheet), 2, 0)
+        self.grid.addWidget(self._copy_card(sheet), 2, 1)
         self.grid.setColumnStretch(0, 1)
         self.grid.setColumnStretch(1, 1)
         self.page.column.insertWidget(0, sheet)
@@ -72,6 +74,7 @@ class ExportPanel(QWidget):
         self._figure_state()
         for button in self.copies.values():
             button.setEnabled(frames > 0)
+        self.report.setEnabled(has_peaks and analysed > 0)
         self.movie.set_frames(frames)
 
     def set_preview(self, image: QImage | None) -> None:
@@ -108,7 +111,7 @@ class ExportPanel(QWidget):
         self.figure.activated.connect(lambda _: self._figure_state())
         card.column.addWidget(self.figure)
         self.figures: dict[str, QPushButton] = {}
-        for suffix in (".png", ".svg"):
+        for suffix in (".png", ".svg", ".pdf"):
             button = QPushButton(suffix[1:].upper(), card)
             button.setToolTip(f"Write the figure as *{suffix}")
             button.clicked.connect(
@@ -117,6 +120,15 @@ class ExportPanel(QWidget):
             self.figures[suffix] = button
         card.column.addStretch(1)
         card.button_row(list(self.figures.values()))
+        return card
+
+    def _report_card(self, parent: QWidget) -> Card:
+        card = Card("chart", "Report", parent)
+        card.note.setText("One page: figures, settings, failures, and how to do it again.")
+        self.report = QPushButton("Write report…", card)
+        self.report.setToolTip("Write *.html of all analysed frames")
+        self.report.clicked.connect(lambda _: self.report_requested.emit())
+        card.button_row([self.report])
         return card
 
     def _copy_card(self, parent: QWidget) -> Card:

@@ -1,7 +1,7 @@
-"""Peak tables on disk: CSV, Parquet, NeXus HDF5, CXI. Written frame by frame, in bounded memory."""
+"""Peak tables on disk: CSV, Parquet, NeXus HDF5, CXI, ImageD11. Written frame by frame, in bounded memory."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braggscope.app.export.cxi import write_cxi
+from braggscope.app.export.flt import write_flt
 from braggscope.app.export.provenance import Provenance
 from braggscope.app.files import atomic_path
 from braggscope.models.peak_directions import with_directions
 from braggscope.models.results import COLUMNS, WORDS, PeakTable, in_frame_pixels
 
 ROWS = 50_000  # rows gathered before they are written
-SUFFIXES = (".csv", ".parquet", ".h5", ".cxi")
+SUFFIXES = (".csv", ".parquet", ".h5", ".cxi", ".flt")
 Words = {name: [member.label for member in kind] for name, kind in WORDS.items()}
 TEXT = f"S{max(len(word) for words in Words.values() for word in words)}"  # of HDF5
 
@@ -28,20 +29,26 @@ class ExportError(Exception):
 
 
 def write_peaks(
-    path: Path, tables: Iterable[PeakTable], provenance: Provenance, frames: Iterable[int] | None = None
+    path: Path,
+    tables: Iterable[PeakTable],
+    provenance: Provenance,
+    frames: Iterable[int] | None = None,
+    axes: Mapping[str, NDArray[np.float64]] | None = None,
 ) -> int:
     """Write tables (by rising frame) to ``path``; the suffix decides the format. Returns the rows written.
 
     ``tables`` are in pixels of the prepared image, the file is in pixels of the whole frame; where the
     provenance has an instrument, q, d, two_theta and azimuth are filled in. ``frames``: all
     frames analysed, those without peaks included; CXI has a row for each (default: frames with peaks).
-    CSV gets its provenance as ``NAME.csv.json`` beside it; the others hold it themselves.
+    ``axes``: per-frame quantities of the series; ImageD11's list takes ``omega_deg``. CSV and ``.flt`` get
+    their provenance as ``NAME.csv.json`` beside them; the others hold it themselves.
     Nothing half-written ever stands under the final name. Raises ExportError for unknown suffixes.
     """
     check_suffix(path)
     writer: dict[str, Callable[[Path, Iterable[PeakTable], Provenance], int]] = {
         ".csv": _write_csv, ".parquet": _write_parquet, ".h5": _write_hdf5,
         ".cxi": partial(write_cxi, frames=frames),
+        ".flt": partial(write_flt, omega=(axes or {}).get("omega_deg")),
     }  # fmt: skip
     binning = provenance.parameters.prepare.binning
     whole = (in_frame_pixels(table, binning) for table in _gathered(tables))
@@ -49,7 +56,7 @@ def write_peaks(
         whole = (with_directions(table, instrument) for table in whole)
     with atomic_path(path) as temporary:
         rows = writer[path.suffix.lower()](temporary, whole, provenance)
-    if path.suffix.lower() == ".csv":
+    if path.suffix.lower() in (".csv", ".flt"):
         with atomic_path(path.with_name(path.name + ".json")) as temporary:
             temporary.write_text(provenance.json(), "utf-8")
     return rows

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 Painting = tuple[OverlayPainter, Prepared, PeakTable, str, str]
 TABLE_FILTER = "CSV (*.csv);;Parquet (*.parquet);;NeXus HDF5 (*.h5);;CXI peak list (*.cxi);;ImageD11 (*.flt)"
 MOVIE_FILTER = "MP4 (*.mp4);;GIF (*.gif)"
-PICTURE_FILTER = "PNG (*.png);;SVG (*.svg)"
+PICTURE_FILTER = "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)"
 
 
 class ExportPresenter:
@@ -78,7 +78,7 @@ class ExportPresenter:
 
     def ask_table(self, suffix: str = ".csv") -> None:
         """Choose a file for the peak table."""
-        path = self._ask_name("Export peak table", f"peaks{_dotted(suffix)}", TABLE_FILTER)
+        path = self.ask_name("Export peak table", f"peaks{_dotted(suffix)}", TABLE_FILTER)
         if path is not None:
             self.write_table(path)
 
@@ -95,8 +95,8 @@ class ExportPresenter:
             return
         done_frames = [state.frame] if record is None else np.flatnonzero(record.curves.done).tolist()
         frames = f"frame {state.frame}" if record is None else f"{len(done_frames)} frames"
-        provenance = self._provenance(parameters, frames)
-        inputs = self._inputs()
+        provenance = self.provenance(parameters, frames)
+        inputs = self.inputs()
 
         def run(context: Context) -> int:
             check_suffix(path)
@@ -104,10 +104,12 @@ class ExportPresenter:
             if record is None:
                 assert shown is not None
                 _, sha = weights_record(parameters.localize)
-                return write_peaks(path, [shown], replace(provenance, weights_sha256=sha), done_frames)
+                said = replace(provenance, weights_sha256=sha)
+                return write_peaks(path, [shown], said, done_frames, info.axes)
             sha = ", ".join(record.key.inputs.split(" ")[: len(weights_in_use(parameters.localize))])
-            tables = _watched(stored_tables(record.key), done_frames, rejected, context)
-            return write_peaks(path, tables, replace(provenance, weights_sha256=sha), done_frames)
+            found = watched(stored_tables(record.key), done_frames, rejected, context)
+            tables = (table for _, table in found)
+            return write_peaks(path, tables, replace(provenance, weights_sha256=sha), done_frames, info.axes)
 
         def done(rows: int) -> str:
             what = f"{rows:,} peaks of {frames} written to {path.name}"
@@ -119,13 +121,14 @@ class ExportPresenter:
 
         self._jobs.submit(self._desk.lanes.export, f"Table {path.name}", run, done)
 
-    def _inputs(self) -> list[str | None]:
+    def inputs(self) -> list[str | None]:
         """Files that an export must not replace."""
         state = self._desk.store.state
         prepare = state.parameters.prepare
         return [state.location, prepare.mask_file, prepare.dark_file, prepare.flat_file]
 
-    def _provenance(self, parameters: Parameters, frames: str) -> Provenance:
+    def provenance(self, parameters: Parameters, frames: str) -> Provenance:
+        """Where results of the open source come from."""
         info = self._desk.info
         assert info is not None
         name = ", ".join(weights_in_use(parameters.localize).values())
@@ -142,7 +145,7 @@ class ExportPresenter:
 
     def ask_figure(self, kind: str, suffix: str) -> None:
         """Choose a file for a figure: ``overlay``, ``error`` or ``offsets``."""
-        path = self._ask_name("Export figure", f"{kind}{_dotted(suffix)}", PICTURE_FILTER)
+        path = self.ask_name("Export figure", f"{kind}{_dotted(suffix)}", PICTURE_FILTER)
         if path is not None:
             self.write_figure(kind, path)
 
@@ -220,7 +223,7 @@ class ExportPresenter:
     def _ask_movie(self, choice: MovieChoice) -> None:
         suffix = {"mp4": ".mp4", "gif": ".gif"}.get(choice.format.lower(), "")
         name = f"overlay{suffix}" if suffix else "overlay_frames"
-        path = self._ask_name("Export movie", name, MOVIE_FILTER if suffix else "Folder (*)")
+        path = self.ask_name("Export movie", name, MOVIE_FILTER if suffix else "Folder (*)")
         if path is not None:
             self.write_movie(path, choice)
 
@@ -236,7 +239,7 @@ class ExportPresenter:
             device=self._desk.device, finish=lambda table: with_rejected(table, rejected),
         )  # fmt: skip
 
-        inputs = self._inputs()
+        inputs = self.inputs()
 
         def run(context: Context) -> int:
             check_not_input(path, inputs)
@@ -292,7 +295,8 @@ class ExportPresenter:
         store = self._desk.store
         store.replace(store.state.with_parameters(parameters))
 
-    def _ask_name(self, title: str, name: str, filters: str) -> Path | None:
+    def ask_name(self, title: str, name: str, filters: str) -> Path | None:
+        """Ask for a file to write."""
         folder = self._desk.settings.last_folder
         start = str(Path(folder) / name) if folder else name
         chosen, _ = QFileDialog.getSaveFileName(self._window, title, start, filters)
@@ -307,13 +311,13 @@ def _dotted(suffix: str) -> str:
     return suffix if suffix.startswith(".") else f".{suffix}"
 
 
-def _watched(
+def watched(
     tables: Iterable[tuple[int, PeakTable]], frames: list[int], rejected: frozenset[PeakKey], context: Context
-) -> Iterator[PeakTable]:
+) -> Iterator[tuple[int, PeakTable]]:
     """Tables of the given frames with hand-rejected peaks marked, reporting progress on the way."""
     wanted = set(frames)
     for done, (frame, table) in enumerate(tables):
         if done % 50 == 0:
             context.progress(min(done, len(frames)), len(frames))
         if frame in wanted:
-            yield with_rejected(table, rejected) if rejected else table
+            yield frame, with_rejected(table, rejected) if rejected else table

@@ -77,6 +77,12 @@ class RunPresenter:
         """The run that belongs to a set (default: the active one), as far as there is one."""
         return self._records.find((entry or self._desk.store.state.current).parameters)
 
+    def show_record(self, record: RunRecord) -> None:
+        """Take in what a batch elsewhere has found, and show it."""
+        self._records.put(record)
+        self.show()
+        self._desk.runs_changed.emit()
+
     def _restart(self) -> None:
         self._records.clear()
         self._settle()

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from braggscope.app.export.figures import Line, error_figure, offset_figure, picture_figure
+from braggscope.app.export.figures import (
+    TITLES,
+    Line,
+    curve_plot,
+    error_figure,
+    histogram_plot,
+    offset_figure,
+    offset_plot,
+    picture_figure,
+)
 from braggscope.app.export.tables import ExportError
 
 LINES = [
@@ -42,6 +51,40 @@ def test_offset_figure(tmp_path, n):
     offset_figure(tmp_path / "a.svg", np.zeros(n), np.zeros(n), "#56b4e9")
     with Image.open(tmp_path / "a.png") as picture:
         assert min(picture.size) > 900
+
+
+def test_no_reader_needs_our_fonts(tmp_path):
+    """A PDF carries its fonts as TrueType; an SVG draws its letters as outlines."""
+    error_figure(tmp_path / "a.pdf", LINES, "median")
+    data = (tmp_path / "a.pdf").read_bytes()
+    assert data.count(b"/FontFile2") >= 1
+    assert b"/Type3" not in data
+    assert b"/Type /Font " in data or b"/Type /Font\n" in data
+    error_figure(tmp_path / "a.svg", LINES, "median")
+    text = (tmp_path / "a.svg").read_text("utf-8")
+    assert "<text" not in text
+    assert "font-family" not in text
+    assert "DejaVuSans" in text  # the outlines of its letters
+
+
+def test_axes_say_what_and_in_which_unit():
+    some = np.linspace(-0.2, 0.2, 9)
+    figures = [curve_plot(LINES, quantity) for quantity in TITLES]
+    figures += [offset_plot(some, some, "#56b4e9"), histogram_plot(some, some, ("#56b4e9", "#ffb000"))]
+    for figure in figures:
+        (axes,) = figure.axes
+        for label in (axes.get_xlabel(), axes.get_ylabel()):
+            assert label.endswith("px") or "frame" in label or "peaks" in label, label
+
+
+@pytest.mark.parametrize("n", [0, 1, 300])
+def test_histograms_hold_what_they_are_given(n):
+    values = np.linspace(-0.1, 0.1, n)
+    figure = histogram_plot(values, values, ("#56b4e9", "#ffb000"))
+    (axes,) = figure.axes
+    heights = [patch.get_xy()[:, 1].max() for patch in axes.patches]
+    assert len(heights) == 2
+    assert (max(heights) > 0) == (n > 0)
 
 
 def test_picture_figure(tmp_path):

@@ -64,9 +64,18 @@ def test_tables_figures_and_copies(qtbot, panel):
     qtbot.keyClick(panel.figure, Qt.Key.Key_Down)
     for button in panel.figures.values():
         qtbot.mouseClick(button, LEFT)
-    assert tables == [(".csv",), (".parquet",), (".h5",), (".cxi",)]
-    assert figures == [("error", ".png"), ("error", ".svg")]
+    assert tables == [(".csv",), (".parquet",), (".h5",), (".cxi",), (".flt",)]
+    assert figures == [("error", ".png"), ("error", ".svg"), ("error", ".pdf")]
     assert copies == [("python",), ("command",), ("json",)]
+
+
+def test_a_report_needs_an_analysed_series(qtbot, panel):
+    reports = record(panel.report_requested)
+    panel.set_available(3, 480, 0)
+    assert not panel.report.isEnabled()
+    panel.set_available(3, 480, 1)
+    qtbot.mouseClick(panel.report, LEFT)
+    assert len(reports) == 1
 
 
 def test_figure_without_peaks(qtbot, panel):

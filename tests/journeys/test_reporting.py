@@ -1,0 +1,105 @@
+"""What leaves the window as a page or a list, and what comes back into it from batches run elsewhere."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PyQt6.QtWidgets import QFileDialog
+from stage import until
+
+from braggscope.app.engine.journal import Journal, JournalError
+from braggscope.app.engine.watching import Watch, read_batch
+from braggscope.app.export.tables import read_peaks
+
+BATCH = [sys.executable, "-m", "braggscope.app", "peaks"]
+FLAGS = ["--minval", "60", "--minscore", "60", "--localize", "fit", "--device", "cpu"]
+
+
+@pytest.fixture
+def answer(monkeypatch):
+    """What the file dialogs will answer."""
+    chosen = {"path": ""}
+    for name in ("getSaveFileName", "getOpenFileName"):
+        monkeypatch.setattr(QFileDialog, name, staticmethod(lambda *_, **__: (str(chosen["path"]), "")))
+    monkeypatch.setattr(
+        QFileDialog, "getExistingDirectory", staticmethod(lambda *_, **__: str(chosen["path"]))
+    )
+    return chosen
+
+
+def test_a_report_and_a_list_of_the_series_on_screen(program, tmp_path, answer):
+    panel = program.window.export_panel
+    program.program.reports.ask()
+    assert "analyse the series first" in program.notice.text
+    program.run_series()
+    program.program.trigger("export_workspace")
+    until(panel.report.isEnabled, "the report's button")
+    answer["path"] = tmp_path / "report.html"
+    program.press(panel.report)
+    until((tmp_path / "report.html").exists, "the report")
+    program.idle()
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert "24 analysed, 0 failed" in text
+    assert text.count("<img ") == 5
+    for suffix in (".flt", ".csv"):
+        answer["path"] = tmp_path / f"peaks{suffix}"
+        program.press(panel.tables[suffix])
+        until(answer["path"].exists, "the table")
+    program.idle()
+    rows, table = np.loadtxt(tmp_path / "peaks.flt"), read_peaks(tmp_path / "peaks.csv")
+    np.testing.assert_allclose(rows[:, 1], table["x"][np.isfinite(table["x"])], atol=1e-6)
+
+
+def test_a_batch_is_watched_while_it_runs_and_after(launch, long_series, tmp_path, answer):
+    program = launch()
+    out = tmp_path / "peaks.csv"
+    process = subprocess.Popen(
+        [*BATCH, str(long_series), "-o", str(out), *FLAGS, "--workers", "1"], stderr=subprocess.DEVNULL
+    )
+    folder = tmp_path / "peaks.csv.journal"
+    until((folder / "frames.sqlite-wal").exists, "the journal")
+    answer["path"] = folder
+    program.program.trigger("open_batch")
+    until(lambda: program.program.runs.record() is not None, "the record of the batch")
+    until(lambda: program.program.runs.record().done == 300, "all frames")
+    assert process.wait(60) == 0
+    until(lambda: "finished" in program.notice.text if program.notice else False, "the end of the batch")
+    assert program.state.current.name == "peaks.csv"
+    assert program.state.parameters.detect.minval == 60
+    table = read_peaks(out)
+    assert program.program.runs.record().peaks == len(table)
+    counts = program.program.runs.record().curves.values["count"]
+    assert np.array_equal(counts, np.bincount(table["frame"], minlength=300))
+
+    again = launch()
+    again.program.watching.open(out)
+    until(lambda: again.program.runs.record() is not None, "the record of the finished batch")
+    assert again.program.runs.record().peaks == len(table)
+
+
+def test_what_is_no_batch_is_one_sentence(program, tmp_path, answer):
+    answer["path"] = tmp_path
+    program.program.trigger("open_batch")
+    until(lambda: program.notice is not None, "the notice")
+    assert "no journal of a batch" in program.notice.text
+
+
+def test_watching_reads_only_and_says_what_is_damaged(tmp_path):
+    with pytest.raises(JournalError, match="no journal of a batch"):
+        read_batch(tmp_path / "a.csv")
+    settings = {"settings": "{}", "location": "a.h5", "frame_axis": "2", "source": "s", "parameters": "p"}
+    journal = Journal.start(tmp_path / "a.csv.journal", settings)
+    journal.add([(3, None, "it was cut")])
+    batch = read_batch(tmp_path / "a.csv")
+    assert (batch.location, batch.frame_axis, batch.output) == ("a.h5", 2, tmp_path / "a.csv")
+    watch = Watch(batch)
+    assert [(o.frame, o.problem) for o in watch.poll()] == [(3, "it was cut")]
+    assert watch.poll() == []
+    journal.close()
+    (tmp_path / "a.csv.journal" / "frames.sqlite").write_bytes(b"nothing" * 1000)
+    with pytest.raises(JournalError, match="cannot be read"):
+        Watch(batch).poll()
+    Journal.start(tmp_path / "a.csv.journal", {**settings, "settings": "{"}).close()
+    with pytest.raises(JournalError, match="start that again"):
+        read_batch(tmp_path / "a.csv.journal")
