@@ -1,14 +1,17 @@
 """What each network that can be trained from nothing brings along: start, patches, measure, metadata."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+import numpy as np
+
 from braggscope.app.engine.checkpoint import TrainingError
 from braggscope.app.engine.measured import read_measured
-from braggscope.resources.loader import load_weights
+from braggscope.resources.loader import Provenance, load_weights
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,8 +23,10 @@ if TYPE_CHECKING:
 Trained = Literal["braggnn", "net"]
 FINE_TUNE_RATE = 3e-4
 FINE_TUNE_AVERAGE = 0.998
+NET_GO_ON_RATE = 1e-3  # simulation never ends: there is nothing to be kept from
 SHIPPED_WINDOW = 11  # px
 HELD_OUT = 2000  # simulated patches
+CALIBRATED = 400_000  # simulated patches, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ class Recipe(Protocol):
 
     held_out: int
     metadata: Mapping[str, str]
+    history: Mapping[str, Any]  # of the base: its hash, and its training where the file tells
 
     @property
     def base(self) -> "nn.Module | None":
@@ -57,8 +63,8 @@ class Recipe(Protocol):
         """Median and 95th percentile of the error on held-out patches, px."""
         ...
 
-    def finish(self, network: "nn.Module") -> None:
-        """Last touch to trained weights."""
+    def finish(self, network: "nn.Module", samples: int) -> None:
+        """Last touch to weights that were trained on so many patches."""
         ...
 
 
@@ -86,7 +92,8 @@ class BraggNNRecipe:
         from braggscope.models.braggnn.simulate import Scene, simulate
 
         self._seed = start.seed
-        self.base: BraggNN | None = _braggnn_base(start)
+        self.base: BraggNN | None
+        self.base, self.history = _braggnn_base(start)
         self._config = BraggNNConfig(start.window) if self.base is None else self.base.config
         self._scene = Scene(self._config.window)
         self._measured = None
@@ -125,24 +132,33 @@ class BraggNNRecipe:
         result = errors(predict(network, self._image), self._centre)
         return result.median_px, result.p95_px
 
-    def finish(self, network: "nn.Module") -> None:
+    def finish(self, network: "nn.Module", samples: int) -> None:
         """Nothing is left to do."""
 
 
-def _braggnn_base(start: Start) -> "BraggNN | None":
+def _history(provenance: Provenance) -> dict[str, Any]:
+    """Where a base comes from, for the record of what is made of it."""
+    training = provenance.metadata.get("training", {})
+    return {
+        "sha256": provenance.sha256,
+        "training": json.loads(training) if isinstance(training, str) else training,
+    }
+
+
+def _braggnn_base(start: Start) -> "tuple[BraggNN | None, dict[str, Any]]":
     """Network to start from, with its outputs in the order (x, y); None to start from nothing."""
     from braggscope.models.weights import build_braggnn, detect_axis_order, swap_axes
 
     name: str | Path = start.base or "braggnn"
     if start.base is None and (start.data is None or start.window != SHIPPED_WINDOW):
-        return None
+        return None, {}
     state, provenance = load_weights(name)
     try:
         network = build_braggnn(state)
     except ValueError as error:
         raise TrainingError(f"{provenance.path.name}: {error}") from error
     order = provenance.axis_order or detect_axis_order(network)
-    return swap_axes(network) if order == "yx" else network
+    return (swap_axes(network) if order == "yx" else network), _history(provenance)
 
 
 class NetRecipe:
@@ -160,7 +176,8 @@ class NetRecipe:
                 " leave --data away, or train braggnn."
             )
         self._seed = start.seed
-        self.base: LocalizerNet | None = _net_base(start)
+        self.base: LocalizerNet | None
+        self.base, self.history = _net_base(start)
         self._config = LocalizerConfig(start.window) if self.base is None else self.base.config
         self._truth = simulate_mixture(HELD_OUT, HELD_OUT_SEED)
         self.held_out = HELD_OUT
@@ -172,7 +189,7 @@ class NetRecipe:
         settings = LocalizerSettings(steps, self._seed, self._config)
         if self.base is not None:
             settings = LocalizerSettings(
-                steps, self._seed, self._config, rate=FINE_TUNE_RATE, average=FINE_TUNE_AVERAGE
+                steps, self._seed, self._config, rate=NET_GO_ON_RATE, average=FINE_TUNE_AVERAGE
             )
         return LocalizerTrainer(settings, self.base)
 
@@ -196,22 +213,22 @@ class NetRecipe:
         median, p95 = torch.quantile(distance, torch.tensor([0.5, 0.95])).tolist()
         return median, p95
 
-    def finish(self, network: "nn.Module") -> None:
+    def finish(self, network: "nn.Module", samples: int) -> None:
         """Calibrate the stated uncertainty."""
         from braggscope.models.localizer.calibrate import calibrate
         from braggscope.models.localizer.network import LocalizerNet
 
         assert isinstance(network, LocalizerNet)
-        calibrate(network)
+        calibrate(network, int(np.clip(samples // 10, 1000, CALIBRATED)))
 
 
-def _net_base(start: Start) -> "LocalizerNet | None":
+def _net_base(start: Start) -> "tuple[LocalizerNet | None, dict[str, Any]]":
     from braggscope.models.weights import build_localizer
 
     if start.base is None:
-        return None
+        return None, {}
     state, provenance = load_weights(start.base)
     try:
-        return build_localizer(state)
+        return build_localizer(state), _history(provenance)
     except ValueError as error:
         raise TrainingError(f"{provenance.path.name}: {error}") from error

@@ -188,7 +188,7 @@ def _save(run: _Run, out: Path) -> None:
 def _deliver(run: _Run, out: Path) -> TrainingReport:
     """Write the better of the old and the new weights."""
     trainer, base = run.trainer, run.recipe.base
-    run.recipe.finish(trainer.average)
+    run.recipe.finish(trainer.average, trainer.step * trainer.schedule.batch)
     after = run.recipe.measure(trainer.average)
     improved = base is None or after[0] <= run.before[0]
     chosen = trainer.average if improved or base is None else base
@@ -201,6 +201,7 @@ def _deliver(run: _Run, out: Path) -> TrainingReport:
         "after_px": after,
         "improved": improved,
         "settings": asdict(run.recipe.settings(trainer)),
+        "base": dict(run.recipe.history),
     }
     write_trained(out, chosen.state_dict(), run.recipe.metadata, run.identity, record, run.curve)
     return read_report(out, run.identity)

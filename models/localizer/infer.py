@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from braggscope.models.localizer.network import LocalizerNet, corrected, lay_out, prepare
+from braggscope.models.localizer.network import LocalizerNet, lay_out, prepare
 
 CHUNK = 128  # patches whose features stay in the processor's cache
 DEVICE_BATCH = 16_384
@@ -114,9 +114,9 @@ def _run(network: LocalizerNet, counts: Tensor, valid: Tensor, batch: int, devic
         for start in range(0, len(counts), batch):
             part = slice(start, start + batch)
             inputs = prepare(counts[part].to(device), valid[part].to(device))
-            output = network(inputs.contiguous(memory_format=torch.channels_last))
+            output = network.calibrated(inputs.contiguous(memory_format=torch.channels_last))
             result[part, :2] = output.offset
-            result[part, 2:4] = torch.exp(corrected(network, output))
+            result[part, 2:4] = torch.exp(output.log_scale)
             result[part, 4] = torch.sigmoid(output.overlap)
             result[part, 5] = torch.sigmoid(output.quality)
             result[part, 6:8] = output.second

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 OUTPUTS = 8  # offset x y, log scale x y, overlap, second x y, quality
 LOG_SCALE = (-6.5, 1.0)  # between 0.0015 and 2.7 px
-SCALE_NODES, OVERLAP_NODES = 9, 4  # of the calibration, even in log scale and in probability
+SIGNS = 8  # numbers of :func:`signs_of_noise`
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class LocalizerConfig:
 class Output(NamedTuple):
     """What the network says of N patches; positions (x, y) in px from the middle pixel.
 
-    ``scale`` (N, 2): half-width of the 68.3 % interval, px. ``overlap`` and ``quality`` (N,): logits of
-    "a second peak lies in the window" and of "the error is below 0.5 px".
+    ``log_scale`` (N, 2): log of the half-width of the 68.3 % interval, px. ``overlap`` and ``quality``
+    (N,): logits of "a second peak lies in the window" and of "the error is below 0.5 px".
     """
 
     offset: Tensor
@@ -36,13 +36,14 @@ class Output(NamedTuple):
 
 
 class LocalizerNet(nn.Module):
-    """Four 3 x 3 convolutions without padding but one, then three dense layers: 82,000 parameters at 11 px.
+    """Four 3 x 3 convolutions, then three dense layers: 100,000 parameters at 11 px.
 
-    ``correction`` (scale, overlap) is added to the log scale at use, between its nodes linearly; it is
-    zero in training and found on held-out simulation afterwards.
+    ``calibration`` is trained last, on what the rest has become: from the hidden layers and
+    :func:`signs_of_noise` it finds what is to be added to the log scales. It adds nothing before that.
     """
 
-    correction: Tensor
+    sign_mean: Tensor
+    sign_deviation: Tensor
 
     def __init__(self, config: LocalizerConfig | None = None) -> None:
         super().__init__()
@@ -62,11 +63,33 @@ class LocalizerNet(nn.Module):
         for before, after in pairwise(sizes):
             dense += [nn.Linear(before, after), nn.ReLU()]
         self.head = nn.Sequential(*dense, nn.Linear(sizes[-1], OUTPUTS))
-        self.register_buffer("correction", torch.zeros(SCALE_NODES, OVERLAP_NODES))
+        inner = sum(config.hidden) + SIGNS
+        self.calibration = nn.Sequential(
+            nn.Linear(inner, 96), nn.ReLU(), nn.Linear(96, 48), nn.ReLU(), nn.Linear(48, 2)
+        )  # fmt: skip
+        self.register_buffer("sign_mean", torch.zeros(inner))
+        self.register_buffer("sign_deviation", torch.ones(inner))
+        initialise_calibration(self, torch.Generator().manual_seed(0))
 
     def forward(self, inputs: Tensor) -> Output:
-        """(N, 2, S, S) float32 of :func:`prepare` to what the network says, uncorrected."""
-        raw = self.head(self.features(inputs).flatten(1))
+        """(N, 2, S, S) float32 of :func:`prepare` to what the network says, not calibrated."""
+        return self._output(self.head(self.features(inputs).flatten(1)))
+
+    def calibrated(self, inputs: Tensor) -> Output:
+        """The same with calibrated scales."""
+        output, signs = self.with_signs(inputs)
+        more = self.calibration((signs - self.sign_mean) / self.sign_deviation)
+        return output._replace(log_scale=(output.log_scale + more).clamp(*LOG_SCALE))
+
+    def with_signs(self, inputs: Tensor) -> tuple[Output, Tensor]:
+        """What the network says, not calibrated, and what the calibration goes by, (N, hidden + SIGNS)."""
+        seen = [self.features(inputs).flatten(1)]
+        for k in range(0, len(self.head) - 1, 2):
+            seen.append(self.head[k : k + 2](seen[-1]))
+        return self._output(self.head[-1](seen[-1])), torch.cat([*seen[1:], signs_of_noise(inputs)], dim=1)
+
+    @staticmethod
+    def _output(raw: Tensor) -> Output:
         return Output(raw[:, :2], raw[:, 2:4].clamp(*LOG_SCALE), raw[:, 4], raw[:, 5:7], raw[:, 7])
 
 
@@ -98,6 +121,16 @@ def initialise(network: LocalizerNet, seed: int) -> None:
     with torch.no_grad():
         last.weight.mul_(0.1)
         last.bias[2:4] = -1.2
+    initialise_calibration(network, generator)
+
+
+def initialise_calibration(network: LocalizerNet, generator: torch.Generator) -> None:
+    """Seeded start that adds nothing to the scales."""
+    layers = [layer for layer in network.calibration if isinstance(layer, nn.Linear)]
+    for layer in layers:
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+        nn.init.zeros_(layer.bias)
+    nn.init.zeros_(layers[-1].weight)
 
 
 def lay_out(network: LocalizerNet) -> LocalizerNet:
@@ -108,17 +141,27 @@ def lay_out(network: LocalizerNet) -> LocalizerNet:
     return network
 
 
-def corrected(network: LocalizerNet, output: Output) -> Tensor:
-    """Log scale (N, 2) with the calibration of the weights, bilinear between its nodes."""
-    low, high = LOG_SCALE
-    at = (output.log_scale - low) / (high - low) * (SCALE_NODES - 1)  # (N, 2)
-    across = (torch.sigmoid(output.overlap) * (OVERLAP_NODES - 1))[:, None]
-    i, j = at.floor().clamp(max=SCALE_NODES - 2), across.floor().clamp(max=OVERLAP_NODES - 2)
-    u, v = at - i, across - j
-    flat = network.correction.flatten()
-    base = (i * OVERLAP_NODES + j).long()
-    return (
-        output.log_scale
-        + (1 - u) * ((1 - v) * flat[base] + v * flat[base + 1])
-        + u * ((1 - v) * flat[base + OVERLAP_NODES] + v * flat[base + OVERLAP_NODES + 1])
-    )
+def signs_of_noise(inputs: Tensor) -> Tensor:
+    """(N, SIGNS): how rough a prepared patch is where it should be smooth, how high its middle stands.
+
+    Second differences along both axes leave little of peaks and nothing of planes. Their size is averaged
+    in three ways, of which the geometric mean cares least for peaks, over all and over the rim.
+    """
+    image, valid = inputs[:, 0], inputs[:, 1]
+    across = image[:, :, :-2] - 2 * image[:, :, 1:-1] + image[:, :, 2:]
+    rough = ((across[:, :-2] - 2 * across[:, 1:-1] + across[:, 2:]) / 6).abs()
+    near = valid[:, :, :-2] * valid[:, :, 1:-1] * valid[:, :, 2:]
+    whole = near[:, :-2] * near[:, 1:-1] * near[:, 2:]
+    rim = whole.clone()
+    rim[:, 2:-2, 2:-2] = 0
+    columns = []
+    for weight in (whole, rim):
+        number = weight.sum((1, 2)).clamp(min=1)
+        columns += [
+            (torch.log(rough + 1e-4) * weight).sum((1, 2)) / number,
+            torch.log((rough.sqrt() * weight).sum((1, 2)) / number + 1e-2),
+            torch.log((rough * weight).sum((1, 2)) / number + 1e-4),
+        ]
+    middle = image.shape[1] // 2
+    columns += [image[:, middle - 1 : middle + 2, middle - 1 : middle + 2].mean((1, 2)), valid.mean((1, 2))]
+    return torch.stack(columns, dim=1)

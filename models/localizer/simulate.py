@@ -20,7 +20,7 @@ from braggscope.models.patchsim import (
     second_peak,
 )
 
-SIMULATION_VERSION = 1
+SIMULATION_VERSION = 2
 HELD_OUT_SEED = 2**40  # training draws its seeds below this
 
 
@@ -59,7 +59,27 @@ WEAK_PAIRS = Crowd(
     threshold_share=0.1,
     stranger_share=0.04,
 )
-MIXTURE: tuple[tuple[float, Crowd], ...] = ((0.65, BROAD), (0.35, WEAK_PAIRS))  # what training draws
+ORDINARY = Crowd(
+    sigma=(0.8, 4.0),
+    round_share=0.6,
+    gauss_share=1.0,
+    snr=(4.0, 150.0),
+    poisson=(0.0, 0.5),
+    slope_share=0.35,
+    curvature=0.0,
+    second_share=0.2,
+    second_distance=(2.2, 6.0),
+    second_amplitude=(0.2, 1.2),
+    cut_share=0.15,
+    dead_share=0.04,
+    threshold_share=0.0,
+    stranger_share=0.03,
+    gap_share=0.03,
+    saturated_share=0.02,
+)
+Mixture = tuple[tuple[float, Crowd], ...]  # shares that add up to 1
+MIXTURE: Mixture = ((0.45, BROAD), (0.3, WEAK_PAIRS), (0.25, ORDINARY))  # what training draws
+REGIMES: Mixture = ((0.6, ORDINARY), (0.25, BROAD), (0.15, WEAK_PAIRS))  # what calibration draws
 
 
 class Samples(NamedTuple):
@@ -76,7 +96,7 @@ class Samples(NamedTuple):
     paired: Tensor
 
 
-def simulate_mixture(n: int, seed: int, mixture: tuple[tuple[float, Crowd], ...] = MIXTURE) -> Samples:
+def simulate_mixture(n: int, seed: int, mixture: Mixture = MIXTURE) -> Samples:
     """Draw n patches, of each scene its share; the same seed gives the same patches."""
     ends = [round(n * sum(share for share, _ in mixture[: k + 1])) for k in range(len(mixture))]
     parts, start = [], 0

@@ -15,7 +15,7 @@ from braggscope.models.localizer.network import (
     lay_out,
     prepare,
 )
-from braggscope.models.localizer.simulate import MIXTURE, Crowd, Samples, simulate_mixture
+from braggscope.models.localizer.simulate import MIXTURE, Mixture, Samples, simulate_mixture
 from braggscope.models.trainer import AveragedTrainer
 
 SOFT_PX = 0.01  # below this distance the position's loss is quadratic
@@ -38,7 +38,7 @@ class LocalizerSettings:
     decay: float = 1e-4
     average: float = 0.9995
     clip: float = 5.0
-    mixture: tuple[tuple[float, Crowd], ...] = MIXTURE
+    mixture: Mixture = MIXTURE
 
 
 def position_loss(output: Output, centre: Tensor) -> Tensor:
@@ -77,7 +77,6 @@ class LocalizerTrainer(AveragedTrainer[LocalizerNet]):
         network = LocalizerNet(settings.network) if base is None else copy.deepcopy(base)
         if base is None:
             initialise(network, settings.seed)
-        network.correction.zero_()
         super().__init__(settings, lay_out(network))
 
     def loss(self, seed: int) -> Tensor:
