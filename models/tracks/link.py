@@ -16,6 +16,10 @@ FLOOR_PX = 0.01  # no position is better known than this
 COARSE_PX = 1.0  # error of a position that is but the pixel of the maximum
 FWHM = 2.0 * np.sqrt(2.0 * np.log(2.0))  # in sigma
 NEW = 0.01  # chance that a peak at a given place begins a track, beside the density of peaks
+ENOUGH = 1000  # tracks from which the motion is learnt
+_USED = (
+    "frame", "x", "y", "x_err", "y_err", "col", "row", "amplitude", "birth", "fwhm_major", "fwhm_minor",
+)  # fmt: skip
 DEFAULT = Motion(q=1e-2, speed=0.3, bright=0.5, width=0.3, alone=0.0)  # before anything is learnt
 
 
@@ -45,7 +49,7 @@ def _canonical(table: PeakTable) -> Integers:
 
 def _spots(table: PeakTable, order: Integers) -> tuple[Spots, Integers]:
     """The peaks as the linker wants them, and the frame of each."""
-    column = {name: values[order] for name, values in table.columns.items()}
+    column = {name: table[name][order] for name in _USED}
     known = np.isfinite(column["x"]) & np.isfinite(column["y"])
     x, y = (np.where(known, column[a], column[b]).astype(np.float64) for a, b in (("x", "col"), ("y", "row")))
     var_x, var_y = (
@@ -82,9 +86,10 @@ def _two_passes(spots: Spots, settings: TrackSettings) -> Integers:
 
 
 def _learn(track: Integers, spots: Spots, wide: Motion) -> Motion:
-    """How the spots of this series move and change, from the tracks of at least ten peaks."""
-    counts = np.bincount(track)
-    rows = np.flatnonzero(counts[track] >= 10)
+    """How the spots of this series move and change, from tracks of at least ten peaks."""
+    long = np.bincount(track) >= 10
+    long[np.flatnonzero(long)[ENOUGH:]] = False
+    rows = np.flatnonzero(long[track])
     rows = rows[np.argsort(track[rows], kind="stable")]
     if len(rows) < 50:
         return wide

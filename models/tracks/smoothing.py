@@ -12,7 +12,8 @@ from braggscope.models.tracks.motion import P_VV, P_XV, P_XX, POSITION, SPEED, p
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-LADDER = 10.0 ** np.arange(-8.0, 1.01, 0.5)  # q, px^2/step^3
+LADDER = 10.0 ** np.arange(-8.0, 1.5)  # q, px^2/step^3
+HALF = np.sqrt(10.0)  # and half way between its rungs
 FLAT = 1.0  # px/step: before its first peak nothing is known of a speed but that it is of this size
 
 
@@ -59,8 +60,13 @@ def _smooth(step: Integers, q: float, states: Floats) -> None:
 @njit(cache=True, nogil=True)
 def _best(step: Integers, place: Floats, variance: Floats, ladder: Floats, states: Floats) -> float:
     """Smoothed states (n, 5) of one axis of one track; returns its q."""
-    best, chosen = -np.inf, ladder[0]
+    best, rung = -np.inf, ladder[0]
     for q in ladder:
+        value = _filter(step, place, variance, q, states)
+        if value > best:
+            best, rung = value, q
+    chosen = rung
+    for q in (rung * HALF, rung / HALF):
         value = _filter(step, place, variance, q, states)
         if value > best:
             best, chosen = value, q
