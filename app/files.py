@@ -1,12 +1,22 @@
 """Writing files so that nothing half-written ever stands under the final name."""
 
 import contextlib
+import errno
 import glob
 import os
+import shutil
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+RESERVE = 4 << 20  # bytes that stay free on a disk
+
+
+class DiskFullError(Exception):
+    """Nothing more fits on a disk. The message is one sentence."""
+
+    expected = True
 
 
 @contextmanager
@@ -14,7 +24,7 @@ def atomic_path(final: Path) -> Iterator[Path]:
     """Path of a temporary file beside ``final``; flushed to disk and renamed when the block succeeds.
 
     The temporary name keeps the suffix, so that writers which look at it work. On any error the
-    temporary file is removed and ``final`` stays as it was.
+    temporary file is removed and ``final`` stays as it was. Raises DiskFullError.
     """
     temporary = final.with_name(f".{uuid.uuid4().hex[:12]}{''.join(final.suffixes[-2:])}")
     try:
@@ -23,6 +33,12 @@ def atomic_path(final: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         os.replace(temporary, final)
         _sync_folder(final.parent)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(
+                f"The disk is full: {final} was not written; make room and try again."
+            ) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -35,6 +51,18 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def check_room(path: Path, size: int) -> None:
+    """Raise DiskFullError unless ``size`` bytes more fit on the disk of ``path``.
+
+    For writers that do not survive a full disk: HDF5 may end the process.
+    """
+    free = shutil.disk_usage(path.absolute().parent).free
+    if free < size + RESERVE:
+        raise DiskFullError(
+            f"The disk of {path.absolute().parent} has {free / 1e6:.1f} MB left; make room and try again."
+        )
 
 
 class OverwriteError(Exception):

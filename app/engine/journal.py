@@ -104,7 +104,7 @@ class Journal:
     def add(self, frames: Iterable[tuple[int, PeakTable | bytes | None, str]]) -> None:
         """Record frames with their tables (or those encoded), or None and the sentence that says why."""
         rows = [(i, encode(t) if isinstance(t, PeakTable) else t, problem) for i, t, problem in frames]
-        with self._database:
+        with self._readable(), self._database:
             self._database.executemany("INSERT OR REPLACE INTO frames VALUES (?, ?, ?)", rows)
 
     def done(self) -> set[int]:
@@ -139,6 +139,11 @@ class Journal:
         try:
             yield
         except (sqlite3.DatabaseError, zlib.error, ValueError) as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+                raise JournalError(
+                    f"The disk of the journal {self.folder} is full or failing ({error}); make room and go on"
+                    " with --resume."
+                ) from error
             raise JournalError(
                 f"The journal {self.folder} cannot be read ({error}); delete that folder to start afresh."
             ) from error

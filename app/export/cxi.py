@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from braggscope.app.export.provenance import Provenance
+from braggscope.app.files import check_room
 from braggscope.models.results import PeakTable, Status
 
 LISTS = (
@@ -30,6 +31,7 @@ def write_cxi(
     """
     import h5py
 
+    check_room(path, 0)
     with h5py.File(path, "w") as file:
         file.create_dataset("cxi_version", data=160)
         group = file.create_group("entry_1/result_1")
@@ -46,6 +48,8 @@ def write_cxi(
         empty = PeakTable.blank(0)
         waiting = sorted(set(() if frames is None else frames), reverse=True)
         for table in tables:
+            file.flush()
+            check_room(path, 2 * sum(values.nbytes for values in table.columns.values()))
             kept = table.take((table["status"] != Status.REJECTED) & np.isfinite(table["x"]))
             for frame in np.unique(table["frame"]).tolist():
                 while waiting and waiting[-1] <= frame:

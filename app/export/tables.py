@@ -1,6 +1,7 @@
 """Peak tables on disk: CSV, Parquet, NeXus HDF5, CXI, ImageD11. Written frame by frame, in bounded memory."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from braggscope.app.export.cxi import write_cxi
 from braggscope.app.export.flt import write_flt
 from braggscope.app.export.provenance import Provenance
-from braggscope.app.files import atomic_path
+from braggscope.app.files import atomic_path, check_room
 from braggscope.models.peak_directions import with_directions
 from braggscope.models.results import COLUMNS, WORDS, PeakTable, in_frame_pixels
 
@@ -78,6 +79,8 @@ def check_folder(path: Path) -> None:
     folder = path.absolute().parent
     if not folder.is_dir():
         raise ExportError(f"The folder {folder} does not exist; make it, or choose another.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ExportError(f"Nothing can be written into the folder {folder}; choose another.")
 
 
 def read_peaks(path: Path) -> PeakTable:
@@ -158,6 +161,7 @@ def _write_parquet(path: Path, tables: Iterable[PeakTable], provenance: Provenan
 def _write_hdf5(path: Path, tables: Iterable[PeakTable], provenance: Provenance) -> int:
     import h5py
 
+    check_room(path, 0)
     with h5py.File(path, "w") as file:
         group = _nexus_skeleton(file, provenance)
         for column in COLUMNS:
@@ -170,6 +174,8 @@ def _write_hdf5(path: Path, tables: Iterable[PeakTable], provenance: Provenance)
                 data.attrs["units"] = column.unit
         rows = 0
         for table in tables:
+            file.flush()
+            check_room(path, _size(table))
             total = rows + len(table)
             for column in COLUMNS:
                 group[column.name].resize((total,))
@@ -179,6 +185,11 @@ def _write_hdf5(path: Path, tables: Iterable[PeakTable], provenance: Provenance)
                 group[column.name][rows:total] = values
             rows = total
         return rows
+
+
+def _size(table: PeakTable) -> int:
+    """Bytes of a table on disk, at most."""
+    return 2 * sum(values.nbytes for values in table.columns.values())
 
 
 def _nexus_skeleton(file: Any, provenance: Provenance) -> Any:

@@ -1,5 +1,10 @@
 """The command that analyses a series: what it writes, what it says, what it refuses."""
 
+import errno
+import os
+import shutil
+from types import SimpleNamespace
+
 import h5py
 import numpy as np
 import pytest
@@ -141,3 +146,53 @@ def test_when_no_frame_can_be_analysed_the_old_table_stays(fails, broken_series,
     out.write_text("old")
     assert "No frame" in fails("peaks", broken_series, "-o", out, "--frames", "5", *FLAGS)
     assert out.read_text() == "old"
+
+
+# -- disks ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".h5", ".cxi", ".flt"])
+def test_a_full_disk_is_one_sentence_and_keeps_the_old_table_and_the_journal(
+    run, fails, series, tmp_path, monkeypatch, suffix
+):
+    out = tmp_path / f"a{suffix}"
+    out.write_text("old")
+    words = ["peaks", series.path, "-o", out, *FLAGS]
+    with monkeypatch.context() as full:
+        full.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+        if suffix not in (".h5", ".cxi"):  # those look before they write
+            full.setattr(os, "fsync", no_room)
+        assert "make room" in fails(*words)
+    assert out.read_text() == "old"
+    assert {path.name for path in tmp_path.iterdir()} == {out.name, f"{out.name}.journal"}
+    code, _, err = run(*words, "--resume")
+    assert (code, "36 peaks in 12 frames" in err) == (0, True)
+
+
+def no_room(_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_under_the_journal(run, fails, series, tmp_path, monkeypatch):
+    """A database that may not grow says what a full disk says."""
+    from braggscope.app.engine.journal import Journal
+
+    made = Journal.__init__
+
+    def small(journal, *words):
+        made(journal, *words)
+        (pages,) = journal._database.execute("PRAGMA page_count").fetchone()
+        journal._database.execute(f"PRAGMA max_page_count = {pages}")
+
+    words = ["peaks", series.path, "-o", tmp_path / "a.csv", *FLAGS]
+    with monkeypatch.context() as full:
+        full.setattr(Journal, "__init__", small)
+        assert "make room and go on with --resume" in fails(*words)
+    assert not (tmp_path / "a.csv").exists()
+    assert run(*words, "--resume")[0] == 0
+
+
+def test_a_folder_that_cannot_be_written(fails, series, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert "choose another" in fails("peaks", series.path, "-o", tmp_path / "a.csv", *FLAGS)
+    assert list(tmp_path.iterdir()) == []
