@@ -11,6 +11,7 @@ from PyQt6.QtCore import QByteArray, QObject, Qt, QTimer
 from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QApplication, QMessageBox
 
+from braggscope.app.engine.localizers import NETWORK_TITLES, weights_in_use
 from braggscope.app.engine.warmup import warm_up
 from braggscope.app.main_window import MainWindow
 from braggscope.app.presenters.bench import BenchPresenter
@@ -27,9 +28,12 @@ from braggscope.app.presenters.playback import PlaybackPresenter
 from braggscope.app.presenters.preferences import PreferencesPresenter
 from braggscope.app.presenters.preparation import PreparationPresenter
 from braggscope.app.presenters.readout import ReadoutPresenter
+from braggscope.app.presenters.reports import ReportPresenter
 from braggscope.app.presenters.runs import RunPresenter
 from braggscope.app.presenters.sessions import SessionPresenter
 from braggscope.app.presenters.sources import SourcePresenter
+from braggscope.app.presenters.training import TrainingPresenter
+from braggscope.app.presenters.watching import WatchPresenter
 from braggscope.app.presenters.weights import WeightShelf
 from braggscope.app.shell.delivery import Delivery
 from braggscope.app.shell.logs import LogBridge, error_report, route_qt_messages
@@ -66,11 +70,14 @@ class Program(QObject):
         self.playback = PlaybackPresenter(desk, window)
         self.peaks = PeakPresenter(desk, window, self.shelf)
         self.runs = RunPresenter(desk, window, self.jobs, self.shelf, self.peaks)
+        self.training = TrainingPresenter(desk, window, self.jobs, self.peaks)
         self.preparation = PreparationPresenter(desk, window)
         self.bench = BenchPresenter(desk, window, self.shelf)
         self.instrument = InstrumentPresenter(desk, window, self.runs)
         self.sessions = SessionPresenter(desk, window, self.sources)
         self.exports = ExportPresenter(desk, window, self.jobs, self.runs, self.peaks, self.shelf)
+        self.watching = WatchPresenter(desk, window, self.sources, self.runs)
+        self.reports = ReportPresenter(desk, window, self.jobs, self.runs, self.exports)
         self.preferences.attach(window, self.sessions)
         self.bridge = LogBridge(self.delivery, window.log_panel.append)
         window.install_actions(self.handlers())
@@ -130,6 +137,12 @@ class Program(QObject):
         actions["cancel_run"].setEnabled(self.runs.running)
         window.set_status(self._status())
 
+    @property
+    def networks_ready(self) -> bool:
+        """Whether all networks that the parameters ask for are loaded."""
+        parameters = self.store.state.parameters
+        return self.shelf.ready(parameters).complete(parameters.localize.methods)
+
     def _status(self) -> str:
         engine = self.desk.engine
         parts = [self.desk.device]
@@ -137,9 +150,10 @@ class Program(QObject):
             parts.append(f"{self.frames.latency_ms:.0f} ms a frame")
             parts.append(f"cache {engine.cached_bytes / 1e9:.1f} of {self.desk.memory / 1e9:.1f} GB")
         parameters = self.store.state.parameters
-        if "braggnn" in parameters.localize.methods:
-            ready = self.shelf.ready(parameters) is not None
-            parts.append(f"BraggNN {parameters.localize.braggnn}" + ("" if ready else " (loading)"))
+        names = weights_in_use(parameters.localize)
+        if names:
+            text = ", ".join(f"{NETWORK_TITLES[method]} {name}" for method, name in names.items())
+            parts.append(text + ("" if self.networks_ready else " (loading)"))
         return "  ·  ".join(parts)
 
     # -- actions ------------------------------------------------------------------------------
@@ -187,6 +201,7 @@ class Program(QObject):
             self.sources.open_several(locations)
         else:
             self.sessions.restore()
+        self.training.look(tell=True)
 
     def _warm_up(self) -> None:
         """Load compiled kernels in the background; the first start ever compiles them, and says so."""

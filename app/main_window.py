@@ -48,6 +48,7 @@ from braggscope.widgets.region_panel import RegionPanel
 from braggscope.widgets.source_panel import SourcePanel
 from braggscope.widgets.threshold_panel import ThresholdPanel
 from braggscope.widgets.timeline import Timeline
+from braggscope.widgets.training_panel import TrainingPanel
 
 GAP = 8  # px between the edge of a dock and what is in it
 TOOLBAR = ("open_file", "follow", "show_mask", "undo", "redo", "palette", "help")
@@ -97,6 +98,7 @@ class MainWindow(QMainWindow):
         self.log_panel = LogPanel()
         self.export_panel = ExportPanel()
         self.bench_view = BenchView()
+        self.training_panel = TrainingPanel()
         self.palette_overlay = CommandPalette(self)
         self.help_overlay = HelpOverlay(self)
 
@@ -159,6 +161,7 @@ class MainWindow(QMainWindow):
             "log": self.log_panel,
             "error": self.error_plot,
             "agreement": self.agreement_plot,
+            "training": self.training_panel,
         }
 
     def _make_status(self) -> None:
@@ -270,10 +273,13 @@ class MainWindow(QMainWindow):
         gestures = [Command(title, title, keys, section, True) for title, keys, section in GESTURES]
         return self.commands() + gestures
 
-    def show_panel(self, key: str) -> None:
-        """Bring a dock to the front."""
-        self._docks[key].show()
-        self._docks[key].raise_()
+    def show_panel(self, key: str, height: int = 0) -> None:
+        """Bring a dock to the front, and make it as high as that (px), if there is room."""
+        dock = self._docks[key]
+        dock.show()
+        dock.raise_()
+        if height > dock.height():
+            self.resizeDocks([dock], [height], Qt.Orientation.Vertical)
 
     def set_readout(self, text: str) -> None:
         """What is under the cursor."""

@@ -180,6 +180,7 @@ def _loop(run: _Run, context: Context, gate: Gate | None) -> None:
     started, saved, told = time.monotonic() - run.seconds, time.monotonic(), 0.0
     if np.isnan(run.loss):
         run.loss = float(trainer.loss(run.job.seed).detach())
+    context.progress(trainer.step, run.steps, "training", run.live())
     while True:
         due = trainer.step % every == 0 or trainer.step == run.steps
         if due and (not run.curve or run.curve[-1].step < trainer.step):

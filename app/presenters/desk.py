@@ -35,6 +35,7 @@ class Lanes:
     export: Lane  # tables, pictures, movies
     bench: Lane  # the simulation bench: only the newest settings
     small: Lane  # what takes a moment and must not wait for exports: autosave, measuring, looking things up
+    training: Lane  # fine-tuning of networks
     models: Lane  # importing torch, loading weights
 
     @classmethod
@@ -45,7 +46,7 @@ class Lanes:
             Lane("frame", deliver, latest), Lane("render", deliver, latest),
             Lane("detail", deliver, latest), Lane("deep", deliver, latest), Lane("files", deliver, latest),
             Lane("scan", deliver, fifo), Lane("export", deliver, fifo), Lane("bench", deliver, latest),
-            Lane("small", deliver, fifo), Lane("models", deliver, fifo),
+            Lane("small", deliver, fifo), Lane("training", deliver, fifo), Lane("models", deliver, fifo),
         )  # fmt: skip
 
     def all(self) -> tuple[Lane, ...]:

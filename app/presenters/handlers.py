@@ -29,6 +29,7 @@ class Handlers:
         return {
             "open_file": program.sources.ask_file,
             "open_folder": program.sources.ask_folder,
+            "open_batch": program.watching.ask,
             "open_demo": program.sources.open_demo,
             "choose_dataset": program.sources.choose_dataset,
             "open_session": sessions.ask_open,
@@ -82,6 +83,7 @@ class Handlers:
             "compare_list": runs.agreement.ask_list,
             "load_weights": peaks.ask_weights,
             "shipped_weights": lambda: peaks.localize(braggnn="braggnn"),
+            "fine_tune": program.training.show,
             "run_series": runs.run,
             "cancel_run": runs.cancel,
             "add_set": runs.add_set,

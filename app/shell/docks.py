@@ -43,17 +43,19 @@ DOCKS: Mapping[str, str] = {  # key: title; MainWindow.panels names the widget o
     "log": "Log",
     "error": "Error against frame",
     "agreement": "Agreement",
+    "training": "Fine-tuning",
 }
 _FILE = Group(("file",), 260)
+_SETUP = Group(("file", "instrument"), 300)
 _NEWS = Group(("jobs", "log"), 600)
 WORKSPACES: Mapping[str, Arrangement] = {
     "series": Arrangement(
-        left=(_FILE, Group(("frame", "prepare", "regions", "instrument"), 300)),
-        right=(Group(("thresholds",), 250), Group(("patch",), 330), Group(("sets",), 190)),
+        left=(_SETUP, Group(("frame", "prepare", "regions"), 300)),
+        right=(Group(("thresholds",), 250), Group(("patch", "training"), 330), Group(("sets",), 190)),
         bottom=(Group(("peaks", "jobs", "log"), 460), Group(("error",), 340), Group(("agreement",), 340)),
     ),
     "tracks": Arrangement(
-        left=(_FILE, Group(("frame", "prepare", "regions", "instrument"), 300)),
+        left=(_SETUP, Group(("frame", "prepare", "regions"), 300)),
         right=(Group(("patch",), 330),),
         bottom=(Group(("peaks", "jobs", "log"), 500),),
     ),

@@ -105,16 +105,15 @@ class Stage:
     # -- waiting --------------------------------------------------------------------------------
 
     def measured(self) -> bool:
-        """Everything wanted is on screen, BraggNN included."""
-        desk, parameters = self.desk, self.state.parameters
-        wants = "braggnn" in parameters.localize.methods
+        """Everything wanted is on screen, networks included."""
+        desk = self.desk
         return (
             desk.key() is not None
             and desk.found is not None
             and desk.found.key == desk.key()
             and desk.picture is not None
             and desk.picture.key.frame == self.state.frame
-            and (not wants or self.program.shelf.ready(parameters) is not None)
+            and self.program.networks_ready
             and not desk.lanes.frame.busy
             and hasattr(desk.found, "timing")
         )
