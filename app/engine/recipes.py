@@ -93,6 +93,7 @@ class BraggNNRecipe:
 
         self._seed = start.seed
         self.base: BraggNN | None
+        self.history: Mapping[str, Any]
         self.base, self.history = _braggnn_base(start)
         self._config = BraggNNConfig(start.window) if self.base is None else self.base.config
         self._scene = Scene(self._config.window)
@@ -177,6 +178,7 @@ class NetRecipe:
             )
         self._seed = start.seed
         self.base: LocalizerNet | None
+        self.history: Mapping[str, Any]
         self.base, self.history = _net_base(start)
         self._config = LocalizerConfig(start.window) if self.base is None else self.base.config
         self._truth = simulate_mixture(HELD_OUT, HELD_OUT_SEED)
