@@ -16,6 +16,7 @@ from braggscope.widgets.frame_marks import paint_labels
 from braggscope.widgets.frame_stamps import HALO, INK, LABEL_GROUND, stroke_lines
 
 Curve = NDArray[np.float64]  # (N, 2) raw x, y; a NaN row breaks the line
+LABEL_GAP = 48  # screen px between the labels of rings
 LAYERS = ("peaks", "mask", "rings", "regions", "trails")
 RING = QColor("#7fd6c2")
 MASKED = QColor("#9db8d9")
@@ -44,7 +45,7 @@ class Overlays:
     def paint(self, painter: QPainter, transform: QTransform, window: QRectF, font: QFont) -> None:
         """Draw all layers under the peak marks; the painter works in screen coordinates."""
         if self.shows("rings"):
-            _paint_curves(painter, [(RING, curve) for _, curve in self.rings], transform)
+            _paint_curves(painter, [(RING, curve) for _, curve in self.rings], transform, thin=True)
             paint_labels(painter, _ring_labels(self.rings, transform, window), font)
         if self.shows("trails"):
             palette = theme.SERIES_COLOURS
@@ -169,28 +170,37 @@ def _hatch(colour: QColor) -> pg.QtGui.QBrush:
     return pg.QtGui.QBrush(colour, Qt.BrushStyle.BDiagPattern)
 
 
-def _paint_curves(painter: QPainter, curves: Sequence[tuple[QColor, Curve]], transform: QTransform) -> None:
+def _paint_curves(
+    painter: QPainter, curves: Sequence[tuple[QColor, Curve]], transform: QTransform, thin: bool = False
+) -> None:
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setBrush(Qt.BrushStyle.NoBrush)
     for colour, curve in curves:
         if len(curve) < 2:
             continue
         path = transform.map(pg.arrayToQPath(curve[:, 0], curve[:, 1], connect="finite"))
-        painter.setPen(QPen(HALO, 3.0))
+        painter.setPen(QPen(HALO, 2.0 if thin else 3.0))
         painter.drawPath(path)
-        painter.setPen(QPen(colour, 1.3))
+        painter.setPen(QPen(colour, 0.9 if thin else 1.3))
         painter.drawPath(path)
 
 
 def _ring_labels(
     rings: Sequence[tuple[str, Curve]], transform: QTransform, window: QRectF
 ) -> tuple[tuple[QPointF, str], ...]:
-    """Every label hangs from the highest point of its ring that is well inside the window."""
+    """A label hangs from the highest point of its ring that is well inside the window and clear of others.
+
+    A ring that has no such point goes without.
+    """
     inside = window.adjusted(30, 30, -30, -40)
-    found = []
+    found: list[tuple[QPointF, str]] = []
     for label, curve in rings:
         points = [transform.map(QPointF(x, y)) for x, y in curve[:: max(1, len(curve) // 90)] if x == x]
-        seen = [point for point in points if inside.contains(point)]
+        seen = [
+            point for point in points
+            if inside.contains(point)
+            and all((point - other).manhattanLength() > LABEL_GAP for other, _ in found)
+        ]  # fmt: skip
         if label and seen:
             found.append((min(seen, key=lambda point: point.y()), label))
     return tuple(found)

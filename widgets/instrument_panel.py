@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from pydantic import ValidationError
-from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtCore import QTimer, pyqtSignal
 from PyQt6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from braggscope.models.cells import Cell
@@ -196,12 +196,18 @@ class InstrumentPanel(QWidget):
         """Show whether rings are drawn."""
         self.rings.setChecked(on)
 
-    def set_refinement(self, items: list[tuple[str, str]], running: bool = False) -> None:
+    def set_refinement(self, items: list[tuple[str, str]], summary: str = "", running: bool = False) -> None:
         """Show what a refinement found, for a decision; an empty list takes it away."""
         self.outcome.set_items(items)
         self.outcome.setVisible(bool(items))
         self.decision.setVisible(bool(items))
         self.refine.setText("Refining…" if running else "Refine on peaks")
+        self.sections["refine"].set_summary(summary)
+        if items:
+            QTimer.singleShot(0, self._reveal)  # once the layout knows of them
+
+    def _reveal(self) -> None:
+        self.page.ensureWidgetVisible(self.decision)
 
     # -- gestures -----------------------------------------------------------------------------
 

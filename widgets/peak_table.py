@@ -166,9 +166,11 @@ class PeakTableView(QWidget):
     def _update_columns(self) -> None:
         frames = self.model.table["frame"]
         several = bool(frames.size) and bool((frames != frames[0]).any())
+        known = bool(np.isfinite(self.model.table["d"]).any())
         header = self._header()
         for k, field in enumerate(FIELDS):
             wanted = field.name in DEFAULT or (field.name == "frame" and several)
+            wanted |= field.name == "d" and known
             header.setSectionHidden(k, not self._chosen.get(field.name, wanted))
         frame = header.visualIndex(POSITION["frame"])
         if several and frame >= len(DEFAULT):

@@ -1,5 +1,6 @@
 """The peak table as Qt sees it: columns stay arrays, only painted cells become text."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -25,8 +26,13 @@ _TITLES = {
     "birth": "birth",
     "x": "x",
     "y": "y",
+    "q": "q / Å⁻¹",
+    "d": "d / Å",
+    "two_theta": "2θ / °",
+    "azimuth": "azimuth / °",
 }
-_DECIMALS = {"chi2": 2, "eta": 2, "angle": 3, "cov_xy": 5, "fwhm_major": 2, "fwhm_minor": 2}
+_DEGREES = ("two_theta", "azimuth")  # radians in the table
+_DECIMALS = {"chi2": 2, "eta": 2, "angle": 3, "cov_xy": 5, "fwhm_major": 2, "fwhm_minor": 2, "d": 5, "q": 5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,8 @@ def _printer(name: str) -> Callable[[float], str]:
         return lambda value: f"{int(value)}"
     if column.unit == "counts":
         return lambda value: f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
+    if name in _DEGREES:
+        return lambda value: f"{math.degrees(value):.4f}"
     decimals = _DECIMALS.get(name, 3)
     return lambda value: f"{value:.{decimals}f}"
 
@@ -56,7 +64,8 @@ def _field(name: str) -> Field:
     column = COLUMN[name]
     unit = f" / {column.unit}" if column.unit and column.unit != "counts" else ""
     title = _TITLES.get(name, name.replace("_", " ") + unit)
-    return Field(name, title, column.meaning + (f", in {column.unit}" if column.unit else ""), _printer(name))
+    shown = "degrees" if name in _DEGREES else column.unit
+    return Field(name, title, column.meaning + (f", in {shown}" if shown else ""), _printer(name))
 
 
 FIELDS: tuple[Field, ...] = tuple(

@@ -12,7 +12,9 @@ from braggscope.models.results import PeakTable, in_frame_pixels
 from braggscope.models.ring_refinement import Free, Refinement, RefinementError, refine
 from braggscope.models.rings import ring_curve
 
-MOST_RINGS = 60
+MOST_RINGS = 60  # looked at
+MOST_DRAWN = 40
+WEAK = 0.01  # of the strongest ring: not drawn
 MOST_PEAKS = 5000  # the strongest are refined on
 
 
@@ -27,15 +29,16 @@ def frame_rings(
 ) -> tuple[tuple[str, NDArray[np.float64]], ...]:
     """Label and curve (N, 2) of the rings of a cell on a frame of ``shape``, in px of the binned frame.
 
-    Only rings that cross the frame, at most 60. Raises ValueError for cells with too many reflections.
+    Only rings that cross the frame and have 1 % of the strongest one's |F|², at most 40. Raises ValueError
+    for cells with too many reflections.
     """
     found = []
     for ring in cell.rings(q_reach(instrument, shape), MOST_RINGS):
         two_theta = float(two_theta_of(ring.d_angstrom, instrument.wavelength_angstrom))
         curve = ring_curve(instrument, two_theta, shape) if math.isfinite(two_theta) else np.empty((0, 2))
-        if len(curve):
+        if len(curve) and not ring.strength < WEAK:  # NaN is drawn
             found.append((ring.label, (curve + 0.5) / binning - 0.5))
-    return tuple(found)
+    return tuple(found[:MOST_DRAWN])
 
 
 def refine_on_peaks(

@@ -270,4 +270,8 @@ class InstrumentPresenter:
 
     def _show_proposal(self) -> None:
         found = self._proposal
-        self._window.instrument_panel.set_refinement([] if found is None else outcome(found))
+        panel = self._window.instrument_panel
+        if found is None:
+            panel.set_refinement([])
+        else:
+            panel.set_refinement(outcome(found), f"{found.before_px:.2g} → {found.after_px:.2g} px")
