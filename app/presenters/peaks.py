@@ -11,6 +11,7 @@ from PyQt6.QtWidgets import QFileDialog
 from braggscope.app.engine.frames import ViewKey
 from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.patch import PatchDetail, patch_detail
+from braggscope.app.folders import weights_folder
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.views import patch_content, with_rejected
 from braggscope.app.presenters.weights import WeightShelf
@@ -106,7 +107,7 @@ class PeakPresenter:
     def ask_weights(self) -> None:
         """Choose a file of BraggNN weights."""
         name, _ = QFileDialog.getOpenFileName(
-            self._window, "Load BraggNN weights", "", "Weights (*.safetensors *.pth *.pt *.ckpt)"
+            self._window, "Load BraggNN weights", str(weights_folder()), "Weights (*.safetensors *.pth *.pt *.ckpt)"
         )
         if name:
             self.localize(braggnn=name)

@@ -97,9 +97,9 @@ class TrainingPresenter:
         if self._tuned is None:
             return
         job, settings = self._tuned.job, self._desk.store.state.parameters.localize
-        methods = settings.methods
+        methods: tuple[str, ...] = settings.methods
         if job.network not in methods:
-            methods = (*methods, job.network)  # type: ignore[assignment]
+            methods = (*methods, job.network)
         self._peaks.localize(**{job.network: str(job.out)}, methods=methods)
 
     # -- the job ------------------------------------------------------------------------------
