@@ -106,8 +106,9 @@ class PeakPresenter:
 
     def ask_weights(self) -> None:
         """Choose a file of BraggNN weights."""
+        kinds = "Weights (*.safetensors *.pth *.pt *.ckpt)"
         name, _ = QFileDialog.getOpenFileName(
-            self._window, "Load BraggNN weights", str(weights_folder()), "Weights (*.safetensors *.pth *.pt *.ckpt)"
+            self._window, "Load BraggNN weights", str(weights_folder()), kinds
         )
         if name:
             self.localize(braggnn=name)
