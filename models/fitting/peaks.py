@@ -147,7 +147,7 @@ def _fit(task: Task, window: int, some: NDArray[np.int64]) -> Outcome:
     outcome = Outcome.blank(len(some), window)
     if not len(some):
         return outcome
-    starts, crowded = _starts(task.pixels.image, task.rows, task.cols, window)
+    starts, crowded = _starts(task.pixels, task.rows, task.cols, window)
     starts, crowded = starts[some], crowded[some]
     joint = np.isfinite(starts[:, 1, 0])
     for at in range(0, len(some), CHUNK):
@@ -189,19 +189,25 @@ def _checked(
 
 
 def _starts(
-    image: NDArray, rows: NDArray[np.int64], cols: NDArray[np.int64], window: int
+    pixels: Pixels, rows: NDArray[np.int64], cols: NDArray[np.int64], window: int
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """(N, 3, 3) x, y from the middle, height, of each peak and its neighbours or NaN; (N,) crowded."""
+    image = pixels.image
     starts = np.full((len(rows), MAX_COMPONENTS, 3), np.nan)
     crowded = np.zeros(len(rows), np.bool_)
     known = np.flatnonzero(on_frame(image.shape, rows, cols))
     if not len(known):
         return starts, crowded
-    place = np.stack((cols[known], rows[known], image[rows[known], cols[known]]), axis=1).astype(np.float64)
+    _, first, again = np.unique(
+        rows[known] * image.shape[1] + cols[known], return_index=True, return_inverse=True
+    )
+    lone = known[first]  # the same pixel twice is one neighbour
+    place = np.stack((cols[lone], rows[lone], image[rows[lone], cols[lone]]), axis=1).astype(np.float64)
+    if pixels.mask is not None:
+        place[pixels.mask[rows[lone], cols[lone]], 2] = np.nan  # is no neighbour
     height = np.nan_to_num(place[:, 2], nan=-np.inf)
-    found, inner = find_neighbours(rows[known], cols[known], height, window)
-    starts[known, 0] = place
-    starts[known, 1:] = np.where(found[..., None] >= 0, place[found], np.nan)
-    starts[known, :, :2] -= place[:, None, :2]
-    crowded[known] = inner > MAX_COMPONENTS - 1
+    found, inner = find_neighbours(rows[lone], cols[lone], height, window)
+    order = np.concatenate((place[:, None], np.where(found[..., None] >= 0, place[found], np.nan)), axis=1)
+    order[..., :2] -= place[:, None, :2]
+    starts[known], crowded[known] = order[again], inner[again] > MAX_COMPONENTS - 1
     return starts, crowded
