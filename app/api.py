@@ -1,14 +1,51 @@
-"""The program as a library: the same engine as the window, in one call."""
+"""The program as a library: the same engine as the window, in a few calls.
+
+:func:`describe` a series, get :func:`suggested` thresholds for it, :func:`analyse_series`, and
+:func:`write_table` what was found; :func:`read_table` reads it back. Long series are better left to
+``braggscope peaks``, which keeps a journal. Files are read in a process of their own: in a script, call
+these under ``if __name__ == "__main__"``.
+"""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from braggscope.app.engine.batch import Outcome, SeriesJob, assemble, run_series
 from braggscope.app.engine.jobs import silent_context
-from braggscope.app.engine.localizers import open_networks
-from braggscope.app.sources.protocol import SourceError
+from braggscope.app.engine.localizers import open_networks, weights_record
+from braggscope.app.engine.setup import instrument_of
+from braggscope.app.export.provenance import Provenance
+from braggscope.app.export.tables import read_peaks as read_table
+from braggscope.app.export.tables import write_peaks
+from braggscope.app.options import suggested_thresholds
+from braggscope.app.sources.protocol import SourceError, SourceInfo
 from braggscope.app.sources.reader import Reader
 from braggscope.models.parameters import Parameters
 from braggscope.models.results import PeakTable, in_frame_pixels
+
+__all__ = ["analyse_series", "describe", "read_table", "suggested", "write_table"]
+
+
+def describe(location: str, frame_axis: int | None = None) -> SourceInfo:
+    """What a series is: frames, shape, metadata, per-frame axes. Raises SourceError.
+
+    ``location``: file, ``file.h5::/dataset``, folder, glob, or ``@list.txt``. ``frame_axis``: axis of a stack
+    that counts frames, where it is not the first.
+    """
+    with Reader() as reader:
+        return reader.open(location, frame_axis)
+
+
+def suggested(
+    location: str, parameters: Parameters | None = None, *, frame_axis: int | None = None
+) -> Parameters:
+    """``parameters`` (default: all defaults) with ``minval`` and ``minscore`` from the middle frame.
+
+    The same that the window proposes. Raises SourceError.
+    """
+    parameters = parameters or Parameters()
+    with Reader() as reader:
+        minval, minscore = suggested_thresholds(parameters, reader.open(location, frame_axis), reader)
+    return parameters.with_detect(minval=minval, minscore=minscore)
 
 
 def analyse_series(
@@ -25,11 +62,9 @@ def analyse_series(
     Raises SourceError if the source, or any frame, is not readable.
 
     ``frame_axis``: axis of a stack that counts frames, where it is not the first. ``device``: cpu or cuda.
-    Call it under ``if __name__ == "__main__"``: files are read in a process of their own.
     """
     if frames is None:
-        with Reader() as reader:
-            frames = range(reader.open(location, frame_axis).frames)
+        frames = range(describe(location, frame_axis).frames)
     networks = open_networks(parameters.localize, device)
     found: list[Outcome] = []
     job = SeriesJob(location, frames, parameters, frame_axis, device, workers)
@@ -39,3 +74,17 @@ def analyse_series(
         raise SourceError(f"{len(problems)} frames failed; the first is {first}: {problems[first]}")
     table = assemble((o.frame, o.table) for o in found if o.table is not None)
     return in_frame_pixels(table, parameters.prepare.binning)
+
+
+def write_table(path: str | Path, table: PeakTable, location: str, parameters: Parameters) -> int:
+    """Write a table of :func:`analyse_series` with where it comes from. Returns the rows written.
+
+    The suffix decides the format: ``.csv .parquet .h5 .cxi .flt``. Raises ExportError.
+    """
+    info = describe(location)
+    weights = weights_record(parameters.localize)
+    provenance = Provenance(
+        info.location, info.identity, parameters, *weights, files=info.parts, instrument=instrument_of(info)
+    )
+    frames = sorted(set(table["frame"].tolist()))
+    return write_peaks(Path(path), [table], provenance, frames, info.axes, whole_frame=True)

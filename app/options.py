@@ -92,14 +92,19 @@ def with_suggestions(
     """Thresholds that were not given, proposed by the middle frame; said on stderr."""
     if options.parameters is not None or (options.minval is not None and options.minscore is not None):
         return parameters
-    prepared = _typical_frame(parameters, info, reader)
-    minval, minscore = suggest_thresholds(prepared.image, prepared.excluded)
+    minval, minscore = suggested_thresholds(parameters, info, reader)
     changes = {
         "minval": minval if options.minval is None else options.minval,
         "minscore": minscore if options.minscore is None else options.minscore,
     }
     print(f"Thresholds: minval {changes['minval']:g}, minscore {changes['minscore']:g}", file=sys.stderr)
     return parameters.with_detect(**changes)
+
+
+def suggested_thresholds(parameters: Parameters, info: SourceInfo, reader: Reader) -> tuple[float, float]:
+    """(minval, minscore) counts that the middle frame proposes. Raises SourceError."""
+    prepared = _typical_frame(parameters, info, reader)
+    return suggest_thresholds(prepared.image, prepared.excluded)
 
 
 def _typical_frame(parameters: Parameters, info: SourceInfo, reader: Reader) -> Prepared:

@@ -97,7 +97,7 @@ class Watch:
         if self._table is None and self._ended():
             self._table = self._final()
         rows = self._from_journal() if self._table is None else self._from_table(self._table)
-        found = []
+        found: list[Outcome] = []
         for frame, table, problem in rows:
             check()
             if frame in self._known:

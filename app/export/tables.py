@@ -35,12 +35,15 @@ def write_peaks(
     provenance: Provenance,
     frames: Iterable[int] | None = None,
     axes: Mapping[str, NDArray[np.float64]] | None = None,
+    *,
+    whole_frame: bool = False,
 ) -> int:
     """Write tables (by rising frame) to ``path``; the suffix decides the format. Returns the rows written.
 
-    ``tables`` are in pixels of the prepared image, the file is in pixels of the whole frame; where the
-    provenance has an instrument, q, d, two_theta and azimuth are filled in. ``frames``: all
-    frames analysed, those without peaks included; CXI has a row for each (default: frames with peaks).
+    ``tables`` are in pixels of the prepared image unless ``whole_frame``, the file is in pixels of the
+    whole frame; where the provenance has an instrument, q, d, two_theta and azimuth are filled in.
+    ``frames``: all frames analysed, those without peaks included; CXI has a row for each (default: frames
+    with peaks).
     ``axes``: per-frame quantities of the series; ImageD11's list takes ``omega_deg``. CSV and ``.flt`` get
     their provenance as ``NAME.csv.json`` beside them; the others hold it themselves.
     Nothing half-written ever stands under the final name. Raises ExportError for unknown suffixes.
@@ -51,7 +54,7 @@ def write_peaks(
         ".cxi": partial(write_cxi, frames=frames),
         ".flt": partial(write_flt, omega=(axes or {}).get("omega_deg")),
     }  # fmt: skip
-    binning = provenance.parameters.prepare.binning
+    binning = 1 if whole_frame else provenance.parameters.prepare.binning
     whole = (in_frame_pixels(table, binning) for table in _gathered(tables))
     if (instrument := provenance.instrument) is not None:
         whole = (with_directions(table, instrument) for table in whole)

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QFileDialog
 from stage import until
 
@@ -49,6 +50,18 @@ def test_a_report_and_a_list_of_the_series_on_screen(program, tmp_path, answer):
     program.idle()
     rows, table = np.loadtxt(tmp_path / "peaks.flt"), read_peaks(tmp_path / "peaks.csv")
     np.testing.assert_allclose(rows[:, 1], table["x"][np.isfinite(table["x"])], atol=1e-6)
+
+
+def test_what_is_copied_as_python_reproduces_the_numbers_on_screen(program, tmp_path):
+    program.go_to(5)
+    program.program.trigger("copy_python")
+    script = tmp_path / "s.py"
+    end = "    print(repr({n: table[n].tolist() for n in ('x', 'y', 'x_err', 'x_braggnn', 'score')}))\n"
+    script.write_text(QGuiApplication.clipboard().text() + end)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    found = eval(done.stdout.splitlines()[-1], {"nan": np.nan})
+    for name, values in found.items():
+        np.testing.assert_array_equal(program.listed[name], values, name)
 
 
 def test_a_batch_is_watched_while_it_runs_and_after(launch, long_series, tmp_path, answer):
