@@ -23,7 +23,7 @@ def outcome(found: Refinement) -> list[tuple[str, str]]:
     items = [
         ("RMS before", f"{found.before_px:.3g} px"),
         ("RMS after", f"{found.after_px:.3g} px"),
-        ("Peaks on rings", f"{found.used:,} of {len(found.ring):,}"),
+        ("Peaks", f"{found.used:,} of {len(found.ring):,}"),
     ]
     for name, (title, unit, factor) in _SHOWN.items():
         if name in found.errors:
@@ -35,6 +35,9 @@ def outcome(found: Refinement) -> list[tuple[str, str]]:
 
 
 def with_error(value: float, error: float, unit: str) -> str:
-    """``1003.312 ± 0.037 px``: two digits of the error."""
-    digits = max(0, 1 - math.floor(math.log10(error))) if error > 0 else 3
-    return f"{value:.{min(digits, 8)}f} ± {error:.{min(digits, 8)}f} {unit}"
+    """``1003.312(37) px``: the error, in units of the last digit, has one or two digits (below 3)."""
+    if not error > 0:
+        return f"{value:.6g} {unit}"
+    place = math.floor(math.log10(error))
+    digits = max(0, (0 if error / 10.0**place >= 2.95 else 1) - place)
+    return f"{value:.{digits}f}({round(error * 10**digits)}) {unit}"
