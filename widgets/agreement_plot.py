@@ -9,6 +9,7 @@ from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QStacke
 
 from braggscope.models.compare import GATE_PX, NO_DIFFERENCES, Agreement, Differences, agreement
 from braggscope.widgets import theme
+from braggscope.widgets.method_grid import concise
 from braggscope.widgets.offset_plot import OffsetPlot
 from braggscope.widgets.plot_hint import PlotHint
 from braggscope.widgets.prepare_fields import small_button
@@ -17,11 +18,11 @@ from braggscope.widgets.trend_plot import TrendPlot
 MOST_DRAWN = 20_000
 EMPTY = "Analyse the series to see how far the methods are apart."
 VIEWS = {  # key: what is seen; all but the first are quantities of Differences
-    "plane": "Δx, Δy in the plane",
-    "sigma": "against σ",
-    "snr": "against SNR",
-    "elongation": "against elongation",
-    "frame": "against frame",
+    "plane": "Δx, Δy",
+    "sigma": "σ",
+    "snr": "SNR",
+    "elongation": "elongation",
+    "frame": "frame",
 }
 METHODS = {"fit": "fit", "braggnn": "BraggNN", "net": "network", "combined": "combined"}
 
@@ -42,6 +43,7 @@ class AgreementPlot(QWidget):
         self._shown = NO_DIFFERENCES
         self._drawn: NDArray[np.int64] = np.zeros(0, np.int64)
         self._colour = theme.SERIES_COLOURS[0]
+        self._chosen = (-1, -1)  # frame and peak that are ringed
         self.first, self.second, self.view = (QComboBox(self) for _ in range(3))
         for key, text in VIEWS.items():
             self.view.addItem(text, key)
@@ -92,10 +94,11 @@ class AgreementPlot(QWidget):
 
     def highlight(self, frame: int, peak: int) -> None:
         """Ring one peak, if it has a point."""
+        self._chosen = (frame, peak)
         here = (self._shown.frame[self._drawn] == frame) & (self._shown.peak[self._drawn] == peak)
         hits = np.flatnonzero(here)
-        for plot in (self.plane, self.trends):
-            plot.highlight(int(hits[0]) if len(hits) else None)
+        page = self.plane if self.pages.currentWidget() is self.plane else self.trends
+        page.highlight(int(hits[0]) if len(hits) else None)
 
     def pair(self) -> tuple[str, str]:
         """The methods that are compared."""
@@ -117,20 +120,22 @@ class AgreementPlot(QWidget):
             self.trends.set_points(shown.against[view][drawn], dx, dy, view, self._colour)
             self.pages.setCurrentWidget(self.trends)
         self.hint.cover(not len(drawn))
+        self.highlight(*self._chosen)
 
     def _describe(self, note: str) -> None:
         shown, found = self._shown, self._statistics
         text = ""
         if found.pairs:
-            text = f"median {found.median:.3f}   95\u00a0% {found.p95:.3f}   "
-            text += f"Δx\u00a0{_signed(found.dx, found.dx_err)}   "
-            text += f"Δy\u00a0{_signed(found.dy, found.dy_err)}\u00a0px"
+            text = f"median {found.median:.3f}   95\u00a0%\u00a0{found.p95:.3f}   "
+            text += (
+                f"Δx\u00a0{_mean(found.dx, found.dx_err)}   Δy\u00a0{_mean(found.dy, found.dy_err)}\u00a0px"
+            )
         self.summary.setText(text)
         counts = (
             (shown.pairs, "pairs"),
-            (shown.silent, "with one answer only"),
+            (shown.silent, "with one answer"),
             (shown.far, f"further than {GATE_PX:g} px apart"),
-            (shown.only_second, "of the list not found"),
+            (shown.only_second, "only in the list"),
         )
         parts = [f"{count:,} {what}" for count, what in counts if count]
         if len(self._drawn) < shown.pairs:
@@ -141,17 +146,18 @@ class AgreementPlot(QWidget):
         head = QHBoxLayout()
         head.setContentsMargins(8, 6, 8, 0)
         head.setSpacing(4)
-        minus = QLabel("−", self)
-        for widget in (self.first, minus, self.second, self.view):
-            head.addWidget(widget)
-        head.addStretch(1)
+        minus, against = QLabel("−", self), QLabel("vs", self)
+        against.setProperty("role", "muted")
+        for widget, share in ((self.first, 3), (minus, 0), (self.second, 3), (against, 0), (self.view, 3)):
+            head.addWidget(widget, share)
         head.addWidget(self.open)
         for box, name in ((self.first, "First method"), (self.second, "Second method"), (self.view, "View")):
             box.setAccessibleName(name)
             box.setToolTip(f"{name}. Answers over {GATE_PX:g} px apart are not of the same peak.")
-            box.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+            box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            box.setMinimumContentsLength(5)
+            box.setMinimumContentsLength(1)
+            box.setMinimumWidth(44)  # the whole text is in its list
         for page in (self.plane, self.trends):
             self.pages.addWidget(page)
         column = QVBoxLayout(self)
@@ -173,6 +179,6 @@ class AgreementPlot(QWidget):
         self.peak_clicked.emit(frame, peak)
 
 
-def _signed(value: float, error: float) -> str:
-    """A difference in px with its error, as short as it can be told."""
-    return f"{value:+.4f}\u00a0±\u00a0{error:.4f}".replace("-", "−")
+def _mean(value: float, error: float) -> str:
+    """A difference in px with its error in the last digits."""
+    return concise(value, error).replace("-", "−")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QPixmap
 from PyQt6.QtWidgets import (
     QAbstractItemView,
@@ -28,7 +28,7 @@ from braggscope.models.simbench import BOUND, BenchSettings, Outcome
 from braggscope.widgets import theme
 from braggscope.widgets.bench_controls import BenchControls
 from braggscope.widgets.patch_panels import Mark, Panel, PatchPanels, mark_colour
-from braggscope.widgets.plotting import make_plot
+from braggscope.widgets.plotting import log_ticks, make_plot
 
 HEADINGS = ("method", "median / px", "95 % / px", "Δx / px", "Δy / px", "coverage", "failed", "µs")
 TIPS = (
@@ -80,6 +80,10 @@ class BenchView(QWidget):
         self.controls.settings_changed.connect(self.settings_changed)
         self.copy.clicked.connect(lambda _: self.copy_requested.emit())
         theme.on_change(self._restyle)
+
+    def minimumSizeHint(self) -> QSize:
+        """Small: other pages, which share its place, must not grow with it."""
+        return QSize(560, 380)
 
     # ---- values in ----
 
@@ -166,8 +170,7 @@ class BenchView(QWidget):
 
     def _prepare_plot(self) -> None:
         item = self.plot.getPlotItem()
-        marks = [digit * 10.0**power for power in range(-4, 2) for digit in (1, 2, 5)]
-        item.getAxis("bottom").setTicks([[(math.log10(mark), f"{mark:g}") for mark in marks]])
+        log_ticks(item.getAxis("bottom"))
         item.getViewBox().disableAutoRange()
         self.plot.setYRange(0.0, 1.02, padding=0)
         self.plot.setXRange(-3.0, 0.5, padding=0)

@@ -1,5 +1,6 @@
 """Plots in the program's own style: muted axes, light grid, colours that follow the theme."""
 
+import math
 from collections.abc import Callable
 
 import pyqtgraph as pg
@@ -82,6 +83,12 @@ def style_plot(plot: pg.PlotItem, colours: Theme | None = None) -> None:
     plot.setMenuEnabled(False)
     if plot.titleLabel.text:
         plot.setTitle(plot.titleLabel.text, color=colours.muted, size=f"{font.pointSizeF():g}pt")
+
+
+def log_ticks(axis: pg.AxisItem) -> None:
+    """Label an axis of decadic logarithms with 1, 2 and 5 of every decade."""
+    marks = [digit * 10.0**power for power in range(-6, 7) for digit in (1, 2, 5)]
+    axis.setTicks([[(math.log10(mark), f"{mark:,g}") for mark in marks]])
 
 
 def tick_font() -> QFont:

@@ -6,13 +6,13 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PyQt6.QtCore import QPointF, Qt, pyqtSignal
-from PyQt6.QtGui import QColor
-from PyQt6.QtWidgets import QVBoxLayout, QWidget
+from PyQt6.QtGui import QColor, QResizeEvent
+from PyQt6.QtWidgets import QBoxLayout, QWidget
 from pyqtgraph.GraphicsScene.mouseEvents import MouseClickEvent
 
 from braggscope.models.compare import Trend, trend
 from braggscope.widgets import theme
-from braggscope.widgets.plotting import ThemedPlot, make_plot
+from braggscope.widgets.plotting import ThemedPlot, log_ticks, make_plot
 from braggscope.widgets.point_cloud import PointCloud, opacity, point_at
 
 Floats = NDArray[np.float64]
@@ -35,14 +35,18 @@ class TrendPlot(QWidget):
         self._x = np.zeros(0)
         self._which = np.zeros(0, np.int64)
         self.rows = (_Row("Δx / px", self._clicked), _Row("Δy / px", self._clicked))
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
+        self._box = QBoxLayout(QBoxLayout.Direction.TopToBottom, self)
+        self._box.setContentsMargins(0, 0, 0, 0)
+        self._box.setSpacing(0)
         for row in self.rows:
-            column.addWidget(row.plot, 1)
+            self._box.addWidget(row.plot, 1)
         upper, lower = (row.plot.getPlotItem() for row in self.rows)
         upper.setXLink(lower)
-        upper.getAxis("bottom").setStyle(showValues=False)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Side by side where there is little height."""
+        flat = self.width() > 1.6 * self.height()
+        self._box.setDirection(QBoxLayout.Direction.LeftToRight if flat else QBoxLayout.Direction.TopToBottom)
 
     def set_points(self, against: Floats, dx: Floats, dy: Floats, quantity: str, colour: str) -> None:
         """Show differences (N,) px against a quantity (N,); points without it are left out."""
@@ -54,9 +58,13 @@ class TrendPlot(QWidget):
         for row, difference in zip(self.rows, (dx[known], dy[known]), strict=True):
             row.show(self._x, difference, trend(self._x, difference), colour)
         lower = self.rows[1].plot
-        lower.setLabel("bottom", label)
         for row in self.rows:
-            row.plot.getPlotItem().getAxis("bottom").setLogMode(logarithmic, False)
+            row.plot.setLabel("bottom", label)
+            axis = row.plot.getPlotItem().getAxis("bottom")
+            if logarithmic:
+                log_ticks(axis)
+            else:
+                axis.setTicks(None)
         if len(self._x):
             low, high = np.percentile(self._x, [0.5, 99.5])
             lower.setXRange(low, max(high, low + 1e-3), padding=0.04)
@@ -90,7 +98,8 @@ class _Row:
         self.plot.addItem(self.zero, ignoreBounds=True)
         for item in (self.points, self.band, self.low, self.high, self.median, self.chosen):
             self.plot.addItem(item)
-        self.plot.getPlotItem().getAxis("left").setWidth(54)
+        self.plot.getPlotItem().getAxis("left").setWidth(46)
+        self.plot.setMinimumSize(60, 40)
         self.plot.getPlotItem().getViewBox().disableAutoRange()
         self.plot.recoloured(self._restyle)
         self.plot.scene().sigMouseClicked.connect(self._on_click)

@@ -166,7 +166,7 @@ class AgreementPresenter:
 
         def done(sample: AgreementSample) -> str:
             show(sample)
-            return f"{sample.seen:,} peaks, {len(sample.unmatched.x):,} of the list not found"
+            return f"{sample.seen:,} peaks, {len(sample.unmatched.x):,} only in the list"
 
         if title:
             self._jobs.submit(self._desk.lanes.export, title, run, done)

@@ -52,7 +52,7 @@ WORKSPACES: Mapping[str, Arrangement] = {
     "series": Arrangement(
         left=(_SETUP, Group(("frame", "prepare", "regions"), 300)),
         right=(Group(("thresholds",), 250), Group(("patch", "training"), 330), Group(("sets",), 190)),
-        bottom=(Group(("peaks", "jobs", "log"), 460), Group(("error",), 340), Group(("agreement",), 340)),
+        bottom=(Group(("peaks", "jobs", "log"), 430), Group(("error",), 290), Group(("agreement",), 420)),
     ),
     "tracks": Arrangement(
         left=(_SETUP, Group(("frame", "prepare", "regions"), 300)),

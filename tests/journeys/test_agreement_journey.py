@@ -93,7 +93,7 @@ def test_a_list_of_peaks_is_paired_and_both_sides_are_counted(analysed, monkeypa
     assert shown.pairs > 0.5 * len(table)
     assert plot.statistics().median < 0.3
     assert shown.only_second > 0
-    assert f"{shown.only_second:,} of the list not found" in plot.remark.text()
+    assert f"{shown.only_second:,} only in the list" in plot.remark.text()
     job = next(title for title in analysed.rows() if title.startswith("Compare with"))
     assert analysed.rows()[job] == "done"
     sample = analysed.program.runs.agreement._sample

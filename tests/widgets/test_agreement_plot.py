@@ -5,6 +5,7 @@ from PyQt6.QtWidgets import QApplication
 
 from braggscope.models.compare import NO_DIFFERENCES, QUANTITIES, Differences
 from braggscope.widgets.agreement_plot import MOST_DRAWN, VIEWS, AgreementPlot
+from braggscope.widgets.method_grid import concise
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -54,10 +55,10 @@ def test_statistics_are_written_with_errors_and_counts(plot):
     found = plot.statistics()
     assert found.dx == pytest.approx(0.1, abs=0.004)
     assert plot.summary.text().startswith(f"median {found.median:.3f}")
-    assert f"Δx\u00a0{found.dx:+.4f}\u00a0±\u00a0{found.dx_err:.4f}" in plot.summary.text()
+    assert f"Δx\u00a0{concise(found.dx, found.dx_err)}" in plot.summary.text()
     assert "Δy\u00a0−0.0" in plot.summary.text()
     assert plot.remark.text() == (
-        "5,000 pairs · 1,234 with one answer only · 5 further than 3 px apart · 7 of the list not found"
+        "5,000 pairs · 1,234 with one answer · 5 further than 3 px apart · 7 only in the list"
         " · this frame only"
     )
 
@@ -165,7 +166,11 @@ def test_setters_never_emit_and_nothing_is_said_in_words(plot):
     assert len(plot.plane.chosen.getData()[0]) == 0
     for view in VIEWS:
         plot.set_view(view)
+        plot.highlight(2, 3)
         assert plot.hint.isVisible() is False
+    assert len(plot.trends.rows[0].chosen.getData()[0]) == 1
+    plot.set_view("sigma")  # the ring stays when the view changes
+    assert len(plot.trends.rows[0].chosen.getData()[0]) == 1
     plot.set_differences(NO_DIFFERENCES, note="pairing with a.csv …")
     assert plot.hint.isVisible()
     assert plot.summary.text() == ""
@@ -192,3 +197,17 @@ def test_points_are_painted_where_they_belong(plot):
     assert all(reddish(dx[k], dy[k]) for k in range(4))
     assert not reddish(0.15, 0.1)
     assert plot.plane.points.boundingRect().contains(QPointF(0.3, -0.2))
+
+
+def test_the_trends_lie_side_by_side_where_there_is_little_height(plot):
+    plot.set_differences(scatter(500))
+    plot.set_view("snr")
+    QApplication.processEvents()
+    one, other = (row.plot for row in plot.trends.rows)
+    assert one.x() == other.x()
+    assert one.y() < other.y()
+    plot.resize(500, 240)
+    QApplication.processEvents()
+    assert one.y() == other.y()
+    assert one.x() < other.x()
+    assert plot.minimumSizeHint().width() <= 300

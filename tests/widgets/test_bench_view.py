@@ -151,6 +151,6 @@ def test_a_script_is_asked_for(view, qtbot):
 
 def test_it_fits_a_small_screen(view):
     QApplication.processEvents()
-    assert view.minimumSizeHint().width() < 1000
+    assert view.minimumSizeHint().width() < 640
     area = view.controls.parentWidget()
     assert view.controls.minimumSizeHint().width() <= area.width()
