@@ -36,11 +36,13 @@ Made by `python -m benchmarks.bench_finetune`: `braggscope train NETWORK --data 
 {minutes:g} minutes, seed {seed}, from the shipped weights. CPU: time of one core. Errors in px, median and
 95 %, before → after. *Held-out frames*: a fifth of the frames, against their fits; the fits themselves are
 known to the stated 1σ (median), and share the noise of the frame with the network, so that it may come
-closer to them than that. *Simulated*: {simulated:,} peaks drawn from the distribution that was measured on the series,
-against the truth; it holds pairs, edges and weak peaks that labels leave out. The rule that decides is in
-`models/tuning.py`: the new weights are kept if the 95 % interval of the change of the median, by a paired
-bootstrap over frames (over peaks where fewer than 10 frames are held out), lies below 0 on the held-out
-frames, and neither median nor 95th percentile grew beyond chance there or on the simulation.
+closer to them than that. *Simulated*: {simulated:,} peaks drawn from the distribution that was measured on
+the series, against the truth; it holds pairs, edges and weak peaks that labels leave out.
+
+The rule that decides is in `models/tuning.py`: the new weights are kept if the 95 % interval of the change
+of the median, by a paired bootstrap over frames (over peaks where fewer than 10 frames are held out), lies
+below 0 on the held-out frames, and neither median nor 95th percentile grew beyond chance there or on the
+simulation.
 
 ![The panel after a fine-tuning](images/fine-tuning.png)
 """
