@@ -35,6 +35,8 @@ class Lanes:
     export: Lane  # tables, pictures, movies
     bench: Lane  # the simulation bench: only the newest settings
     small: Lane  # what takes a moment and must not wait for exports: autosave, measuring, looking things up
+    tracks: Lane  # linking a whole series: only the newest request
+    strips: Lane  # one spot through all frames: only the newest request
     training: Lane  # fine-tuning of networks
     models: Lane  # importing torch, loading weights
 
@@ -46,7 +48,8 @@ class Lanes:
             Lane("frame", deliver, latest), Lane("render", deliver, latest),
             Lane("detail", deliver, latest), Lane("deep", deliver, latest), Lane("files", deliver, latest),
             Lane("scan", deliver, fifo), Lane("export", deliver, fifo), Lane("bench", deliver, latest),
-            Lane("small", deliver, fifo), Lane("training", deliver, fifo), Lane("models", deliver, fifo),
+            Lane("small", deliver, fifo), Lane("tracks", deliver, latest), Lane("strips", deliver, latest),
+            Lane("training", deliver, fifo), Lane("models", deliver, fifo),
         )  # fmt: skip
 
     def all(self) -> tuple[Lane, ...]:

@@ -73,6 +73,15 @@ class PeakKey(_State):
         return int(at[0]) if len(at) else None
 
 
+class TrackEdit(_State):
+    """A track changed by hand; see :class:`braggscope.models.tracks.table.Edit`."""
+
+    kind: Literal["split", "join", "delete", "rename"]
+    peak: PeakKey
+    other: PeakKey | None = None
+    name: str = ""
+
+
 class Session(_State):
     """Everything that a restart brings back."""
 
@@ -84,6 +93,7 @@ class Session(_State):
     active: str = "A"
     selected: PeakKey | None = None
     rejected: frozenset[PeakKey] = frozenset()
+    track_edits: tuple[TrackEdit, ...] = ()
     display: Display = Display()
     fps: float = Field(12.0, gt=0, allow_inf_nan=False)
     play_mode: Literal["every", "realtime"] = "every"

@@ -7,7 +7,7 @@ from typing import Any
 from braggscope.app.state.session import Session
 
 Listener = Callable[[Session, Session], None]
-UNDOABLE = frozenset({"sets", "active", "rejected", "instrument", "cell"})
+UNDOABLE = frozenset({"sets", "active", "rejected", "track_edits", "instrument", "cell"})
 DEPTH = 200
 
 

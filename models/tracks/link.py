@@ -32,12 +32,31 @@ def link(table: PeakTable, settings: TrackSettings | None = None) -> Tracks:
     settings = settings or TrackSettings()
     order = _canonical(table)
     spots, frames = _spots(table, order)
-    track = _two_passes(spots, settings)
-    track = _pruned(track, spots, settings)
+    track = _pruned(_two_passes(spots, settings), spots, settings)
+    return _followed(len(table), order, track, spots, frames, settings)
+
+
+def relink(table: PeakTable, track: Integers, settings: TrackSettings | None = None) -> Tracks:
+    """Tracks of given peaks: ``track`` (N,) any number per row, -1 for none, each at most once a frame.
+
+    They are smoothed, and their splits, merges and reappearances are found, as :func:`link` does.
+    """
+    order = _canonical(table)
+    spots, frames = _spots(table, order)
+    given = track[order]
+    _, first, number = np.unique(given[given >= 0], return_index=True, return_inverse=True)
+    ranked = np.full(len(order), -1, np.int64)
+    ranked[given >= 0] = np.argsort(np.argsort(first))[number]  # numbers rise with the first peak
+    return _followed(len(table), order, ranked, spots, frames, settings or TrackSettings())
+
+
+def _followed(
+    n: int, order: Integers, track: Integers, spots: Spots, frames: Integers, settings: TrackSettings
+) -> Tracks:
     rows = np.flatnonzero(track >= 0)
     rows = rows[np.argsort(track[rows], kind="stable")]  # by track, then by frame
     lines, q = _lines(rows, track, spots)
-    return _assembled(len(table), order[rows], lines, q, frames[rows], settings)
+    return _assembled(n, order[rows], lines, q, frames[rows], settings)
 
 
 def _canonical(table: PeakTable) -> Integers:

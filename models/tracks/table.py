@@ -1,14 +1,14 @@
 """Tracks as a value: which track every peak belongs to, and what became of every track."""
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-NONE = -1  # no track
+Peak = tuple[int, int, int]  # frame, row, col
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,20 @@ class Tracks:
     def renamed(self, track: int, name: str) -> Self:
         """The same with another name for one track."""
         return replace(self, name=(*self.name[:track], name, *self.name[track + 1 :]))
+
+
+class Edit(NamedTuple):
+    """One change.
+
+    ``split``: the track of ``peak`` ends before it, and a new one begins with it. ``join``: the tracks of
+    ``peak`` and ``other`` become one; where both have a peak in a frame, the first keeps its own.
+    ``delete``: its peaks have no track. ``rename``: it is called ``name``.
+    """
+
+    kind: Literal["split", "join", "delete", "rename"]
+    peak: Peak
+    other: Peak | None = None
+    name: str = ""
 
 
 def names(split_from: Integers, continues: Integers) -> tuple[str, ...]:
