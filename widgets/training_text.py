@@ -8,9 +8,14 @@ Rows = list[tuple[str, str]]
 
 
 def spread_text(spread: Spread, unit: str = "", factor: float = 1.0) -> str:
-    """``1.05 – 1.33 – 2.40 px``: 2.5, 50 and 97.5 %."""
-    numbers = " – ".join(f"{value * factor:.3g}" for value in spread)
+    """``1 – 1.3 – 2.4 px``: 2.5, 50 and 97.5 %."""
+    numbers = " – ".join(_short(value * factor) for value in spread)
     return f"{numbers} {unit}".rstrip()
+
+
+def _short(value: float) -> str:
+    """Two digits, more before the point."""
+    return f"{value:.0f}" if abs(value) >= 99.5 else f"{value:.2g}"
 
 
 def basis_rows(basis: Basis) -> Rows:
@@ -23,19 +28,19 @@ def basis_rows(basis: Basis) -> Rows:
         ("width σ", spread_text(d.sigma, "px")),
         ("long / narrow axis", spread_text(d.ratio)),
         ("signal to noise", spread_text(d.snr)),
-        ("background", spread_text(d.background, "% of the height", 100.0)),
+        ("background", spread_text(d.background, "% of height", 100.0)),
     ]
     if d.eta is not None:
         rows.append(("Lorentzian share", spread_text(d.eta)))
     if d.slope is not None:
         rows.append((f"slope, in {d.slope_share:.0%}", spread_text(d.slope, "%/px", 100.0)))
     rows += [
-        ("noise from counting", spread_text(d.poisson, "%", 100.0)),
-        ("second peak in the window", f"{d.second_share:.1%}"),
-        ("at an edge, with dead pixels", f"{d.edge_share:.1%}, {d.dead_share:.1%}"),
+        ("counting noise", spread_text(d.poisson, "%", 100.0)),
+        ("second peak", f"{d.second_share:.1%}"),
+        ("edge, dead pixels", f"{d.edge_share:.1%}, {d.dead_share:.1%}"),
     ]
     if d.threshold is not None:
-        rows.append(("cut below", spread_text(d.threshold, "% of the height", 100.0)))
+        rows.append(("cut below", spread_text(d.threshold, "% of height", 100.0)))
     return rows
 
 

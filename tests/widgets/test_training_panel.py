@@ -138,14 +138,14 @@ def test_the_distribution_is_told_in_numbers(panel):
     panel.set_basis(BASIS)
     rows = dict(panel.peaks.items())
     assert rows["frames, held out"] == "300, 60"
-    assert rows["width σ"] == "1 – 1.23 – 1.5 px"
+    assert rows["width σ"] == "1 – 1.2 – 1.5 px"
     assert rows["Lorentzian share"] == "0.1 – 0.3 – 0.6"
-    assert rows["cut below"] == "10 – 20 – 30 % of the height"
+    assert rows["cut below"] == "10 – 20 – 30 % of height"
     plain = LIKE.__class__(*(None if f in ("eta", "slope", "threshold") else getattr(LIKE, f)
                              for f in LIKE.__slots__))  # fmt: skip
     panel.set_basis(BASIS._replace(distribution=plain))
     assert not {"Lorentzian share", "cut below"} & set(dict(panel.peaks.items()))
-    assert spread_text(Spread(0.001, 0.25, 12.345), "px") == "0.001 – 0.25 – 12.3 px"
+    assert spread_text(Spread(0.001, 0.25, 123.4), "px") == "0.001 – 0.25 – 123 px"
 
 
 def test_the_curve_is_drawn_as_far_as_it_goes(panel):
