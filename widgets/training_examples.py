@@ -93,6 +93,7 @@ class TrainingExamples(QWidget):
             painter.setPen(QColor(colours.muted))
             painter.drawText(at + QPointF(13, 0.5 * (metrics.ascent() - metrics.descent())), title)
             at += QPointF(38 + metrics.horizontalAdvance(title), 0)
+        painter.drawText(at + QPointF(-6, 0.5 * (metrics.ascent() - metrics.descent())), "px from the fit")
 
 
 def _core(example: Example) -> tuple[NDArray, int, int]:
@@ -107,11 +108,11 @@ def _core(example: Example) -> tuple[NDArray, int, int]:
 
 
 def distances(example: Example) -> str:
-    """``0.21 → 0.04 px``: from the fit, before and after."""
+    """``0.21 → 0.04``: px from the fit, before and after."""
     before, after = (
         float(np.hypot(*np.subtract(answer, example.fit))) for answer in (example.before, example.after)
     )
-    return f"{before:.2f} → {after:.2f} px"
+    return f"{before:.2f} → {after:.2f}"
 
 
 def _answer(painter: QPainter, at: QPointF, colour: str, *, before: bool = False, halo: bool = True) -> None:

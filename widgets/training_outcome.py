@@ -40,5 +40,5 @@ class TrainingOutcome(QWidget):
                 cell.setText(text)
         self.note.setText(
             "Held-out frames are compared with fits, simulated peaks with the truth. The fits themselves are"
-            f" known to {label_error_px:.3f} px (median of 1 σ)."
+            f" known to {label_error_px:.3f} px (median of 1\u00a0σ)."
         )

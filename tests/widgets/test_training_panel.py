@@ -159,7 +159,7 @@ def test_the_curve_is_drawn_as_far_as_it_goes(panel):
 
 def test_examples_show_where_the_answers_lie(panel):
     panel.set_outcome(Verdict(True, "Better."), BETTER, SIMULATED, 0.08, tuple(example(k) for k in range(6)))
-    assert distances(example(5)) == "1.00 → 0.25 px"
+    assert distances(example(5)) == "1.00 → 0.25"
     widget = panel.examples
     widget.resize(320, widget.heightForWidth(320))
     picture = widget.grab().toImage()
