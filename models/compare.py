@@ -200,7 +200,7 @@ NO_DIFFERENCES = Differences(
 )  # fmt: skip
 
 
-def trend(against: ArrayLike, values: ArrayLike, groups: int = 40, least: int = 25) -> Trend:
+def trend(against: ArrayLike, values: ArrayLike, groups: int = 24, least: int = 50) -> Trend:
     """Running median and 16-84 % band of ``values`` (N,) along ``against`` (N,), both where finite.
 
     Up to ``groups`` groups of equally many neighbours, at least ``least`` each, or one of all there are.

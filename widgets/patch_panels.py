@@ -100,8 +100,9 @@ def paint_mark(painter: QPainter, kind: str, at: QPointF, size: float, on_image:
             corners = (QPointF(size, 0), QPointF(0, size), QPointF(-size, 0), QPointF(0, -size))
             painter.drawPolygon(QPolygonF([at + corner for corner in corners]))
         else:
+            reach = 1.5 if kind == "voigt" else 2.2  # where both fits agree, both are seen
             for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-                painter.drawLine(at + QPointF(dx, dy) * 0.9 * size, at + QPointF(dx, dy) * 2.2 * size)
+                painter.drawLine(at + QPointF(dx, dy) * 0.9 * size, at + QPointF(dx, dy) * reach * size)
 
 
 class PatchPanels(QWidget):
