@@ -1,4 +1,18 @@
-"""One position from several methods, by a stated rule."""
+"""One position from several methods, by a stated rule.
+
+1. A fit that is ok stands as it is where the peak is alone: one component, and the network sees no second
+   peak (probability below :data:`PAIRED`). There it reaches the Cramér-Rao bound.
+2. Where peaks overlap, the fit of several components and the network are averaged by inverse variance. The
+   joint fit may have settled in a wrong place without knowing it, and does so where it hardly knows: a fit
+   whose own error is above :data:`WEAK_PX` loses weight as it leaves the network's interval, half of it at
+   one (root mean square of x and y) of its errors.
+3. One component where the network sees a second peak: if both differ by more than :data:`APART` joint errors,
+   the network; else as 2.
+4. Without a fit the network, if its quality is at least :data:`TRUST`; else BraggNN; else nothing.
+
+The error of an average takes the two errors as correlated, for they come from the same noise
+(:data:`CORRELATION`, measured on simulated pairs at SNR 10). Without a network 1 and 4 remain.
+"""
 
 from collections.abc import Mapping
 
@@ -7,30 +21,76 @@ from numpy.typing import NDArray
 
 from braggscope.models.results import Source
 
-TRUST = 0.5  # least quality of the network where it stands alone
+PAIRED = 0.5
+WEAK_PX = 0.06
+APART = 2.5
+TRUST = 0.5
+CORRELATION = 0.75
+
+Floats = NDArray[np.float64]
 
 
-def combine(columns: Mapping[str, NDArray]) -> dict[str, NDArray]:
-    """Columns ``x y x_err y_err method distance`` from those of the methods, as far as there are any."""
+def combine(columns: Mapping[str, NDArray], overlap: Floats | None = None) -> dict[str, NDArray]:
+    """Columns ``x y x_err y_err method distance`` from those of the methods, as far as there are any.
+
+    ``overlap`` (N,): the network's probability of a second peak in the window.
+    """
     n = len(columns["status"])
     nothing = np.full(n, np.nan)
 
-    def pair(kind: str) -> NDArray:
-        return np.stack([columns.get(f"x_{kind}", nothing), columns.get(f"y_{kind}", nothing)], axis=1)
+    def pair(kind: str, end: str = "") -> Floats:
+        return np.stack([columns.get(f"{axis}_{kind}{end}", nothing) for axis in "xy"], axis=1)
 
     fit, net, braggnn = pair("fit"), pair("net"), pair("braggnn")
-    fitted, answered = np.isfinite(fit[:, 0]), np.isfinite(braggnn[:, 0])
-    trusted = np.isfinite(net[:, 0]) & (columns.get("quality", nothing) >= TRUST)
-    method = np.select([fitted, trusted, answered], [Source.FIT, Source.NET, Source.BRAGGNN], Source.NONE)
-    taken = [(method == code)[:, None] for code in (Source.FIT, Source.NET, Source.BRAGGNN)]
-    place = np.select(taken, [fit, net, braggnn], np.nan)
-    errors = [np.stack([columns.get(f"{c}_{k}_err", nothing) for c in "xy"], axis=1) for k in ("fit", "net")]
-    error = np.select(taken[:2], errors, np.nan)
+    errors = pair("fit", "_err"), pair("net", "_err")
+    fitted, seen = np.isfinite(fit).all(1), np.isfinite(net).all(1)
+    single = columns.get("n_components", np.ones(n)) <= 1
+    paired = np.zeros(n, np.bool_) if overlap is None else overlap >= PAIRED
+    weight = np.where(fitted, 1.0, 0.0)
+    both = fitted & seen & (paired | ~single)
+    weight[both] = fit_weight(fit[both], net[both], errors[0][both], errors[1][both], single[both])
+    trusted = seen & (columns.get("quality", nothing) >= TRUST)
+    method = np.select(
+        [weight == 1, weight > 0, both | (~fitted & trusted), np.isfinite(braggnn).all(1)],
+        [Source.FIT, Source.COMBINED, Source.NET, Source.BRAGGNN],
+        Source.NONE,
+    ).astype(np.uint8)
+    place, error = _average(weight, (fit, net), errors)
+    from_net = (method == Source.NET)[:, None]
+    ours = (method != Source.BRAGGNN) & (method != Source.NONE)
+    place = np.where(ours[:, None], np.where(from_net, net, place), braggnn)
+    error = np.where(ours[:, None], np.where(from_net, errors[1], error), np.nan)
     return {
         "distance": np.hypot(*(fit - braggnn).T),
         "x": place[:, 0],
         "y": place[:, 1],
         "x_err": error[:, 0],
         "y_err": error[:, 1],
-        "method": method.astype(np.uint8),
+        "method": method,
     }
+
+
+def fit_weight(
+    fit: Floats, net: Floats, fit_err: Floats, net_err: Floats, single: NDArray[np.bool_]
+) -> Floats:
+    """(N,) weight of the fit in rules 2 and 3; positions and errors (N, 2) px."""
+    apart = fit - net
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mine, theirs = (np.sqrt(np.mean(err**2, axis=1)) for err in (fit_err, net_err))
+        weight = 1 / (1 + (mine / theirs) ** 2)
+        strange = np.mean((apart / theirs[:, None]) ** 2, axis=1)
+        weight = np.where(mine > WEAK_PX, weight / (1 + strange), weight)
+        joint = np.sqrt(np.sum(apart**2 / (fit_err**2 + net_err**2), axis=1))
+    return np.nan_to_num(np.where(single & (joint > APART), 0.0, weight))
+
+
+def _average(
+    weight: Floats, places: tuple[Floats, Floats], errors: tuple[Floats, Floats]
+) -> tuple[Floats, Floats]:
+    """Weighted place and its error, (N, 2) each; a method of no weight may be missing."""
+    shares = weight[:, None], 1 - weight[:, None]
+    x, s = (
+        [np.where(w > 0, w * v, 0.0) for w, v in zip(shares, values, strict=True)]
+        for values in (places, errors)
+    )
+    return x[0] + x[1], np.sqrt(s[0] ** 2 + s[1] ** 2 + 2 * CORRELATION * s[0] * s[1])

@@ -35,10 +35,13 @@ class Source(IntEnum):
     FIT = 1
     BRAGGNN = 2
     NET = 3
+    COMBINED = 4  # of fit and network
 
     @property
     def label(self) -> str:
-        """Lower-case name, empty for none."""
+        """Lower-case name, ``fit+net`` for both, empty for none."""
+        if self is Source.COMBINED:
+            return "fit+net"
         return "" if self is Source.NONE else self.name.lower()
 
 

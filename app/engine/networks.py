@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from braggscope.models.parameters import Method
 from braggscope.models.peaks.patches import cut_patches, normalise
@@ -15,6 +16,8 @@ from braggscope.models.results import PeakTable
 if TYPE_CHECKING:
     from braggscope.models.localizer.infer import Answer
 
+HIDDEN = 0.7  # least probability of a second peak that the fit is told of
+HIDDEN_PX = (1.7, 6.5)  # distance from the peak; nearer ones are no peaks of their own
 CHUNK = 256  # peaks between two looks at the cancel flag: about 10 ms of work
 
 
@@ -79,20 +82,58 @@ def braggnn_columns(
     return {"x_braggnn": position[:, 0], "y_braggnn": position[:, 1]}
 
 
-def net_columns(
-    prepared: Prepared, table: PeakTable, localizer: CountsLocalizer, check: Callable[[], None]
-) -> dict[str, NDArray]:
-    """Columns of the localiser network, px of the frame."""
-    n = len(table)
-    names = ("x_net", "y_net", "x_net_err", "y_net_err", "quality")
-    columns = {name: np.full(n, np.nan) for name in names}
+def look(
+    prepared: Prepared,
+    rows: NDArray,
+    cols: NDArray,
+    n: int,
+    localizer: CountsLocalizer | None,
+    check: Callable[[], None] = lambda: None,
+) -> "tuple[Answer | None, NDArray, NDArray]":
+    """What the localiser network says of the first ``n`` of all peaks of a frame, px of the frame.
+
+    And the pixels (rows, cols) of all peaks, those that only the network sees behind the others. None
+    where there is no network or no peak.
+    """
+    if localizer is None or n == 0:
+        return None, rows, cols
+    parts = []
     for start in range(0, n, CHUNK):
         check()
-        part = slice(start, start + CHUNK)
-        rows, cols = table["row"][part], table["col"][part]
-        answer = localizer.locate(*cut_patches(prepared.image, prepared.mask, rows, cols, localizer.window))
-        columns["x_net"][part] = answer.x + cols - localizer.window // 2
-        columns["y_net"][part] = answer.y + rows - localizer.window // 2
-        columns["x_net_err"][part], columns["y_net_err"][part] = answer.x_err, answer.y_err
-        columns["quality"][part] = answer.quality
-    return columns
+        row, col = (pixels[start : min(start + CHUNK, n)] for pixels in (rows, cols))
+        answer = localizer.locate(*cut_patches(prepared.image, prepared.mask, row, col, localizer.window))
+        left, top = col - localizer.window // 2, row - localizer.window // 2
+        second = answer.second + np.stack([left, top], axis=1)
+        parts.append(answer._replace(x=answer.x + left, y=answer.y + top, second=second))
+    answer = type(parts[0]).concatenate(parts)
+    hidden = _hidden_peaks(answer, rows, cols, prepared.image.shape)
+    return answer, np.concatenate((rows, hidden[0])), np.concatenate((cols, hidden[1]))
+
+
+def net_columns(answer: "Answer") -> dict[str, NDArray]:
+    """Columns of the localiser network."""
+    return {
+        "x_net": answer.x,
+        "y_net": answer.y,
+        "x_net_err": answer.x_err,
+        "y_net_err": answer.y_err,
+        "quality": answer.quality,
+    }
+
+
+def _hidden_peaks(
+    answer: "Answer", rows: NDArray, cols: NDArray, shape: tuple[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pixels (rows, cols) of second peaks that the network sees and the list of all peaks lacks.
+
+    The joint fit of a peak starts from its neighbours; one that lies below the thresholds, or in the flank
+    of the peak, is no maximum of its own and would be missing there.
+    """
+    away = np.hypot(answer.second[:, 0] - answer.x, answer.second[:, 1] - answer.y)
+    near = (away >= HIDDEN_PX[0]) & (away <= HIDDEN_PX[1])
+    pixels = np.unique(np.rint(answer.second[near & (answer.overlap >= HIDDEN)]).astype(np.int64), axis=0)
+    pixels = pixels[np.all((pixels >= 0) & (pixels < np.array([shape[1], shape[0]])), axis=1)]
+    if len(pixels):
+        distance, _ = cKDTree(np.stack([cols, rows], axis=1)).query(pixels)
+        pixels = pixels[distance >= HIDDEN_PX[0]]
+    return pixels[:, 1], pixels[:, 0]

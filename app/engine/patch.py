@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from braggscope.app.engine.networks import Networks, network_patches
+from braggscope.app.engine.networks import Networks, look, network_patches
 from braggscope.app.engine.peaks import fit_window_peaks
 from braggscope.models.fitting.windows import SIDES
 from braggscope.models.parameters import Parameters
@@ -41,7 +41,7 @@ def patch_detail(
     one = table.take(slice(index, index + 1))
     row, col = int(one["row"][0]), int(one["col"][0])
     patches, valid = cut_patches(prepared.image, prepared.mask, one["row"], one["col"], size)
-    model, fit_ms = _model(prepared, table, index, parameters)
+    model, fit_ms = _model(prepared, table, index, parameters, networks)
     network_input, braggnn_ms = None, float("nan")
     if networks.braggnn is not None and "braggnn" in settings.methods:
         minval = parameters.detect.minval if settings.patch == "thresholded" else None
@@ -61,7 +61,7 @@ def patch_detail(
 
 
 def _model(
-    prepared: Prepared, table: PeakTable, index: int, parameters: Parameters
+    prepared: Prepared, table: PeakTable, index: int, parameters: Parameters, networks: Networks
 ) -> tuple[NDArray[np.float64] | None, float]:
     """The fitted model on the window, refitted with the neighbours the frame's fit had, and its time."""
     if "fit" not in parameters.localize.methods or table["status"][index] not in (Status.OK, Status.REJECTED):
@@ -70,8 +70,10 @@ def _model(
     near = (np.abs(table["row"] - table["row"][index]) <= reach) & (
         np.abs(table["col"] - table["col"][index]) <= reach
     )
-    rows, cols = table["row"][near], table["col"][near]
+    net = networks.net if "net" in parameters.localize.methods else None
+    n = int(np.count_nonzero(near))
+    _, rows, cols = look(prepared, table["row"][near], table["col"][near], n, net)
     start = time.perf_counter()
-    fits = fit_window_peaks(prepared, rows, cols, parameters.localize)
+    fits = fit_window_peaks(prepared, rows, cols, parameters.localize, only=n)
     milliseconds = (time.perf_counter() - start) * 1e3
     return fits.model_patch(int(np.count_nonzero(near[:index]))), milliseconds

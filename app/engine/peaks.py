@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from braggscope.app.engine.networks import Networks, braggnn_columns, net_columns
+from braggscope.app.engine.networks import Networks, braggnn_columns, look, net_columns
 from braggscope.models.combine import combine
 from braggscope.models.fitting.fits import Fits
 from braggscope.models.fitting.peaks import fit_peaks
@@ -98,24 +98,28 @@ def localize(
 ) -> tuple[PeakTable, Timing]:
     """Fill in fits and network outputs. Peaks beyond ``limit`` stay pending, but are neighbours in fits.
 
-    Networks answer whatever became of the fit, those that are ready; :mod:`braggscope.models.combine`
-    says how the combined answer comes about.
+    Networks answer whatever becomes of the fit, those that are ready. Peaks that only the localiser network
+    sees are neighbours in fits. :mod:`braggscope.models.combine` says how the combined answer comes about.
     """
     settings, networks = parameters.localize, networks or Networks()
     todo = table if limit is None else table.take(slice(0, limit))
     times = [time.perf_counter()]
-    columns = _fit_columns(prepared, table, len(todo), settings, device, check)
-    times.append(time.perf_counter())
+    columns: dict[str, NDArray] = {}
     if networks.braggnn is not None and "braggnn" in settings.methods:
         minval = parameters.detect.minval if settings.patch == "thresholded" else None
         columns |= braggnn_columns(prepared, todo, minval, networks.braggnn, check)
     times.append(time.perf_counter())
-    if networks.net is not None and "net" in settings.methods:
-        columns |= net_columns(prepared, todo, networks.net, check)
-    columns |= combine(columns)
+    net = networks.net if "net" in settings.methods else None
+    answer, rows, cols = look(prepared, table["row"], table["col"], len(todo), net, check)
+    if answer is not None:
+        columns |= net_columns(answer)
     times.append(time.perf_counter())
+    columns |= _fit_columns(prepared, rows, cols, len(todo), settings, device, check)
+    columns |= combine(columns, None if answer is None else answer.overlap)
+    times.append(time.perf_counter())
+    by_braggnn, by_net, by_fit = (1e3 * np.diff(times)).tolist()
     full = {name: _padded(values, table[name]) for name, values in columns.items()}
-    return table.with_columns(**full), Timing(0.0, *(1e3 * np.diff(times)).tolist())
+    return table.with_columns(**full), Timing(0.0, by_fit, by_braggnn, by_net)
 
 
 def _padded(values: NDArray, old: NDArray) -> NDArray:
@@ -126,7 +130,8 @@ def _padded(values: NDArray, old: NDArray) -> NDArray:
 
 def _fit_columns(
     prepared: Prepared,
-    table: PeakTable,
+    rows: NDArray,
+    cols: NDArray,
     n: int,
     settings: Localization,
     device: str,
@@ -136,10 +141,10 @@ def _fit_columns(
     if "fit" not in settings.methods:
         status = np.full(n, Status.OK, np.uint8)
         if prepared.saturated is not None:
-            status[_touches(prepared.saturated, table["row"][:n], table["col"][:n])] = Status.SATURATED
+            status[_touches(prepared.saturated, rows[:n], cols[:n])] = Status.SATURATED
         return {"status": status}
     check()
-    fits = fit_window_peaks(prepared, table["row"], table["col"], settings, device, n)
+    fits = fit_window_peaks(prepared, rows, cols, settings, device, n)
     check()
     ok = fits.status == Status.OK
     columns: dict[str, NDArray] = {
