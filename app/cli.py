@@ -13,7 +13,7 @@ from braggscope.app.errors import sentence
 from braggscope.app.version import VERSION
 
 Opener = Callable[[list[str]], int]  # opens the window on some locations; returns the exit code
-COMMANDS = ("demo", "info", "peaks", "tracks", "movie", "train")
+COMMANDS = ("demo", "info", "peaks", "tracks", "movie", "phase", "train")
 INTERRUPTED = 130
 FAILED = 2
 
@@ -62,7 +62,7 @@ def _mute() -> None:
 
 
 def _run(options: argparse.Namespace, open_window: Opener) -> int:
-    from braggscope.app import commands, peaks_command, tracks_command, train_command
+    from braggscope.app import commands, peaks_command, phase_command, tracks_command, train_command
 
     logging.basicConfig(stream=sys.stderr)
     logging.getLogger("braggscope").setLevel(logging.DEBUG if options.debug else logging.ERROR)
@@ -72,6 +72,7 @@ def _run(options: argparse.Namespace, open_window: Opener) -> int:
         "peaks": peaks_command.peaks,
         "tracks": tracks_command.tracks,
         "movie": commands.movie,
+        "phase": phase_command.phase,
         "train": train_command.train,
     }[options.command]
     code = run(options)
@@ -112,14 +113,15 @@ def command_parser() -> argparse.ArgumentParser:
     _add_peaks(commands, common)
     _add_tracks(commands, common)
     _add_movie(commands, common)
+    _add_phase(commands, common)
     _add_train(commands, common)
     return parser
 
 
 def _add_demo(commands: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:
     demo = commands.add_parser("demo", parents=[common], help="write demo data with its truth")
-    demo.add_argument("what", choices=("series",))
-    demo.add_argument("-o", "--output", type=Path, metavar="FILE", default=Path("demo_series.h5"))
+    demo.add_argument("what", choices=("series", "coherent"))
+    demo.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: demo_WHAT.h5")
     demo.add_argument("--seed", type=int, default=0)
     demo.add_argument("--open", action="store_true", help="open it in the window")
 
@@ -193,6 +195,33 @@ def _add_movie(commands: "argparse._SubParsersAction", common: argparse.Argument
         help="OUT.mp4, OUT.gif, or a folder of PNGs",
     )
     movie.add_argument("--fps", type=float, default=12.0)
+
+
+def _add_phase(commands: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:
+    phase = commands.add_parser(
+        "phase", parents=[common], help="phase a coherent pattern around a Bragg peak"
+    )
+    phase.add_argument("file", metavar="FILE", help="a 3-D stack: file, file.h5::/path, folder, glob")
+    phase.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help=".h5 .nxs .cxi")
+    phase.add_argument("--input", choices=("intensity", "amplitude"), help="default: intensity")
+    phase.add_argument("--method", choices=("iterative",), default="iterative")
+    phase.add_argument("--iterations", metavar="TEXT", help="for example 3*(20*ER+180*HIO)+20*ER")
+    phase.add_argument("--seed", type=int)
+    phase.add_argument("--starts", type=int, metavar="N", help="random starts at low resolution")
+    phase.add_argument(
+        "--runs", type=int, metavar="N", help="best starts that are run to the end; more give a spread"
+    )
+    phase.add_argument("--frames", metavar="A:B:C", help="0-based, half-open; default all")
+    phase.add_argument("--frame-axis", type=int, metavar="N", help="axis of a stack that counts frames")
+    phase.add_argument("--crop", type=int, metavar="N", help="voxels a side around the peak")
+    phase.add_argument("--mask", metavar="FILE", help="image whose non-zero pixels are bad")
+    phase.add_argument(
+        "--saturation", type=float, metavar="COUNTS", help="counts from which on voxels are not used"
+    )
+    phase.add_argument("--voxel-size", metavar="Z,Y,X", help="nm, of the object before cropping")
+    phase.add_argument(
+        "--q", metavar="Z,Y,X", help="scattering vector in 1/angstrom, for displacement and strain"
+    )
 
 
 def _add_train(commands: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from braggscope.app.engine.jobs import Context, Progress, Ticket
@@ -47,13 +48,20 @@ def progress_bar(title: str, unit: str = "frame") -> Iterator[Context]:
 
 def demo(options: argparse.Namespace) -> int:
     """Write demo data."""
-    from braggscope.app.demo import write_demo_series
-
-    check_folder(options.output)
+    output: Path = options.output or Path(f"demo_{options.what}.h5")
+    options.output = output
+    check_folder(output)
     check_output(options)
-    with progress_bar("demo series") as context:
-        write_demo_series(options.output, options.seed, context=context)
-    print(options.output)
+    with progress_bar(f"demo {options.what}") as context:
+        if options.what == "coherent":
+            from braggscope.app.demo_coherent import write_demo_coherent
+
+            write_demo_coherent(output, options.seed, context)
+        else:
+            from braggscope.app.demo import write_demo_series
+
+            write_demo_series(output, options.seed, context=context)
+    print(output)
     return 0
 
 

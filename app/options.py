@@ -44,7 +44,7 @@ def parse_range(text: str | None, count: int) -> range:
 
 def read_parameters(options: argparse.Namespace) -> Parameters:
     """Parameters from the file, overridden by flags."""
-    parameters = Parameters() if options.parameters is None else _parameters_file(options.parameters)
+    parameters = Parameters() if options.parameters is None else parameters_file(options.parameters)
     detect = {name: getattr(options, name) for name in ("minval", "minscore", "detector")}
     try:
         parameters = parameters.with_detect(**{k: v for k, v in detect.items() if v is not None})
@@ -64,7 +64,7 @@ def read_parameters(options: argparse.Namespace) -> Parameters:
     return parameters
 
 
-def _parameters_file(path: Path) -> Parameters:
+def parameters_file(path: Path) -> Parameters:
     """Parameters as the window copies them, or inside the JSON that stands beside an export."""
     try:
         values = json.loads(path.read_bytes())

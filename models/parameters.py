@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from braggscope.models.cdi.parameters import Phasing
 from braggscope.models.regions import Region
 
 Stage = Literal["prepare", "localize", "all"]
@@ -59,11 +60,12 @@ class Localization(_Group):
 
 
 class Parameters(_Group):
-    """All parameters of the peak pipeline. JSON of this is what ``--parameters`` takes."""
+    """All parameters of the program. JSON of this is what ``--parameters`` takes."""
 
     prepare: Preparation = Preparation()
     detect: Detection = Detection()
     localize: Localization = Localization()
+    phasing: Phasing = Phasing()
 
     def fingerprint(self, stage: Stage = "all") -> str:
         """Short hash of what the results of a stage depend on.
@@ -91,6 +93,10 @@ class Parameters(_Group):
     def with_localize(self, **changes: object) -> Self:
         """Copy with other localisation values, validated."""
         return self._with("localize", changes)
+
+    def with_phasing(self, **changes: object) -> Self:
+        """Copy with other values of coherent imaging, validated."""
+        return self._with("phasing", changes)
 
     def _with(self, group: str, changes: dict[str, object]) -> Self:
         old: BaseModel = getattr(self, group)

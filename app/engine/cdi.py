@@ -1,0 +1,133 @@
+"""Coherent imaging: a stack of frames becomes an object, with progress and cancellation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from braggscope.app.engine.jobs import Context
+from braggscope.app.sources.protocol import SourceError
+from braggscope.app.sources.reader import Reader
+from braggscope.models.cdi.after import Shape, Strain, bring_into_order, strain_along
+from braggscope.models.cdi.average import Ensemble, ensemble
+from braggscope.models.cdi.metrics import Transfer, transfer
+from braggscope.models.cdi.parameters import Phasing
+from braggscope.models.cdi.prepare import Pattern, memory_bytes, prepare
+from braggscope.models.cdi.reconstruct import Live, Outcome, Reconstructor
+from braggscope.models.mask import native, raw_mask
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A rocking curve as read: ``values`` (Z, Y, X) as stored, ``mask`` True = bad; where it comes from."""
+
+    values: NDArray
+    mask: NDArray[np.bool_]
+    location: str
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Phased:
+    """Everything that is known after phasing.
+
+    ``shape`` and ``strain`` are of the refined object where there is one; ``strain`` needs the scattering
+    vector and the voxel size; ``spread`` and ``transfer`` need several runs. ``parameters``: with the voxel
+    size after cropping.
+    """
+
+    pattern: Pattern
+    parameters: Phasing
+    outcome: Outcome
+    shape: Shape
+    strain: Strain | None
+    spread: Ensemble | None
+    transfer: Transfer | None
+
+    @property
+    def voxel_nm(self) -> tuple[float, float, float] | None:
+        """(z, y, x) size of the object's voxels."""
+        return self.parameters.voxel_nm
+
+
+def read_stack(
+    reader: Reader, context: Context, frames: range | None = None, mask_file: str | None = None
+) -> Stack:
+    """All frames of the open source. Raises SourceError: too few frames, too little memory, a wrong mask."""
+    info = reader.info
+    if info is None:
+        raise SourceError("No source is open; open a file first.")
+    chosen = range(info.frames) if frames is None else frames
+    if len(chosen) < 8:
+        raise SourceError(
+            f"{info.location} holds {len(chosen)} frame{'s' * (len(chosen) != 1)}, phasing needs a 3-D stack"
+            " of 8 or more; give a rocking curve."
+        )
+    shape = (len(chosen), *info.shape)
+    check_memory(shape, info.frame_bytes)
+    values, mask = np.empty(shape, info.dtype), np.zeros(shape, np.bool_)
+    for place, index in enumerate(chosen):
+        context.progress(place, len(chosen), "reading")
+        reader.read(index, values[place], context.cancelled)
+        mask[place] = raw_mask(native(values[place]), dtype_limits=True)
+    own = reader.mask(context.cancelled)
+    if own is not None:
+        mask |= own
+    if mask_file is not None:
+        drawn = reader.load_image(mask_file, context.cancelled)
+        if drawn.shape != info.shape:
+            raise SourceError(
+                f"{mask_file} is {drawn.shape}, the frames {info.shape}; choose one of that size."
+            )
+        mask |= drawn != 0
+    return Stack(values, mask, info.location, info.identity)
+
+
+def check_memory(shape: tuple[int, ...], frame_bytes: int = 0, available: int | None = None) -> None:
+    """Raise SourceError where the memory that is free will not do. ``available``: bytes; default: of now."""
+    free = psutil.virtual_memory().available if available is None else available
+    needed = memory_bytes(shape) + shape[0] * frame_bytes
+    if needed > 0.9 * free:
+        size = " x ".join(map(str, shape))
+        raise SourceError(
+            f"Phasing {size} voxels takes {needed / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are"
+            " free; crop or bin the stack, or close other programs."
+        )
+
+
+def phase_stack(stack: Stack, parameters: Phasing, context: Context, start: NDArray | None = None) -> Phased:
+    """Prepare, reconstruct, refine, bring into order.
+
+    Progress counts iterations; its payload is the running state, to be looked at in the reporting call only.
+    Raises PreparationError; Cancelled within one iteration.
+    """
+    pattern = prepare(stack.values, parameters, stack.mask)
+    work = Reconstructor(pattern.amplitude, pattern.mask, parameters, start)
+    for live in work.iterate():
+        context.progress(live.done, live.total, _note(live), live)
+    outcome = work.outcome
+    best = outcome.best
+    obj = best.obj if outcome.refined is None else outcome.refined.obj
+    shape = bring_into_order(obj, best.support)
+    voxel = _scaled(parameters.voxel_nm, pattern.scale)
+    strain = None
+    if parameters.q_inv_angstrom is not None and voxel is not None:
+        strain = strain_along(shape, parameters.q_inv_angstrom, voxel)
+    spread = ensemble([run.obj for run in outcome.runs]) if len(outcome.runs) > 1 else None
+    curve = None if spread is None else transfer(spread.average, pattern.amplitude, pattern.mask)
+    known = parameters.model_copy(update={"voxel_nm": voxel})
+    return Phased(pattern, known, outcome, shape, strain, spread, curve)
+
+
+def _note(live: Live) -> str:
+    return f"{live.note}, chi {live.residual:.4f}"
+
+
+def _scaled(
+    voxel: tuple[float, float, float] | None, scale: tuple[float, float, float]
+) -> tuple[float, float, float] | None:
+    if voxel is None:
+        return None
+    z, y, x = (v * s for v, s in zip(voxel, scale, strict=True))
+    return z, y, x

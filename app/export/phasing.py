@@ -1,0 +1,185 @@
+"""Reconstructions on disk: NeXus HDF5, and the same with the links that readers of CXI look for."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from braggscope.app.engine.cdi import Phased
+from braggscope.app.export.provenance import Provenance
+from braggscope.app.export.tables import ExportError, check_folder
+from braggscope.app.files import atomic_path, check_room
+from braggscope.models.cdi.after import TWIN_RULE
+from braggscope.models.cdi.metrics import agreement
+
+SUFFIXES = (".h5", ".nxs", ".cxi")
+CONVENTION = (
+    "axes (z, y, x) = (frame, row, column); |fftshift(fftn(ifftshift(object), norm='ortho'))| is proportional"
+    " to the square root of /entry/data/data; a crystal displaced by u has the phase -Q . u"
+)
+
+
+def check_phasing_path(path: Path) -> None:
+    """Raise ExportError unless the suffix names a format and the folder is there."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ExportError(
+            f"{path.name} has no known suffix for a reconstruction; use one of {', '.join(SUFFIXES)}."
+        )
+    check_folder(path)
+
+
+def write_phasing(path: Path, result: Phased, provenance: Provenance) -> None:
+    """Write a reconstruction; nothing half-written ever stands under the final name.
+
+    ``/entry/object`` as phased, ``/entry/support``, ``/entry/data`` the prepared intensity and mask,
+    ``/entry/refined`` what the refinement with coherence and background made of it, ``/entry/image``
+    (default) the same in order: centred, twin chosen, without ramp; ``/entry/displacement`` and
+    ``/entry/strain`` where the geometry is known.
+    Raises ExportError, DiskFullError.
+    """
+    import h5py
+
+    check_phasing_path(path)
+    check_room(path, 64 * result.pattern.amplitude.size)
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["default"] = "entry"
+        entry = _group(file, "entry", "NXentry", default="image", convention=CONVENTION)
+        _process(entry, provenance)
+        _data(entry, result)
+        _object(entry, result)
+        _refined(entry, result)
+        _image(entry, result)
+        _runs(entry, result)
+        if path.suffix.lower() == ".cxi":
+            _cxi(file)
+
+
+def _data(entry: Any, result: Phased) -> None:
+    pattern = result.pattern
+    data = _group(entry, "data", "NXdata", signal="data")
+    _volume(data, "data", pattern.amplitude**2, units="counts", long_name="prepared intensity")
+    _volume(data, "mask", pattern.mask.astype(np.uint8), long_name="1 = not measured")
+    data.attrs["axes"] = [f"{name}_index" for name in "zyx"]
+    for axis, name in enumerate("zyx"):
+        length = pattern.amplitude.shape[axis]
+        data[f"{name}_index"] = np.arange(length) - length // 2
+        data[f"{name}_index"].attrs["units"] = "voxel"
+    data.attrs["oversampling"] = pattern.oversampling
+    data.attrs["notes"] = " ".join(pattern.notes)
+
+
+def _object(entry: Any, result: Phased) -> None:
+    best, refined = result.outcome.best, result.outcome.refined
+    fit = agreement(best.obj, result.pattern.amplitude, result.pattern.mask)
+    stored = _volume(entry, "object", best.obj, long_name="object as phased", units="")
+    stored.attrs.update(chi=fit.chi, R=fit.R, free_log_likelihood=best.free)
+    stored.attrs["support_sigma"], stored.attrs["support_threshold"] = (
+        best.settings.sigma,
+        best.settings.threshold,
+    )
+    if refined is not None:
+        stored.attrs.update(chi_model=refined.agreement.chi, R_model=refined.agreement.R)
+        stored.attrs["model"] = "/entry/refined: this object refined with coherence and background"
+    _voxels(stored, result)
+    _volume(entry, "support", best.support.astype(np.uint8), long_name="1 = inside the object")
+
+
+def _refined(entry: Any, result: Phased) -> None:
+    refined = result.outcome.refined
+    if refined is None:
+        return
+    group = _group(entry, "refined", "NXcollection")
+    stored = _volume(group, "object", refined.obj, long_name="object behind partial coherence and background")
+    stored.attrs.update(chi=refined.coherent.chi, R=refined.coherent.R)
+    stored.attrs.update(chi_model=refined.agreement.chi, R_model=refined.agreement.R)
+    _voxels(stored, result)
+    group["coherence_width"] = refined.learned.coherence.width
+    group["coherence_width"].attrs.update(units="voxel", long_name="standard deviation of the blur (z, y, x)")
+    group["coherence_eta"] = refined.learned.coherence.eta
+    group["background"] = refined.learned.background
+    group["background"].attrs["units"] = "counts"
+
+
+def _image(entry: Any, result: Phased) -> None:
+    image, shape = _group(entry, "image", "NXdata", signal="modulus"), result.shape
+    _volume(image, "modulus", np.abs(shape.obj), long_name="modulus of the object")
+    _volume(image, "phase", shape.phase, units="rad", long_name="unwrapped, without ramp")
+    _volume(image, "inside", shape.support.astype(np.uint8), long_name="1 = inside the object")
+    image.attrs["axes"] = list("zyx")
+    voxel = (1.0, 1.0, 1.0) if result.voxel_nm is None else result.voxel_nm
+    for axis, name in enumerate("zyx"):
+        length = shape.phase.shape[axis]
+        image[name] = (np.arange(length) - length // 2) * voxel[axis]
+        image[name].attrs["units"] = "voxel" if result.voxel_nm is None else "nm"
+    image.attrs.update(twin_taken=shape.twin, twin_rule=TWIN_RULE, shift=shape.shift)
+    image.attrs["source"] = "/entry/object" if result.outcome.refined is None else "/entry/refined/object"
+    if result.strain is not None:
+        strain = result.strain
+        _volume(entry, "displacement", strain.displacement_angstrom, units="angstrom", long_name="along Q")
+        _volume(entry, "strain", strain.strain, units="", long_name="along Q, tension positive")
+        _volume(entry, "surface", strain.surface.astype(np.uint8), long_name="1 = one-sided differences only")
+        for name in ("displacement", "strain", "surface"):
+            image[name] = entry[name]
+
+
+def _runs(entry: Any, result: Phased) -> None:
+    runs = result.outcome.runs
+    group = _group(entry, "runs", "NXcollection")
+    group["start"] = [run.start for run in runs]
+    group["chi"], group["R"] = [run.agreement.chi for run in runs], [run.agreement.R for run in runs]
+    group["free_log_likelihood"] = [run.free for run in runs]
+    if result.spread is None or result.transfer is None:
+        return
+    _volume(group, "mode", result.spread.mode, long_name="first mode of the aligned runs")
+    group["mode"].attrs["weight"] = result.spread.weight
+    _volume(
+        group, "modulus_spread", result.spread.modulus_spread, long_name="standard deviation over the runs"
+    )
+    _volume(group, "phase_spread", result.spread.phase_spread, units="rad", long_name="over the runs")
+    curve = _group(entry, "prtf", "NXdata", signal="prtf", axes=["frequency"])
+    curve["prtf"], curve["frequency"] = result.transfer.prtf, result.transfer.frequency
+    curve["frequency"].attrs["units"] = "1/voxel"
+    curve.attrs.update(resolution_voxels=result.transfer.resolution, reaches_1_e=result.transfer.reached)
+
+
+def _process(entry: Any, provenance: Provenance) -> None:
+    process = _group(entry, "process", "NXprocess")
+    values = provenance.as_dict()
+    process["program"], process["version"] = "Braggscope", str(values["version"])
+    process["date"], process["source"] = str(values["written"]), provenance.source
+    process["parameters"] = provenance.parameters.phasing.model_dump_json()
+    process["weights_sha256"] = provenance.weights_sha256
+    process["provenance"] = provenance.json()
+
+
+def _cxi(file: Any) -> None:
+    import h5py
+
+    file["cxi_version"] = 160
+    image = file.create_group("entry_1/image_1")
+    image["data"], image["mask"] = h5py.SoftLink("/entry/object"), h5py.SoftLink("/entry/data/mask")
+    image["support"], image["data_space"] = h5py.SoftLink("/entry/support"), "real"
+    image["data_type"], image["is_fft_shifted"] = "electron density", 0
+    file["entry_1/data_1"] = h5py.SoftLink("/entry_1/image_1")
+
+
+def _group(parent: Any, name: str, nexus: str, **attributes: Any) -> Any:
+    group = parent.create_group(name)
+    group.attrs.update(NX_class=nexus, **attributes)
+    return group
+
+
+def _volume(parent: Any, name: str, values: NDArray, **attributes: Any) -> Any:
+    data = parent.create_dataset(
+        name, data=values, chunks=(1, *values.shape[1:]), compression="gzip", shuffle=True
+    )
+    data.attrs.update(attributes)
+    return data
+
+
+def _voxels(stored: Any, result: Phased) -> None:
+    if result.voxel_nm is not None:
+        stored.attrs["voxel_size"], stored.attrs["voxel_size_units"] = result.voxel_nm, "nm"
+    if result.parameters.q_inv_angstrom is not None:
+        stored.attrs["q"], stored.attrs["q_units"] = result.parameters.q_inv_angstrom, "1/angstrom"

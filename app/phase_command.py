@@ -1,0 +1,83 @@
+"""The command that phases a coherent pattern."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from braggscope.app.commands import check_output, opened, progress_bar
+from braggscope.app.errors import sentence
+from braggscope.app.export.provenance import Provenance
+from braggscope.app.options import CommandError, parameters_file, parse_range
+from braggscope.app.sources.reader import Reader
+from braggscope.models.parameters import Parameters
+
+if TYPE_CHECKING:
+    from braggscope.app.engine.cdi import Phased
+
+
+def phase(options: argparse.Namespace) -> int:
+    """Reconstruct an object from a 3-D coherent pattern."""
+    from braggscope.app.engine.cdi import phase_stack, read_stack  # late: compiled kernels
+    from braggscope.app.export.phasing import check_phasing_path, write_phasing
+
+    check_phasing_path(options.output)
+    parameters = _parameters(options)
+    check_output(options, parameters)
+    with Reader() as reader, progress_bar("reading") as context:
+        found = opened(reader, options)
+        frames = parse_range(options.frames, found.frames)
+        stack = read_stack(reader, context, frames, parameters.prepare.mask_file)
+    with progress_bar("phasing", "iteration") as context:
+        result = phase_stack(stack, parameters.phasing, context)
+    chosen = f"{frames.start}:{frames.stop}:{frames.step}"
+    provenance = Provenance(found.location, found.identity, parameters, frames=chosen, files=found.parts)
+    write_phasing(options.output, result, provenance)
+    for note in result.pattern.notes:
+        print(note, file=sys.stderr)
+    print(f"{options.output}: {_summary(result)}", file=sys.stderr)
+    return 0
+
+
+def _parameters(options: argparse.Namespace) -> Parameters:
+    parameters = Parameters() if options.parameters is None else parameters_file(options.parameters)
+    for entry in options.weights:
+        raise CommandError(f"--weights {entry} is not used by phase; leave it out.")
+    given = {
+        "input": options.input, "iterations": options.iterations, "seed": options.seed,
+        "starts": options.starts, "runs": options.runs, "crop": options.crop,
+        "saturation": options.saturation,
+        "voxel_nm": _vector(options.voxel_size, "--voxel-size"),
+        "q_inv_angstrom": _vector(options.q, "--q"),
+    }  # fmt: skip
+    try:
+        parameters = parameters.with_phasing(**{k: v for k, v in given.items() if v is not None})
+    except ValueError as error:
+        raise CommandError(sentence(error).removeprefix("iterations is not valid: value error, ")) from error
+    if options.mask is not None:
+        parameters = parameters.with_prepare(mask_file=options.mask)
+    if parameters.phasing.runs > parameters.phasing.starts:
+        parameters = parameters.with_phasing(starts=parameters.phasing.runs)
+    return parameters
+
+
+def _vector(text: str | None, flag: str) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != 3:
+        raise CommandError(f"{flag} {text} is no vector; give three numbers as Z,Y,X.")
+    return values
+
+
+def _summary(result: "Phased") -> str:
+    best, refined = result.outcome.best, result.outcome.refined
+    words = [f"chi {best.agreement.chi:.4f}", f"R {best.agreement.R:.4f}"]
+    if refined is not None:
+        words += [f"chi_model {refined.agreement.chi:.4f}", f"R_model {refined.agreement.R:.4f}"]
+    words.append(f"{int(best.support.sum())} voxels inside")
+    if result.transfer is not None:
+        words.append(f"resolution {result.transfer.resolution:.1f} voxels")
+    return ", ".join(words)

@@ -1,0 +1,45 @@
+"""Several reconstructions of one pattern: what they share and how far they spread."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from braggscope.models.cdi.alignment import aligned
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """``average`` complex64: aligned objects, mean; ``mode`` complex64: their first mode (largest
+    eigenvector of the density matrix) with ``weight``, its share of the whole. ``modulus_spread``,
+    ``phase_spread`` float32: standard deviation per voxel, the phase in rad relative to the mode.
+    """
+
+    average: NDArray[np.complex64]
+    mode: NDArray[np.complex64]
+    weight: float
+    modulus_spread: NDArray[np.float32]
+    phase_spread: NDArray[np.float32]
+
+
+def ensemble(objects: list[NDArray[np.complex64]]) -> Ensemble:
+    """Align all objects to the first and average them. Raises ValueError for an empty list."""
+    if not objects:
+        raise ValueError("There is no reconstruction to average.")
+    first = objects[0]
+    level = float(np.linalg.norm(first))
+    stack: list[NDArray] = [
+        first,
+        *(aligned(obj, first)[0] * (level / float(np.linalg.norm(obj))) for obj in objects[1:]),
+    ]
+    rows = np.stack([obj.ravel() for obj in stack])
+    values, vectors = np.linalg.eigh(rows.conj() @ rows.T)  # small: one row and column per object
+    mode = (vectors[:, -1] @ rows).reshape(first.shape)
+    mode *= level / np.linalg.norm(mode) * np.exp(-1j * np.angle(np.vdot(first, mode)))
+    moduli = np.stack([np.abs(obj) for obj in stack])
+    turns = np.stack([np.angle(obj * np.conj(mode)) for obj in stack])
+    return Ensemble(
+        np.mean(stack, axis=0).astype(np.complex64), mode.astype(np.complex64),
+        float(values[-1] / values.sum()), moduli.std(axis=0).astype(np.float32),
+        np.sqrt((turns**2).mean(axis=0)).astype(np.float32),
+    )  # fmt: skip

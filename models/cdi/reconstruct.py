@@ -1,0 +1,278 @@
+"""From a prepared pattern to an object: starts at low resolution, iterations, choice, refinement.
+
+1. Random starts inside the autocorrelation's support are iterated at low resolution, where an iteration
+costs an
+   eighth or less; the best go on (the pattern's middle holds the coarse shape).
+2. The best are iterated at full resolution. How tight the support is (shrink-wrap) is decided by the
+likelihood of
+   withheld voxels, unless it is given.
+3. A few iterations of ER with all voxels, then refinement with coherence and background.
+"""
+
+import math
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from braggscope.models.cdi.fourier import (
+    Complex,
+    Real,
+    fit_centre,
+    forward,
+    pyramid,
+    resample,
+    to_centre,
+    to_corner,
+)
+from braggscope.models.cdi.metrics import Agreement, compare_amplitudes, free_log_likelihood
+from braggscope.models.cdi.parameters import Phasing
+from braggscope.models.cdi.phasing import Phaser, Settings
+from braggscope.models.cdi.refine import Learned, Model, refine
+from braggscope.models.cdi.sequence import Step, length, parse
+from braggscope.models.cdi.support import Support, autocorrelation_support, shrink_wrap
+from braggscope.models.cdi.withheld import free_voxels, photon_unit
+
+TIGHTNESS = ((1.0, 0.05), (0.7, 0.2))  # (sigma, threshold) of which the free likelihood chooses
+COARSE_EVERY, COARSE_SIGMA, COARSE_THRESHOLD = 5, 1.0, 0.1
+TRIAL = (Step(20, "RAAR"), Step(10, "ER"))
+FINISH = (Step(10, "ER"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """One iteration of a reconstruction, for whoever watches. ``obj``, ``support``: live, origin at index
+    0.
+    """
+
+    done: int
+    total: int
+    note: str
+    residual: float
+    obj: Complex
+    support: Support
+
+
+@dataclass(frozen=True, slots=True)
+class Reconstruction:
+    """One result, origin in the middle. ``obj`` is scaled so that |F obj| fits the measured modulus.
+    ``free``: log-likelihood per withheld voxel; ``settings``: of the last iterations.
+    """
+
+    obj: Complex
+    support: Support
+    agreement: Agreement
+    free: float
+    start: int
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Refinement:
+    """The refined object, origin in the middle; ``agreement`` of the full model, ``coherent`` of |F obj|
+    alone.
+    """
+
+    obj: Complex
+    agreement: Agreement
+    coherent: Agreement
+    learned: Learned
+
+
+@dataclass
+class Outcome:
+    """``runs`` by falling free likelihood, the best first; ``refined`` belongs to the best."""
+
+    runs: list[Reconstruction] = field(default_factory=list)
+    refined: Refinement | None = None
+
+    @property
+    def best(self) -> Reconstruction:
+        """The most likely one."""
+        return self.runs[0]
+
+
+class Reconstructor:
+    """A prepared pattern and how to phase it; :meth:`iterate` does the work, ``outcome`` holds the result.
+
+    ``amplitude`` (Z, Y, X) float32: square root of the intensity, zero frequency in the middle; ``mask``:
+    True = not measured. ``start``: an object to begin with instead of random ones, of any shape with the
+    same field of view, origin in the middle.
+    """
+
+    def __init__(
+        self,
+        amplitude: Real,
+        mask: NDArray[np.bool_] | None = None,
+        parameters: Phasing | None = None,
+        start: NDArray | None = None,
+    ) -> None:
+        self.parameters = Phasing() if parameters is None else parameters
+        self.amplitude = np.ascontiguousarray(amplitude, np.float32)
+        self.mask = np.zeros(amplitude.shape, np.bool_) if mask is None else mask
+        self.free = free_voxels(self.amplitude, self.parameters.free_share, self.parameters.seed, self.mask)
+        self.count = photon_unit(self.amplitude**2, self.mask)
+        self.start = start
+        self.outcome = Outcome()
+        self._levels = pyramid(amplitude.shape) if self.parameters.start == "coarse" else [amplitude.shape]
+        self._done = 0
+        self._total = self._work()
+
+    def iterate(self) -> Iterator[Live]:
+        """Run everything; yields after every iteration."""
+        candidates: list[tuple[float, int, Complex]] = []
+        for number in range(self.parameters.starts if self.start is None else 1):
+            obj = yield from self._coarse(number)
+            candidates.append((self._coarse_misfit(obj), number, obj))
+        candidates.sort(key=lambda found: found[0])
+        chosen: Settings | None = None
+        for _, number, obj in candidates[: self.parameters.runs]:
+            if chosen is None:
+                chosen, obj = yield from self._choice(obj, number)
+            found = yield from self._full(obj, number, chosen, parse(self.parameters.iterations))
+            self.outcome.runs.append((yield from self._finish(found)))
+        self.outcome.runs.sort(key=lambda run: -run.free)
+        if self.parameters.refinement:
+            yield from self._refine()
+
+    # -- the stages ---------------------------------------------------------------------------------------
+
+    def _coarse(self, number: int) -> Generator[Live, None, Complex]:
+        """Object at the finest level below full resolution, origin at index 0."""
+        p = self.parameters
+        if self.start is not None:
+            return to_corner(np.asarray(self.start, np.complex64))
+        shape = self._levels[0]
+        target = self._target(shape)
+        known = np.maximum(target, np.float32(0))
+        support = autocorrelation_support(known)
+        obj = _random_start(support, known, np.random.default_rng([p.seed, number]), p.start)
+        if len(self._levels) == 1:
+            return obj
+        for level, shape in enumerate(self._levels[:-1]):
+            steps = parse(p.coarse_iterations if level == 0 else p.iterations)
+            if level:
+                obj = resample(obj, shape)
+                support = shrink_wrap(obj, COARSE_SIGMA, COARSE_THRESHOLD)
+            settings = Settings(p.beta, COARSE_SIGMA, COARSE_THRESHOLD, COARSE_EVERY, 2 * p.break_twin)
+            phaser = Phaser(self._target(shape), obj, support, settings)
+            yield from self._watched(phaser, steps, f"start {number + 1}, {shape[-1]} voxels")
+            obj = phaser.result()
+        return obj
+
+    def _choice(self, obj: Complex, number: int) -> Generator[Live, None, tuple[Settings, Complex]]:
+        """How tight the support is: a few iterations for each, the most likely goes on."""
+        possible = self._supports()
+        if len(possible) == 1:
+            return possible[0], obj
+        tried = []
+        for settings in possible:
+            tried.append((yield from self._full(obj, number, settings, TRIAL)))
+        best = max(tried, key=lambda run: run.free)
+        return best.settings, to_corner(best.obj)
+
+    def _full(
+        self, obj: Complex, number: int, settings: Settings, steps: tuple[Step, ...]
+    ) -> Generator[Live, None, Reconstruction]:
+        obj = resample(obj, self.amplitude.shape) if obj.shape != self.amplitude.shape else obj
+        target = self._target(self.amplitude.shape)
+        if len(self._levels) == 1 and self.start is None:
+            support = autocorrelation_support(np.maximum(target, np.float32(0)))
+        else:
+            support = shrink_wrap(obj, settings.sigma, settings.threshold)
+        phaser = Phaser(target, obj, support, settings)
+        yield from self._watched(phaser, steps, f"run {number + 1}")
+        return self._judged(phaser, number)
+
+    def _finish(self, found: Reconstruction) -> Generator[Live, None, Reconstruction]:
+        """The same with all voxels."""
+        target = self._target(self.amplitude.shape, withhold=False)
+        phaser = Phaser(
+            target, to_corner(found.obj), to_corner(found.support), replace(found.settings, every=0)
+        )
+        yield from self._watched(phaser, FINISH, f"run {found.start + 1}, all voxels")
+        final = self._judged(phaser, found.start)
+        return replace(final, free=found.free, settings=found.settings)
+
+    def _refine(self) -> Iterator[Live]:
+        p, best = self.parameters, self.outcome.best
+        support = to_corner(best.support)
+        target = self._target(self.amplitude.shape, withhold=False)
+        model = Model(target, support, p.coherence, p.background, self.count)
+        last = None
+        for last in refine(model, to_corner(best.obj), p.refinement):
+            self._done += 1
+            yield Live(self._done, self._total, "refinement", last.chi_model, last.obj, support)
+        if last is None:
+            return
+        amplitude = to_centre(model.amplitude(model.pack(last.obj, last.learned)))
+        obj = to_centre(last.obj)
+        coherent = compare_amplitudes(np.abs(to_centre(forward(last.obj))), self.amplitude, self.mask)
+        fit = compare_amplitudes(amplitude, self.amplitude, self.mask)
+        self.outcome.refined = Refinement(obj, fit, coherent, last.learned)
+
+    # -- help ---------------------------------------------------------------------------------------------
+
+    def _supports(self) -> list[Settings]:
+        p = self.parameters
+        pairs = TIGHTNESS if p.support_threshold is None else ((p.support_sigma, p.support_threshold),)
+        twin = 2 if p.break_twin and len(self._levels) == 1 else 0
+        return [Settings(p.beta, sigma, threshold, p.support_every, twin) for sigma, threshold in pairs]
+
+    def _target(self, shape: tuple[int, ...], withhold: bool = True) -> Real:
+        left_out = self.mask | self.free if withhold else self.mask
+        target = np.where(left_out, np.float32(-1), self.amplitude)
+        return to_corner(target if shape == target.shape else fit_centre(target, shape))
+
+    def _coarse_misfit(self, obj: Complex) -> float:
+        target = self._target(obj.shape) if self.start is None else None
+        if target is None:
+            return 0.0
+        return compare_amplitudes(np.abs(forward(obj)), target, target < 0).chi
+
+    def _judged(self, phaser: Phaser, number: int) -> Reconstruction:
+        obj = to_centre(phaser.result())
+        modulus = np.abs(to_centre(forward(phaser.result())))
+        fit = compare_amplitudes(modulus, self.amplitude, self.mask)
+        free = free_log_likelihood(
+            (fit.scale * modulus) ** 2 / self.count, self.amplitude**2 / self.count, self.free
+        )
+        scaled = (obj * np.float32(fit.scale)).astype(np.complex64)
+        return Reconstruction(
+            scaled, to_centre(phaser.support), replace(fit, scale=1.0), free, number, phaser.settings
+        )
+
+    def _watched(self, phaser: Phaser, steps: tuple[Step, ...], note: str) -> Iterator[Live]:
+        for state in phaser.iterate(steps):
+            self._done += 1
+            yield Live(
+                self._done,
+                self._total,
+                f"{note}, {state.algorithm}",
+                state.residual,
+                state.obj,
+                state.support,
+            )
+
+    def _work(self) -> int:
+        """Iterations of all stages together."""
+        p = self.parameters
+        full = length(parse(p.iterations))
+        coarse = length(parse(p.coarse_iterations)) + full * max(0, len(self._levels) - 2)
+        starts = 0 if self.start is not None or len(self._levels) == 1 else p.starts
+        runs = min(p.runs, p.starts) if self.start is None else 1
+        trials = len(self._supports()) if len(self._supports()) > 1 else 0
+        return starts * coarse + trials * length(TRIAL) + runs * (full + length(FINISH)) + p.refinement
+
+
+def _random_start(support: Support, amplitude: Real, rng: np.random.Generator, kind: str) -> Complex:
+    """Random modulus inside the support, or random phases of the measured pattern, of the pattern's power."""
+    if kind == "random":
+        turns = np.exp(2j * np.pi * rng.random(amplitude.shape))
+        return np.asarray(np.fft.ifftn(amplitude * turns, norm="ortho"), np.complex64)
+    obj = (rng.random(support.shape) * support).astype(np.complex64)
+    power = math.sqrt(
+        float(np.sum(amplitude**2, dtype=np.float64)) / max(float(np.sum(np.abs(obj) ** 2)), 1e-30)
+    )
+    return (obj * np.float32(power)).astype(np.complex64)
