@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import least_squares
 
 from braggscope.models.geometry import Beam, Instrument, two_theta_of
 
@@ -86,6 +85,22 @@ def refine(
     return task.result(task.fit(values, ring, near, robust=False), ring, near)
 
 
+def nearest_rings(
+    instrument: Instrument, x: ArrayLike, y: ArrayLike, two_theta: Floats
+) -> tuple[NDArray[np.int64], Floats]:
+    """Index (N,) into rising ``two_theta`` (R,) rad of the ring nearest to each position x, y (N,) px.
+
+    Also the radial distance (N,) px from it, outward positive; infinite in the beam itself.
+    """
+    here = instrument.two_theta(x, y)
+    above = np.clip(np.searchsorted(two_theta, here), min(1, len(two_theta) - 1), len(two_theta) - 1)
+    below = np.maximum(above - 1, 0)
+    ring = np.where(here - two_theta[below] < two_theta[above] - here, below, above)
+    steepness = np.linalg.norm(instrument.jacobians(x, y)[0], axis=-1)
+    offset = (here - two_theta[ring]) / steepness
+    return ring, np.where(np.isfinite(offset), offset, np.inf)
+
+
 @dataclass(frozen=True, slots=True)
 class _Task:
     start: Instrument
@@ -159,14 +174,7 @@ class _Task:
         self, values: dict[str, float], rows: NDArray | slice = slice(None)
     ) -> tuple[NDArray[np.int64], Floats]:
         """Nearest ring (M,) and radial distance (M,) px; infinite in the beam itself."""
-        here = self.instrument(values).two_theta(self.x[rows], self.y[rows])
-        above = np.clip(np.searchsorted(self.two_theta, here), 1, max(1, len(self.two_theta) - 1))
-        above = np.minimum(above, len(self.two_theta) - 1)
-        below = np.maximum(above - 1, 0)
-        nearer = here - self.two_theta[below] < self.two_theta[above] - here
-        ring = np.where(nearer, below, above)
-        offset = self.offsets(values, self.two_theta[ring], rows)
-        return ring, np.where(np.isfinite(offset), offset, np.inf)
+        return nearest_rings(self.instrument(values), self.x[rows], self.y[rows], self.two_theta)
 
     def search(self, values: dict[str, float], reach: float) -> dict[str, float]:
         """The best of a grid of centres and distances: most positions near a ring."""
@@ -204,6 +212,8 @@ class _Task:
         self, values: dict[str, float], ring: NDArray[np.int64], near: NDArray[np.bool_], *, robust: bool
     ) -> dict[str, float]:
         """Least squares of the free parameters; rings stay assigned."""
+        from scipy.optimize import least_squares  # takes a third of a second to import
+
         solution = least_squares(
             lambda v: self._residuals(dict(zip(self.names, v, strict=True)), values, ring, near),
             [values[name] for name in self.names],

@@ -1,21 +1,18 @@
-"""Edits the instrument, chooses whose rings are drawn, and asks for refinement. Values in, signals out."""
+"""Edits the instrument and chooses whose rings are drawn. Values in, signals out."""
 
-import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from pydantic import ValidationError
-from PyQt6.QtCore import QTimer, pyqtSignal
-from PyQt6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtWidgets import QCheckBox, QComboBox, QLabel, QVBoxLayout, QWidget
 
 from braggscope.models.cells import Cell
 from braggscope.models.geometry import HC_KEV_ANGSTROM, Beam, Instrument
 from braggscope.widgets.cell_fields import CellFields
-from braggscope.widgets.key_values import KeyValues
+from braggscope.widgets.instrument_sections import DEGREE, RefineSection, SizeSection, button, row
 from braggscope.widgets.prepare_fields import FieldGrid, NumberField
 from braggscope.widgets.section import Section, SectionPage
-
-DEGREE = math.degrees(1.0)
 
 
 class _Entry(NamedTuple):
@@ -50,7 +47,6 @@ ENTRIES: Mapping[str, _Entry] = {
     ),
     "twist": _Entry("Rotation", "°", DEGREE, False, "Of the detector about the beam"),
 }
-REFINABLE = (("centre", "Centre"), ("distance", "Distance"), ("tilt", "Tilt"))
 
 
 class InstrumentPanel(QWidget):
@@ -63,9 +59,6 @@ class InstrumentPanel(QWidget):
     cell_changed = pyqtSignal(object)  # Cell
     cell_file_requested = pyqtSignal()
     rings_toggled = pyqtSignal(bool)
-    refine_requested = pyqtSignal(tuple)  # of "centre", "distance", "tilt"
-    apply_requested = pyqtSignal()
-    discard_requested = pyqtSignal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -84,12 +77,15 @@ class InstrumentPanel(QWidget):
         self.sections = {
             "instrument": self._instrument_section(),
             "rings": self._rings_section(),
-            "refine": self._refine_section(),
         }
-        for section in self.sections.values():
+        self.refinement = RefineSection(self)
+        self.widths = SizeSection(self)
+        self.widths.refused.connect(self.set_error)
+        for section in (*self.sections.values(), self.refinement, self.widths):
             self.page.add(section)
+        self.refinement.shown.connect(self.page.ensureWidgetVisible)
+        self.widths.shown.connect(self.page.ensureWidgetVisible)
         self.set_error("")
-        self.set_refinement([])
 
     # -- building -----------------------------------------------------------------------------
 
@@ -103,10 +99,10 @@ class InstrumentPanel(QWidget):
             self.fields[key] = field
             grid.add(entry.name, field, entry.unit, entry.tip)
         section.add(grid)
-        self.load = _button("From file…", "PONI of pyFAI, YAML or HDF5 of hexrd", self.load_requested)
-        self.metadata = _button("From metadata", "What the data file says", self.metadata_requested)
-        self.save = _button("Save PONI…", "For pyFAI and its relatives", self.save_requested)
-        section.add(_row(self.load, self.metadata))
+        self.load = button("From file…", "PONI of pyFAI, YAML or HDF5 of hexrd", self.load_requested)
+        self.metadata = button("From metadata", "What the data file says", self.metadata_requested)
+        self.save = button("Save PONI…", "For pyFAI and its relatives", self.save_requested)
+        section.add(row(self.load, self.metadata))
         section.add(self.save)
         return section
 
@@ -124,32 +120,11 @@ class InstrumentPanel(QWidget):
         self.own.cell_changed.connect(self.cell_changed)
         self.own.refused.connect(self.set_error)
         section.add(self.own)
-        self.cif = _button(
+        self.cif = button(
             "From CIF…", "Cell, space group and atoms of a crystal structure", self.cell_file_requested
         )
         section.add(self.cif)
         self._cells: list[Cell] = []
-        return section
-
-    def _refine_section(self) -> Section:
-        section = Section("Refine", parent=self)
-        self.free = {key: QCheckBox(title, section) for key, title in REFINABLE}
-        for key in ("centre", "distance"):
-            self.free[key].setChecked(True)
-        section.add(_row(*self.free.values()))
-        self.refine = _button("Refine on peaks", "Fit the rings to the peaks of the series, or of this frame")
-        self.refine.clicked.connect(
-            lambda: self.refine_requested.emit(
-                tuple(key for key, box in self.free.items() if box.isChecked())
-            )
-        )
-        section.add(self.refine)
-        self.outcome = KeyValues(section)
-        section.add(self.outcome)
-        self.apply = _button("Apply", "Use the refined instrument", self.apply_requested)
-        self.discard = _button("Discard", "Back to the instrument as it was", self.discard_requested)
-        self.decision = _row(self.apply, self.discard)
-        section.add(self.decision)
         return section
 
     # -- values in ----------------------------------------------------------------------------
@@ -165,7 +140,7 @@ class InstrumentPanel(QWidget):
         missing = [e.name.lower() for key, e in ENTRIES.items() if e.needed and key not in self._values]
         text = origin if instrument is not None else f"needs {', '.join(missing)}" if missing else ""
         self.sections["instrument"].set_summary(text)
-        for widget in (self.save, self.rings, self.refine):
+        for widget in (self.save, self.rings, self.refinement.refine, self.widths.analyse):
             widget.setEnabled(instrument is not None)
         self.set_error("")
 
@@ -195,19 +170,6 @@ class InstrumentPanel(QWidget):
     def set_rings_shown(self, on: bool) -> None:
         """Show whether rings are drawn."""
         self.rings.setChecked(on)
-
-    def set_refinement(self, items: list[tuple[str, str]], summary: str = "", running: bool = False) -> None:
-        """Show what a refinement found, for a decision; an empty list takes it away."""
-        self.outcome.set_items(items)
-        self.outcome.setVisible(bool(items))
-        self.decision.setVisible(bool(items))
-        self.refine.setText("Refining…" if running else "Refine on peaks")
-        self.sections["refine"].set_summary(summary)
-        if items:
-            QTimer.singleShot(0, self._reveal)  # once the layout knows of them
-
-    def _reveal(self) -> None:
-        self.page.ensureWidgetVisible(self.decision)
 
     # -- gestures -----------------------------------------------------------------------------
 
@@ -278,21 +240,3 @@ def _instrument(values: Mapping[str, float]) -> Instrument | None:
 def _sentence(name: str, error: Exception) -> str:
     text = str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else str(error)
     return f"{name}: {text.rstrip('.')}; the old value stays."
-
-
-def _button(text: str, tip: str, signal: object = None) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tip)
-    if signal is not None:
-        button.clicked.connect(lambda: signal.emit())  # type: ignore[attr-defined]
-    return button
-
-
-def _row(*widgets: QWidget) -> QWidget:
-    holder = QWidget()
-    row = QHBoxLayout(holder)
-    row.setContentsMargins(0, 0, 0, 0)
-    row.setSpacing(4)
-    for widget in widgets:
-        row.addWidget(widget, 1)
-    return holder

@@ -1,4 +1,4 @@
-"""The instrument: panel, rings on the frame, files, refinement."""
+"""The instrument: panel, rings on the frame, files."""
 
 from __future__ import annotations
 
@@ -9,37 +9,33 @@ from typing import TYPE_CHECKING
 from PyQt6.QtWidgets import QFileDialog
 
 from braggscope.app.engine.jobs import Context
-from braggscope.app.engine.rings import frame_rings, refine_on_peaks
-from braggscope.app.engine.runs import stored_tables
+from braggscope.app.engine.rings import frame_rings
 from braggscope.app.engine.setup import beam_centre
 from braggscope.app.export.poni import write_poni
 from braggscope.app.files import check_not_input
 from braggscope.app.presenters.desk import Desk
-from braggscope.app.presenters.outcomes import outcome
+from braggscope.app.presenters.ring_analysis import UNKNOWN, RingAnalysis
 from braggscope.app.sources.instruments import InstrumentFile
 from braggscope.app.state.session import ChosenInstrument, Session
 from braggscope.models.cells import Cell
 from braggscope.models.geometry import Instrument
-from braggscope.models.ring_refinement import Free, Refinement
 
 if TYPE_CHECKING:
     from braggscope.app.main_window import MainWindow
     from braggscope.app.presenters.runs import RunPresenter
 
 FILES = "Instruments (*.poni *.yml *.yaml *.hexrd *.h5);;All files (*)"
-UNKNOWN = "The instrument is not known; type its numbers in the Instrument panel, or load a PONI file there."
 
 
 class InstrumentPresenter:
-    """Keeps panel and rings true to the session; a refinement is a proposal until it is applied."""
+    """Keeps panel and rings true to the session; a proposed refinement is drawn instead."""
 
     def __init__(self, desk: Desk, window: MainWindow, runs: RunPresenter) -> None:
         self._desk = desk
         self._window = window
-        self._runs = runs
-        self._proposal: Refinement | None = None
         self._drawn: object = None  # what the rings on screen belong to
         self._cells: tuple[Cell, ...] = ()
+        self.analysis = RingAnalysis(desk, window, runs, self.cell, self.choose, self._draw_rings)
         panel = window.instrument_panel
         panel.instrument_changed.connect(lambda instrument: self.choose(instrument, "typed in"))
         panel.load_requested.connect(self.ask_file)
@@ -48,9 +44,6 @@ class InstrumentPresenter:
         panel.cell_changed.connect(lambda cell: desk.store.update(cell=cell))
         panel.cell_file_requested.connect(self.ask_cell)
         panel.rings_toggled.connect(self._show_rings)
-        panel.refine_requested.connect(self.refine)
-        panel.apply_requested.connect(self.apply)
-        panel.discard_requested.connect(self.discard)
         desk.store.subscribe(self._on_state)
         desk.opened.connect(self._restart)
         self.show()
@@ -84,18 +77,18 @@ class InstrumentPresenter:
         if prepare.background == "radial" and prepare.centre in (None, known):  # it follows the beam
             centre = beam_centre(info, prepare.binning, instrument)
             state = state.with_parameters(state.parameters.with_prepare(centre=centre))
-        self._proposal = None
+        self.analysis.forget()
         store.replace(state)
         self.show()
 
     def _restart(self) -> None:
-        self._proposal = None
+        self.analysis.forget()
         self.show()
 
     def _on_state(self, old: Session, new: Session) -> None:
         binning = new.parameters.prepare.binning != old.parameters.prepare.binning
         if (old.instrument, old.cell) != (new.instrument, new.cell):
-            self._proposal = None
+            self.analysis.forget()
             self.show()
         elif binning or old.display.show_rings != new.display.show_rings:
             self._draw_rings()
@@ -110,7 +103,6 @@ class InstrumentPresenter:
         panel.set_instrument(instrument, origin, {} if info is None else info.quantities)
         panel.setEnabled(info is not None)
         panel.set_cell(self.cell())
-        self._show_proposal()
         self._draw_rings()
         desk.instrument_changed.emit()
 
@@ -131,7 +123,8 @@ class InstrumentPresenter:
         """Rings of the proposal, if there is one, else of the instrument."""
         desk, state, info = self._desk, self._desk.store.state, self._desk.info
         self._window.instrument_panel.set_rings_shown(state.display.show_rings)
-        instrument = desk.instrument if self._proposal is None else self._proposal.instrument
+        proposal = self.analysis.proposal
+        instrument = desk.instrument if proposal is None else proposal.instrument
         if not state.display.show_rings or instrument is None or info is None:
             self._drawn = None
             self._window.frame_view.set_rings(())
@@ -223,55 +216,3 @@ class InstrumentPresenter:
 
     def _folder(self) -> str:
         return self._desk.settings.last_folder
-
-    # -- refinement ---------------------------------------------------------------------------
-
-    def refine(self, free: tuple[Free, ...]) -> None:
-        """Refine on the peaks of the whole series, as far as it is analysed, or of the frame on screen."""
-        desk, info, instrument = self._desk, self._desk.info, self._desk.instrument
-        record = self._runs.record()
-        shown = [] if desk.table is None else [desk.table]
-        if info is None or instrument is None or (record is None and not shown):
-            desk.say("warning", UNKNOWN if instrument is None else "There are no peaks to refine on yet.")
-            return
-        if not free:
-            desk.say("warning", "Nothing is free to be refined; tick centre, distance or tilt.")
-            return
-        cell, binning = self.cell(), desk.store.state.parameters.prepare.binning
-        start = (instrument, cell, info)
-
-        def run(context: Context) -> Refinement:
-            tables = shown if record is None else (stored for _, stored in stored_tables(record.key))
-            return refine_on_peaks(instrument, cell, tables, binning, info.shape, free, context.check)
-
-        def done(found: Refinement) -> None:
-            if start == (self._desk.instrument, self.cell(), self._desk.info):
-                self._proposal = found
-            self._show_proposal()
-            self._draw_rings()
-
-        def failed(error: Exception) -> None:
-            self._show_proposal()
-            desk.fail(error)
-
-        self._window.instrument_panel.set_refinement([], running=True)
-        desk.lanes.small.submit(run, done, on_error=failed)
-
-    def apply(self) -> None:
-        """Use the proposal."""
-        if self._proposal is not None:
-            self.choose(self._proposal.instrument, f"refined on {self.cell().name}")
-
-    def discard(self) -> None:
-        """Forget the proposal."""
-        self._proposal = None
-        self._show_proposal()
-        self._draw_rings()
-
-    def _show_proposal(self) -> None:
-        found = self._proposal
-        panel = self._window.instrument_panel
-        if found is None:
-            panel.set_refinement([])
-        else:
-            panel.set_refinement(outcome(found), f"{found.before_px:.2g} → {found.after_px:.2g} px")

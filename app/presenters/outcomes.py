@@ -1,8 +1,14 @@
-"""What the Instrument panel says of a refinement."""
+"""What the Instrument panel says of a refinement and of size and strain."""
+
+from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from braggscope.models.ring_refinement import Refinement
+
+if TYPE_CHECKING:
+    from braggscope.app.engine.size import SizeReport
 
 _SHOWN = {  # parameter of a refinement: title, unit, shown number per number
     "centre_x_px": ("Centre x", "px", 1.0),
@@ -32,6 +38,22 @@ def outcome(found: Refinement) -> list[tuple[str, str]]:
         error = max(found.errors["tilt_x_rad"], found.errors["tilt_y_rad"])
         items.append(("Tilt", with_error(math.degrees(beam.tilt), math.degrees(error), "°")))
     return items
+
+
+def size_outcome(found: SizeReport) -> list[tuple[str, str]]:
+    """What a Williamson-Hall line says, with errors."""
+    line = found.line
+    if math.isfinite(line.size_angstrom):
+        size = with_error(line.size_angstrom / 10, line.size_err / 10, "nm")
+    else:
+        size = "no broadening seen"
+    return [
+        ("Size", size),
+        ("Microstrain", with_error(1e3 * line.microstrain, 1e3 * line.microstrain_err, "·10⁻³")),
+        ("Strain", with_error(1e3 * float(found.strain.value), 1e3 * float(found.strain.error), "·10⁻³")),
+        ("Rings", f"{len(found.labels)}"),
+        ("Peaks", f"{found.peaks:,}"),
+    ]
 
 
 def with_error(value: float, error: float, unit: str) -> str:

@@ -41,15 +41,15 @@ def enter(qtbot, field, text: str) -> None:
 
 def test_setters_do_not_emit(panel):
     signals = (
-        panel.instrument_changed, panel.cell_changed, panel.rings_toggled, panel.refine_requested,
-        panel.apply_requested, panel.discard_requested, panel.load_requested,
+        panel.instrument_changed, panel.cell_changed, panel.rings_toggled, panel.refinement.refine_requested,
+        panel.refinement.apply_requested, panel.refinement.discard_requested, panel.load_requested,
     )  # fmt: skip
     got = [record(signal) for signal in signals]
     panel.set_instrument(INSTRUMENT, "a.poni")
     panel.set_cell(CELLS[3])
     panel.set_cell(CELLS[0].model_copy(update={"name": "mine"}))
     panel.set_rings_shown(True)
-    panel.set_refinement([("RMS after", "0.2 px")])
+    panel.refinement.set_result([("RMS after", "0.2 px")])
     panel.set_instrument(None)
     assert got == [[]] * len(signals)
 
@@ -140,17 +140,36 @@ def test_substances_and_own_cells(panel, qtbot):
 
 def test_refinement_is_asked_for_and_decided(panel, qtbot):
     panel.set_instrument(INSTRUMENT)
-    asked, applied = record(panel.refine_requested), record(panel.apply_requested)
-    assert not panel.decision.isVisible()
-    panel.free["tilt"].setChecked(True)
-    qtbot.mouseClick(panel.refine, Qt.MouseButton.LeftButton)
+    asked, applied = record(panel.refinement.refine_requested), record(panel.refinement.apply_requested)
+    assert not panel.refinement.decision.isVisible()
+    panel.refinement.free["tilt"].setChecked(True)
+    qtbot.mouseClick(panel.refinement.refine, Qt.MouseButton.LeftButton)
     assert asked == [("centre", "distance", "tilt")]
-    panel.set_refinement([], running=True)
-    assert panel.refine.text() == "Refining…"
-    panel.set_refinement([("RMS before", "15.4 px"), ("RMS after", "0.29 px")], "15 → 0.29 px")
-    assert panel.decision.isVisible()
-    assert panel.sections["refine"].header.summary == "15 → 0.29 px"
+    panel.refinement.set_result([], running=True)
+    assert panel.refinement.refine.text() == "Refining…"
+    panel.refinement.set_result([("RMS before", "15.4 px"), ("RMS after", "0.29 px")], "15 → 0.29 px")
+    assert panel.refinement.decision.isVisible()
+    assert panel.refinement.header.summary == "15 → 0.29 px"
     qtbot.wait(20)
-    assert panel.apply.visibleRegion().boundingRect().height() > 10  # scrolled to
-    qtbot.mouseClick(panel.apply, Qt.MouseButton.LeftButton)
+    assert panel.refinement.apply.visibleRegion().boundingRect().height() > 10  # scrolled to
+    qtbot.mouseClick(panel.refinement.apply, Qt.MouseButton.LeftButton)
     assert applied == [None]
+
+
+def test_size_is_asked_for_with_the_width_of_the_instrument(panel, qtbot):
+    panel.set_instrument(INSTRUMENT)
+    size = panel.widths
+    size.set_open(True)
+    asked = record(size.analysis_requested)
+    enter(qtbot, size.own, "0.05")
+    qtbot.mouseClick(size.analyse, Qt.MouseButton.LeftButton)
+    assert asked == [pytest.approx(math.radians(0.05))]
+    enter(qtbot, size.own, "-1")
+    assert "Own width" in panel.error.text()
+    assert size.own.text() == "0.05"
+    size.set_result([], running=True)
+    assert size.analyse.text() == "Analysing…"
+    size.set_result([("Size", "18.0(4) nm")])
+    assert size.outcome.items() == [("Size", "18.0(4) nm")]
+    panel.set_instrument(None)
+    assert not size.analyse.isEnabled()
