@@ -248,7 +248,7 @@ def _save(run: _Run) -> None:
 
 def _finish(run: _Run, info: SourceInfo, context: Context) -> FineTuned:
     """Compare old and new, and deliver or refuse."""
-    run.subject.finish(run.trainer.average, run.basis.distribution)
+    run.subject.finish(run.trainer.average, run.basis.distribution, context.check)
     networks = run.subject.base, run.trainer.average
     changes, answers = [], []
     for exam, group in ((run.measured, run.group), (run.simulated, None)):

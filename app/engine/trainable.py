@@ -1,5 +1,6 @@
 """The networks that can be fine-tuned, behind one face."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 RATE = 3e-4
 AVERAGE = 0.998
 SHARE = 0.5  # of a batch that is measured
-CALIBRATION = 8000  # simulated patches
+CALIBRATION, CHUNK = 60_000, 1000  # simulated patches, and of these at a time
 
 
 class Exam(NamedTuple):
@@ -70,8 +71,8 @@ class Trainable(Protocol):
         """Answers (N, 2) (x, y) px in the patch, and their mean loss."""
         ...
 
-    def finish(self, network: "nn.Module", like: "Distribution") -> None:
-        """Last touch to trained weights."""
+    def finish(self, network: "nn.Module", like: "Distribution", check: Callable[[], None]) -> None:
+        """Last touch to trained weights; ``check`` raises to stop."""
         ...
 
 
@@ -147,7 +148,7 @@ class TrainableBraggNN:
         found = predict(network, exam.inputs)
         return found, float(position_loss(found / self.window, exam.centre, exam.more[0], self.window))
 
-    def finish(self, network: "nn.Module", like: "Distribution") -> None:
+    def finish(self, network: "nn.Module", like: "Distribution", check: Callable[[], None]) -> None:
         """Nothing is left to do."""
 
 
@@ -217,13 +218,13 @@ class TrainableNet:
                 loss = position_loss(output, exam.centre - middle)
         return output.offset + middle, float(loss)
 
-    def finish(self, network: "nn.Module", like: "Distribution") -> None:
+    def finish(self, network: "nn.Module", like: "Distribution", check: Callable[[], None]) -> None:
         """Calibrate the stated uncertainty on simulated peaks of the user's kind."""
         from braggscope.models.localizer.calibrate import calibrate
         from braggscope.models.localizer.network import LocalizerNet
 
         assert isinstance(network, LocalizerNet)
-        calibrate(network, CALIBRATION, self._mixture(like))
+        calibrate(network, CALIBRATION, self._mixture(like), part=CHUNK, check=check)
 
     def _mixture(self, like: "Distribution") -> "tuple[tuple[float, Crowd], ...]":
         from braggscope.models.localizer.tune import crowd_like

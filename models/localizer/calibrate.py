@@ -1,5 +1,7 @@
 """The last step of training: making the stated uncertainty right in every regime."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -28,14 +30,21 @@ def coverage(network: LocalizerNet, truth: Samples) -> float:
 
 
 def calibrate(
-    network: LocalizerNet, count: int = 400_000, mixture: Mixture = REGIMES, seed: int = CALIBRATION_SEED
+    network: LocalizerNet,
+    count: int = 400_000,
+    mixture: Mixture = REGIMES,
+    seed: int = CALIBRATION_SEED,
+    *,
+    part: int = PART,
+    check: Callable[[], None] = lambda: None,
 ) -> None:
     """Train ``network.calibration`` so that 68.3 % of the errors lie within the scale in every regime.
 
     By quantile regression (Koenker and Bassett, Econometrica 46, 33 (1978)) of log |error|, on patches
-    that training has not seen; all else in the network stays as it is.
+    that training has not seen; all else in the network stays as it is. ``part`` patches are simulated at a
+    time; ``check`` is called after each and raises to stop.
     """
-    beyond, signs = _errors(network, count, mixture, seed)
+    beyond, signs = _errors(network, count, mixture, seed, part, check)
     layers, generator = network.calibration, torch.Generator().manual_seed(seed)
     network.sign_mean.copy_(signs.mean(0))
     network.sign_deviation.copy_(signs.std(0) + 1e-3)
@@ -46,6 +55,7 @@ def calibrate(
     steps = max(1, EPOCHS * count // BATCH)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
+        check()
         rows = torch.randint(len(signs), (min(BATCH, count),), generator=generator)
         left = beyond[rows] - layers(signs[rows])
         loss = torch.maximum(SHARE * left, (SHARE - 1) * left).mean()
@@ -57,11 +67,14 @@ def calibrate(
     layers.requires_grad_(False)
 
 
-def _errors(network: LocalizerNet, count: int, mixture: Mixture, seed: int) -> tuple[Tensor, Tensor]:
+def _errors(
+    network: LocalizerNet, count: int, mixture: Mixture, seed: int, part: int, check: Callable[[], None]
+) -> tuple[Tensor, Tensor]:
     """(N, 2) log of |error| / scale, not calibrated, and (N, F) what the calibration goes by."""
     beyond, signs = [], []
-    for k in range(0, count, PART):
-        truth = simulate_mixture(min(PART, count - k), seed + k, mixture)
+    for k in range(0, count, part):
+        check()
+        truth = simulate_mixture(min(part, count - k), seed + k, mixture)
         with torch.no_grad():
             parts = [network.with_signs(inputs) for inputs in _inputs(truth.counts, truth.valid)]
         offset, scale = (torch.cat([getattr(p[0], name) for p in parts]) for name in ("offset", "log_scale"))

@@ -1,4 +1,6 @@
 import json
+import os
+import sys
 import threading
 import time
 
@@ -8,9 +10,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from braggscope.app.engine import trainable
 from braggscope.app.engine.checkpoint import TrainingError, checkpoint_folder
 from braggscope.app.engine.finetune import fine_tune
-from braggscope.app.engine.jobs import Cancelled, Context, Ticket, silent_context
+from braggscope.app.engine.jobs import NICE, Cancelled, Context, Ticket, give_way, silent_context
 from braggscope.app.engine.lessons import _order
 from braggscope.app.engine.localizers import open_localizer
 from braggscope.app.engine.trained import curve_path
@@ -240,7 +243,7 @@ def test_sums_of_frames_share_no_raw_frame(narrow):
     assert np.diff(order).min() >= 3
 
 
-def test_the_localiser_network_is_fine_tuned_too(narrow, tmp_path):
+def test_the_localiser_network_is_fine_tuned_too(narrow, tmp_path, monkeypatch):
     from braggscope.models.localizer.network import LocalizerConfig, LocalizerNet, initialise
     from braggscope.models.weights import build_localizer
 
@@ -250,6 +253,7 @@ def test_the_localiser_network_is_fine_tuned_too(narrow, tmp_path):
     save_file({k: v.contiguous() for k, v in network.state_dict().items()}, tmp_path / "raw.safetensors")
     out = tmp_path / "w.safetensors"
     base = str(tmp_path / "raw.safetensors")
+    monkeypatch.setattr(trainable, "CALIBRATION", 2000)
     result = fine_tune(job(narrow, out, 60, network="net", base=base), context=silent_context())
     assert result.verdict.accepted, result
     state, provenance = load_weights(out)
@@ -267,3 +271,19 @@ def test_thresholded_patches_are_learned_as_they_will_be_seen(narrow, tmp_path):
     assert result.basis.distribution.threshold.middle == pytest.approx((low - 20) / 600, abs=0.05)
     for example in result.examples:
         assert np.mean(example.image == 0) > 0.5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives every thread its own priority")
+def test_a_thread_gives_way_alone():
+    seen = []
+
+    def run():
+        give_way()
+        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    mine = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert seen == [max(mine, NICE)]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == mine
