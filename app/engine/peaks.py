@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from braggscope.app.engine.networks import Networks, braggnn_columns, look, net_columns
 from braggscope.models.combine import combine
 from braggscope.models.fitting.fits import Fits
+from braggscope.models.fitting.hidden import find_hidden
 from braggscope.models.fitting.peaks import fit_peaks
 from braggscope.models.parameters import Localization, Parameters
 from braggscope.models.peaks.detect import reference_peaks, select
@@ -175,20 +177,21 @@ def fit_window_peaks(
     device: str = "cpu",
     only: int | None = None,
 ) -> Fits:
-    """The classical fit of all peaks of one frame, or the first ``only``, with the given settings."""
-    return fit_peaks(
-        prepared.image,
-        prepared.mask,
-        rows,
-        cols,
-        window=settings.window,
-        model=settings.model,
-        noise=settings.noise,
-        background=settings.background,
-        saturated=prepared.saturated,
-        only=only,
-        device=device,
-    )
+    """The classical fit of all peaks of one frame, or the first ``only``, with the given settings.
+
+    A second spot that was not detected but shows in the fit of a lone one is fitted with it.
+    """
+    frame = prepared.image, prepared.mask, rows, cols
+    options: dict[str, Any] = {
+        "window": settings.window,
+        "model": settings.model,
+        "noise": settings.noise,
+        "background": settings.background,
+        "saturated": prepared.saturated,
+        "device": device,
+    }
+    fits = fit_peaks(*frame, only=only, **options)
+    return find_hidden(*frame, fits, **options).fits.first(len(fits))
 
 
 def _touches(bad: NDArray[np.bool_], rows: NDArray, cols: NDArray) -> NDArray[np.bool_]:

@@ -1,6 +1,6 @@
 """The result of fitting the peaks of a frame, one entry per peak."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -73,6 +73,10 @@ class Fits:
 
     def __len__(self) -> int:
         return len(self.status)
+
+    def first(self, n: int) -> "Fits":
+        """The first ``n`` peaks only."""
+        return Fits(**{field.name: getattr(self, field.name)[:n] for field in fields(self)})
 
     def model_patch(self, k: int) -> Floats:
         """(window, window) float64 counts: model of peak ``k`` with its neighbours. NaN without a fit."""

@@ -102,3 +102,16 @@ def test_without_fits_none_is_counted_and_saturation_is_still_said() -> None:
     assert summarise(3, table).fitted == 0
     assert summarise(3, table).count == len(table)
     assert set(table["status"].tolist()) == {Status.OK, Status.SATURATED}
+
+
+def test_a_second_spot_that_was_not_detected_is_fitted_with_the_first() -> None:
+    image = np.full(SHAPE, 20.0)
+    for x, height in ((30.2, 9000.0), (33.0, 5000.0)):
+        image += profiles.peak(SHAPE, x, 30.1, height, 3.4)
+    image = np.random.default_rng(0).poisson(image).astype(np.float32)
+    parameters = Parameters().with_detect(minval=3000, minscore=3000).with_localize(methods=("fit",))
+    prepared = Preparer(parameters.prepare, shape=SHAPE).apply([image])
+    table = peaks.analyse(prepared, 0, parameters, None).table
+    assert len(table) == 1
+    assert table["n_components"][0] == 2
+    assert (table["x"][0], table["y"][0]) == pytest.approx((30.2, 30.1), abs=0.1)
