@@ -32,6 +32,7 @@ from braggscope.app.presenters.reports import ReportPresenter
 from braggscope.app.presenters.runs import RunPresenter
 from braggscope.app.presenters.sessions import SessionPresenter
 from braggscope.app.presenters.sources import SourcePresenter
+from braggscope.app.presenters.tracks import TracksPresenter
 from braggscope.app.presenters.training import TrainingPresenter
 from braggscope.app.presenters.watching import WatchPresenter
 from braggscope.app.presenters.weights import WeightShelf
@@ -76,6 +77,7 @@ class Program(QObject):
         self.instrument = InstrumentPresenter(desk, window, self.runs)
         self.sessions = SessionPresenter(desk, window, self.sources)
         self.exports = ExportPresenter(desk, window, self.jobs, self.runs, self.peaks, self.shelf)
+        self.tracks = TracksPresenter(desk, window, self.jobs, self.runs, self.exports)
         self.watching = WatchPresenter(desk, window, self.sources, self.runs)
         self.reports = ReportPresenter(desk, window, self.jobs, self.runs, self.exports)
         self.preferences.attach(window, self.sessions)

@@ -48,7 +48,10 @@ from braggscope.widgets.region_panel import RegionPanel
 from braggscope.widgets.source_panel import SourcePanel
 from braggscope.widgets.threshold_panel import ThresholdPanel
 from braggscope.widgets.timeline import Timeline
+from braggscope.widgets.track_table import TrackTable
+from braggscope.widgets.tracks_plot import TracksPlot
 from braggscope.widgets.training_panel import TrainingPanel
+from braggscope.widgets.waterfall import WaterfallView
 
 GAP = 8  # px between the edge of a dock and what is in it
 TOOLBAR = ("open_file", "follow", "show_mask", "undo", "redo", "palette", "help")
@@ -99,6 +102,9 @@ class MainWindow(QMainWindow):
         self.export_panel = ExportPanel()
         self.bench_view = BenchView()
         self.training_panel = TrainingPanel()
+        self.track_table = TrackTable()
+        self.tracks_plot = TracksPlot()
+        self.waterfall = WaterfallView()
         self.palette_overlay = CommandPalette(self)
         self.help_overlay = HelpOverlay(self)
 
@@ -162,6 +168,9 @@ class MainWindow(QMainWindow):
             "error": self.error_plot,
             "agreement": self.agreement_plot,
             "training": self.training_panel,
+            "tracks": self.track_table,
+            "track_plot": self.tracks_plot,
+            "waterfall": self.waterfall,
         }
 
     def _make_status(self) -> None:

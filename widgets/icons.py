@@ -25,6 +25,7 @@ GLYPHS: dict[str, str] = {
     "search": "magnify", "more": "dots-vertical", "menu": "menu", "edit": "pencil-outline",
     "rotate": "rotate-right", "flip_h": "flip-horizontal", "flip_v": "flip-vertical",
     "layers": "layers-outline", "regions": "selection", "trails": "vector-polyline",
+    "split": "call-split", "join": "call-merge",
     "show": "eye-outline", "hide": "eye-off-outline", "lock": "lock-outline", "unlock": "lock-open-outline",
     "chart": "chart-line", "histogram": "chart-histogram", "scatter": "chart-scatter-plot",
     "profile": "chart-bell-curve", "log": "text-box-outline", "jobs": "progress-clock",

@@ -32,8 +32,16 @@ class TracksError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Base:
+    """Peaks in pixels of the whole frame and their tracks, before anything was changed by hand."""
+
+    table: PeakTable
+    tracks: Tracks
+
+
+@dataclass(frozen=True, slots=True)
 class Linked:
-    """Peaks in pixels of the whole frame, their tracks, one row per track, and strain where it is known.
+    """Peaks and tracks as shown: edited, with strain where it is known, and one row per track.
 
     ``lost``: edits by hand that do not apply any more.
     """
@@ -46,12 +54,11 @@ class Linked:
 
 
 def link_series(
-    tables: Iterable[tuple[int, PeakTable]], binning: int, instrument: Instrument | None,
-    edits: Sequence[Edit], context: Context, settings: TrackSettings | None = None,
-) -> Linked:  # fmt: skip
-    """Link the tables of a run, in pixels of the prepared image, and apply the edits. Raises TracksError."""
-    from braggscope.models.tracks.edits import edited  # late: compiled kernels
-    from braggscope.models.tracks.link import link
+    tables: Iterable[tuple[int, PeakTable]], binning: int, context: Context,
+    settings: TrackSettings | None = None,
+) -> Base:  # fmt: skip
+    """Link the tables of a run, given in pixels of the prepared image. Raises TracksError."""
+    from braggscope.models.tracks.link import link  # late: compiled kernels
 
     parts, peaks = [], 0
     for _, part in tables:
@@ -65,19 +72,19 @@ def link_series(
     context.check()
     tracks = link(table, settings)
     context.check()
-    tracks, lost = edited(table, tracks, edits, settings)
-    context.check()
-    return placed(Linked(table, tracks, None, {}, lost), instrument)
+    return Base(table, tracks)
 
 
-def placed(linked: Linked, instrument: Instrument | None) -> Linked:
-    """The same tracks with the spacings and strain that an instrument gives them."""
-    table, tracks = linked.table, linked.tracks
+def finished(base: Base, edits: Sequence[Edit], instrument: Instrument | None) -> Linked:
+    """The tracks after all edits by hand, with the strain that an instrument gives them."""
+    from braggscope.models.tracks.edits import edited
+
+    table, (tracks, lost) = base.table, edited(base.table, base.tracks, edits)
     found = None
     if instrument is not None:
         table = with_directions(table, instrument)
         found = spacings(table, tracks, instrument)
-    return Linked(table, tracks, found, summary(table, tracks, found), linked.lost)
+    return Linked(table, tracks, found, summary(table, tracks, found), lost)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("save_session", "Save session as…", "File", ("Ctrl+S",)),
     Action("export", "Export workspace", "File", ("Ctrl+E",), "export"),
     Action("export_table", "Export peak table…", "File", (), "table", "frames"),
+    Action("export_tracks", "Export tracks…", "File", (), "trails", "frames"),
     Action("export_movie", "Export movie…", "File", (), "film", "frames"),
     Action("save_picture", "Save picture of the frame…", "File", (), "camera", "frames"),
     Action("close_source", "Close file", "File", ("Ctrl+W",), "", "frames"),
@@ -58,6 +59,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("load_weights", "Load BraggNN weights…", "Peaks"),
     Action("shipped_weights", "Use shipped BraggNN weights", "Peaks"),
     Action("fine_tune", "Fine-tune network…", "Peaks"),
+    Action("split_track", "Split track here", "Tracks", (), "split", "frames"),
+    Action("join_tracks", "Join two tracks", "Tracks", (), "join", "frames"),
+    Action("delete_tracks", "Delete tracks", "Tracks", (), "delete", "frames"),
+    Action("rename_track", "Rename track", "Tracks", (), "edit", "frames"),
     Action("next_frame", "Next frame", "Frames", ("Right",), "step_forward", "frames"),
     Action("previous_frame", "Previous frame", "Frames", ("Left",), "step_back", "frames"),
     Action("forward_10", "10 frames on", "Frames", ("Shift+Right",), "", "frames"),
@@ -107,4 +112,4 @@ GESTURES: tuple[tuple[str, str, str], ...] = (  # title, gesture, section: shown
     ("Select the nearest peak", "Click", "Peaks"),
     ("Scrub", "Drag the timeline", "Frames"),
 )
-MENUS = ("File", "Edit", "View", "Frames", "Peaks", "Mask", "Run", "Help")
+MENUS = ("File", "Edit", "View", "Frames", "Peaks", "Tracks", "Mask", "Run", "Help")

@@ -44,6 +44,9 @@ DOCKS: Mapping[str, str] = {  # key: title; MainWindow.panels names the widget o
     "error": "Error against frame",
     "agreement": "Agreement",
     "training": "Fine-tuning",
+    "tracks": "Tracks",
+    "track_plot": "Tracks against frame",
+    "waterfall": "Spot through time",
 }
 _FILE = Group(("file",), 260)
 _SETUP = Group(("file", "instrument"), 300)
@@ -56,8 +59,9 @@ WORKSPACES: Mapping[str, Arrangement] = {
     ),
     "tracks": Arrangement(
         left=(_SETUP, Group(("frame", "prepare", "regions"), 300)),
-        right=(Group(("patch",), 330),),
-        bottom=(Group(("peaks", "jobs", "log"), 500),),
+        right=(Group(("waterfall",), 420), Group(("patch",), 330)),
+        bottom=(Group(("tracks", "peaks", "jobs", "log"), 480), Group(("track_plot",), 680)),
+        bottom_height=320,
     ),
     "accuracy": Arrangement(bottom=(_NEWS,), bottom_height=160),
     "export": Arrangement(left=(_FILE,), right=(Group(("sets",), 190),), bottom=(_NEWS,), bottom_height=200),

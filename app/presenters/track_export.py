@@ -1,0 +1,20 @@
+"""Tracks of the window as files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from braggscope.app.engine.axis import Axis
+from braggscope.app.engine.tracks import Linked
+from braggscope.app.export.track_tables import TrackedTable, output_paths, write_tracks
+from braggscope.app.files import check_not_input
+
+
+def write_linked(
+    path: Path, linked: Linked, axes: Sequence[Axis], provenance: dict[str, Any], inputs: list[str | None]
+) -> list[str]:
+    """Write peaks and tracks; returns the names of the files. Raises ExportError, OverwriteError."""
+    for one in output_paths(path):
+        check_not_input(one, inputs)
+    tracked = TrackedTable(linked.table, linked.tracks, linked.spacings, tuple(axes), provenance)
+    return [one.name for one in write_tracks(path, tracked)]
