@@ -152,10 +152,8 @@ def _prepare(
     elif job.steps is not None:
         steps = job.steps
     else:
-        left = 60 * job.minutes - (time.monotonic() - begun)
-        steps = steps_for(
-            max(left, 30 * job.minutes) / 60 * 0.9, trainer(1000), context
-        )  # looks take a tenth
+        left = job.minutes - (time.monotonic() - begun) / 60
+        steps = steps_for(FOR_STEPS * max(left, job.minutes / 2), trainer(1000), context)
     run = _Run(
         job, identity, subject, lessons, basis, *exams, held_table["frame"], trainer(steps), steps
     )  # fmt: skip
