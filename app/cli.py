@@ -138,7 +138,7 @@ def _add_thresholds(command: argparse.ArgumentParser) -> None:
     command.add_argument("--minval", type=float, metavar="V", help="default: suggested by the middle frame")
     command.add_argument("--minscore", type=float, metavar="S", help="default: suggested by the middle frame")
     command.add_argument("--detector", choices=("fast", "findpeaks"))
-    command.add_argument("--localize", metavar="fit,braggnn", help="methods, separated by commas")
+    command.add_argument("--localize", metavar="fit,braggnn,net", help="methods, separated by commas")
     command.add_argument("--mask", metavar="FILE", help="image whose non-zero pixels are bad")
 
 

@@ -47,7 +47,7 @@ class Detection(_Group):
 class Localization(_Group):
     """How the position of every peak is measured."""
 
-    methods: tuple[Method, ...] = ("fit", "braggnn")
+    methods: tuple[Method, ...] = ("fit", "braggnn", "net")
     window: Literal["auto", 11, 15, 21] = Field(
         "auto", description="px, side of the square window of a fit; auto: by the size of each peak"
     )
