@@ -154,8 +154,8 @@ def williamson_hall(
 ) -> WilliamsonHall:
     """Size and microstrain from several orders (N,): breadth cos theta = K wavelength / size + 4 e sin theta.
 
-    Weighted straight line. Raises ValueError where fewer than two different angles are given. Source:
-    Williamson and Hall, Acta Metall. 1, 22 (1953).
+    Weighted straight line; errors are widened by the scatter where that exceeds them. Raises ValueError where
+    fewer than two different angles are given. Source: Williamson and Hall, Acta Metall. 1, 22 (1953).
     """
     theta = np.asarray(two_theta, np.float64) / 2
     y = np.asarray(breadth_rad, np.float64) * np.cos(theta)
@@ -170,6 +170,7 @@ def williamson_hall(
     covariance = np.linalg.inv(normal)
     residual = y[good] / sigma[good] - design @ np.array([constant, slope])
     chi2 = float(residual @ residual / (good.sum() - 2)) if good.sum() > 2 else float("nan")
+    covariance *= max(1.0, chi2) if np.isfinite(chi2) else 1.0
     size = k * wavelength_angstrom / constant if constant > 0 else float("inf")
     size_err = size * float(np.sqrt(covariance[0, 0])) / constant if constant > 0 else float("nan")
     return WilliamsonHall(float(size), float(size_err), float(slope), float(np.sqrt(covariance[1, 1])), chi2)

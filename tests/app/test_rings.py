@@ -123,3 +123,31 @@ def test_the_command_fills_the_columns_and_records_the_instrument(tmp_path, caps
     assert not (tmp_path / "b.csv").exists()
     assert not list(tmp_path.glob("b.csv*"))
     assert cli.main([*words, str(tmp_path / "a.poni"), "--poni", str(tmp_path / "a.poni")], lambda _: 1) == 2
+
+
+def test_info_tells_the_instrument_of_the_metadata(tmp_path, capsys):
+    import json
+
+    import h5py
+
+    from braggscope.app import cli
+
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["entry/data/data"] = np.zeros((2, 8, 9), np.uint16)
+        file["entry/instrument/beam/incident_energy"] = 12.0
+        file["entry/instrument/beam/incident_energy"].attrs["units"] = "keV"
+        detector = file.create_group("entry/instrument/detector")
+        for name, value, unit in (
+            ("detector_distance", 0.2, "m"), ("x_pixel_size", 75.0, "um"), ("y_pixel_size", 75.0, "um"),
+            ("beam_center_x", 4.25, "pixel"), ("beam_center_y", 3.5, "pixel"),
+        ):  # fmt: skip
+            detector[name] = value
+            detector[name].attrs["units"] = unit
+    assert cli.main(["info", str(tmp_path / "a.h5"), "--json"], lambda _: 1) == 0
+    told = json.loads(capsys.readouterr().out)["instrument"]
+    assert told["energy_keV"] == pytest.approx(12.0)
+    assert told["distance_m"] == told["beam_distance_m"] == pytest.approx(0.2)
+    assert told["beam_centre_px"] == pytest.approx([4.25, 3.5])
+    np.save(tmp_path / "b.npy", np.zeros((2, 8, 9), np.uint16))
+    assert cli.main(["info", str(tmp_path / "b.npy"), "--json"], lambda _: 1) == 0
+    assert json.loads(capsys.readouterr().out)["instrument"] is None
