@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import pyqtSignal
-from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from braggscope.models.compare import GATE_PX, NO_DIFFERENCES, Agreement, Differences, agreement
 from braggscope.widgets import theme
@@ -13,6 +13,7 @@ from braggscope.widgets.method_grid import concise
 from braggscope.widgets.offset_plot import OffsetPlot
 from braggscope.widgets.plot_hint import PlotHint
 from braggscope.widgets.prepare_fields import small_button
+from braggscope.widgets.snug_combo import SnugComboBox
 from braggscope.widgets.trend_plot import TrendPlot
 
 MOST_DRAWN = 20_000
@@ -21,7 +22,7 @@ VIEWS = {  # key: what is seen; all but the first are quantities of Differences
     "plane": "Δx, Δy",
     "sigma": "σ",
     "snr": "SNR",
-    "elongation": "elongation",
+    "elongation": "shape",
     "frame": "frame",
 }
 METHODS = {"fit": "fit", "braggnn": "BraggNN", "net": "network", "combined": "combined"}
@@ -44,7 +45,7 @@ class AgreementPlot(QWidget):
         self._drawn: NDArray[np.int64] = np.zeros(0, np.int64)
         self._colour = theme.SERIES_COLOURS[0]
         self._chosen = (-1, -1)  # frame and peak that are ringed
-        self.first, self.second, self.view = (QComboBox(self) for _ in range(3))
+        self.first, self.second, self.view = (SnugComboBox(self) for _ in range(3))
         for key, text in VIEWS.items():
             self.view.addItem(text, key)
         self.open = small_button("open", "Compare with a peak list…", self)
@@ -146,18 +147,13 @@ class AgreementPlot(QWidget):
         head = QHBoxLayout()
         head.setContentsMargins(8, 6, 8, 0)
         head.setSpacing(4)
-        minus, against = QLabel("−", self), QLabel("vs", self)
-        against.setProperty("role", "muted")
-        for widget, share in ((self.first, 3), (minus, 0), (self.second, 3), (against, 0), (self.view, 3)):
-            head.addWidget(widget, share)
+        for widget in (self.first, QLabel("−", self), self.second, self.view):
+            head.addWidget(widget)
+        head.addStretch()
         head.addWidget(self.open)
         for box, name in ((self.first, "First method"), (self.second, "Second method"), (self.view, "View")):
             box.setAccessibleName(name)
             box.setToolTip(f"{name}. Answers over {GATE_PX:g} px apart are not of the same peak.")
-            box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            box.setMinimumContentsLength(1)
-            box.setMinimumWidth(44)  # the whole text is in its list
         for page in (self.plane, self.trends):
             self.pages.addWidget(page)
         column = QVBoxLayout(self)

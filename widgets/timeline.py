@@ -20,6 +20,7 @@ from PyQt6.QtWidgets import (
 )  # fmt: skip
 
 from braggscope.widgets import icons
+from braggscope.widgets.elided import ElidedLabel
 from braggscope.widgets.timeline_track import TimelineTrack
 
 Mode = Literal["every", "realtime"]
@@ -54,7 +55,7 @@ class Timeline(QWidget):
         self.forward = self._button("step_forward", "Next frame (Right)", lambda: self._go(self.frame + 1))
         self.last = self._button("last", "Last frame (End)", lambda: self._go(self.count - 1))
         self.number, self.sum, self.fps, self.mode = QSpinBox(), QSpinBox(), _RateBox(), QComboBox()
-        self.axis, self.follow = QLabel(), QLabel("following")
+        self.axis, self.follow = ElidedLabel(), QLabel("following")
         self._axis_name, self._axis_values = "", np.empty(0)
         self._playing = False
         self._shown = 0
@@ -112,8 +113,7 @@ class Timeline(QWidget):
         row.addSpacing(8)
         row.addWidget(self.number)
         row.addSpacing(8)
-        row.addWidget(self.axis)
-        row.addStretch()
+        row.addWidget(self.axis, 1)
         row.addWidget(self.follow)
         row.addSpacing(6)
         for box in (self.sum, self.fps, self.mode):
