@@ -57,6 +57,12 @@ core of the machine at hand.
 
 {demo}
 
+## Fine-tuning
+
+A network adapts to a series in minutes and is kept only if frames held out, and simulated peaks of the same
+kind, say that it is better: [fine-tuning.md](fine-tuning.md) has the errors before and after on the demo
+series, beside its truth, and on measured series.
+
 ## What falls short
 
 {short}
