@@ -87,17 +87,20 @@ class NetLocalizer:
 
     def _on_device(self, counts: Tensor, valid: Tensor) -> Tensor | None:
         """In large batches, or None once even a small one does not fit."""
-        remote = self._remote
-        while remote is not None:
+        while True:
             try:
-                return _run(remote, counts, valid, self._batch, self.device).cpu()
+                return self._remote_run(counts, valid, self._batch)
             except torch.OutOfMemoryError:
                 if self._batch <= SMALLEST_BATCH:
                     self._give_up()
                     return None
                 self._batch //= 2
                 torch.cuda.empty_cache()
-        return None
+
+    def _remote_run(self, counts: Tensor, valid: Tensor, batch: int) -> Tensor:
+        assert self._remote is not None
+        device = str(next(self._remote.parameters()).device)
+        return _run(self._remote, counts, valid, batch, device).cpu()
 
     def _give_up(self) -> None:
         self._remote = None

@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from braggscope.models.combine import APART, PAIRED, TRUST, WEAK_PX, combine, fit_weight
+from braggscope.models.results import Source, Status
+
+NAN = np.nan
+
+
+def one(overlap=0.0, **given):
+    """The combined answer of one peak."""
+    columns = {"status": Status.OK, "n_components": 1, **given}
+    columns = {name: np.array([value]) for name, value in columns.items()}
+    found = combine(columns, np.array([overlap]))
+    return {name: values[0] for name, values in found.items()}
+
+
+def fit(x=5.0, y=6.0, err=0.02, n=1):
+    return {"x_fit": x, "y_fit": y, "x_fit_err": err, "y_fit_err": err, "n_components": n}
+
+
+def net(x=5.1, y=6.1, err=0.1, quality=0.99):
+    return {"x_net": x, "y_net": y, "x_net_err": err, "y_net_err": err, "quality": quality}
+
+
+def braggnn(x=5.3, y=6.2):
+    return {"x_braggnn": x, "y_braggnn": y}
+
+
+def test_a_lone_fit_stands_whatever_the_network_says():
+    found = one(**fit(), **net(err=0.001), **braggnn())
+    assert (found["x"], found["y"], found["x_err"], found["method"]) == (5.0, 6.0, 0.02, Source.FIT)
+    assert found["distance"] == pytest.approx(np.hypot(0.3, 0.2))
+
+
+def test_a_joint_fit_and_the_network_are_averaged():
+    found = one(**fit(err=0.05, n=2), **net(err=0.05))
+    assert found["method"] == Source.COMBINED
+    assert found["x"] == pytest.approx(5.05)
+    assert found["x_err"] == pytest.approx(0.05 * np.sqrt(0.5 + 0.5 * 0.75))
+
+
+def test_a_weak_joint_fit_far_from_the_network_counts_little():
+    near = one(**fit(x=5.0, y=6.0, err=0.1, n=2), **net(x=5.01, y=6.0, err=0.1))
+    far = one(**fit(x=5.0, y=6.0, err=0.1, n=2), **net(x=6.0, y=6.0, err=0.1))
+    assert near["x"] == pytest.approx(5.005, abs=1e-3)
+    assert far["x"] > 5.98
+
+
+def test_a_single_fit_where_two_peaks_are_seen_yields_to_the_network():
+    found = one(overlap=0.95, **fit(x=5.9, err=0.02), **net(x=5.0, err=0.1))
+    assert (found["x"], found["x_err"], found["method"]) == (5.0, 0.1, Source.NET)
+    close = one(overlap=0.95, **fit(x=5.02, err=0.02), **net(x=5.0, y=6.0, err=0.1))
+    assert close["method"] == Source.COMBINED
+    assert close["x"] == pytest.approx(5.02, abs=2e-3)
+
+
+def test_without_a_fit_the_network_then_braggnn_then_nothing():
+    missing = fit(x=NAN, y=NAN, err=NAN, n=0)
+    assert one(**missing, **net(), **braggnn())["method"] == Source.NET
+    distrusted = one(**missing, **net(quality=TRUST - 0.01), **braggnn())
+    assert (distrusted["method"], distrusted["x"]) == (Source.BRAGGNN, 5.3)
+    assert np.isnan(distrusted["x_err"])
+    nothing = one(**missing, **net(quality=0.0))
+    assert nothing["method"] == Source.NONE
+    assert np.isnan(nothing["x"])
+
+
+def test_only_what_is_there_is_needed():
+    alone = combine({"status": np.zeros(2, np.uint8), "x_braggnn": np.ones(2), "y_braggnn": np.ones(2)})
+    assert (alone["method"] == Source.BRAGGNN).all()
+    empty = combine({"status": np.zeros(0, np.uint8)})
+    assert all(len(values) == 0 for values in empty.values())
+    unaided = one(**fit(n=2))
+    assert unaided["method"] == Source.FIT
+
+
+numbers = st.floats(-3, 3)
+errors = st.floats(1e-3, 2.0)
+
+
+@settings(max_examples=200, deadline=None)
+@given(numbers, numbers, errors, errors, st.integers(1, 3), st.floats(0, 1))
+def test_the_answer_lies_between_fit_and_network(dx, dy, fit_err, net_err, n, overlap):
+    found = one(overlap, **fit(0.0, 0.0, fit_err, n), **net(dx, dy, net_err))
+    for value, end in ((found["x"], dx), (found["y"], dy)):
+        assert min(0, end) - 1e-9 <= value <= max(0, end) + 1e-9
+    assert 0 < found["x_err"] <= max(fit_err, net_err) + 1e-9
+    if n == 1 and overlap < PAIRED:
+        assert found["method"] == Source.FIT
+
+
+@settings(max_examples=200, deadline=None)
+@given(numbers, errors, errors, st.booleans())
+def test_the_fit_weighs_less_the_worse_it_is(apart, fit_err, net_err, single):
+    def weight(err, away):
+        rows = [np.full((1, 2), value) for value in (away, 0.0, err, net_err)]
+        return fit_weight(*rows, np.array([single]))[0]
+
+    here = weight(fit_err, apart)
+    assert 0 <= here <= 1
+    if not single:
+        assert weight(1.5 * fit_err, apart) <= here + 1e-9
+    assert weight(fit_err, 1.5 * apart) <= here + 1e-9
+    if single and abs(apart) > APART * np.hypot(fit_err, net_err):
+        assert here == 0
+    if not single and fit_err < WEAK_PX:
+        assert here == pytest.approx(1 / (1 + (fit_err / net_err) ** 2))
