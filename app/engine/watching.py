@@ -13,6 +13,7 @@ from braggscope.app.engine.journal import FORMAT, JournalError, decode, read_man
 from braggscope.app.engine.runs import RunKey, RunRecord
 from braggscope.app.engine.summary import Curves, summarise
 from braggscope.app.export.tables import ExportError, read_peaks
+from braggscope.app.sources.many import absolute
 from braggscope.models.parameters import Parameters
 from braggscope.models.results import PeakTable
 
@@ -50,7 +51,7 @@ class Batch:
 def describe_batch(location: str, frame_axis: int | None, parameters: Parameters) -> dict[str, str]:
     """What a batch writes into the manifest of its journal, so that :func:`read_batch` finds it."""
     axis = "" if frame_axis is None else str(frame_axis)
-    return {"location": location, "frame_axis": axis, "settings": parameters.model_dump_json()}
+    return {"location": absolute(location), "frame_axis": axis, "settings": parameters.model_dump_json()}
 
 
 def read_batch(path: Path) -> Batch:

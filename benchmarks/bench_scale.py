@@ -1,0 +1,240 @@
+"""A very long series: memory and speed from first to last frame, kills, and worker processes.
+
+``python -m benchmarks.bench_scale [--frames 100000] [--write]`` in the root; ``--write`` puts the page into
+docs/scale.md. The series is a virtual HDF5 dataset that repeats 1000 different simulated frames, so that the
+disk holds a few megabytes.
+"""
+
+import argparse
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import h5py
+import hdf5plugin
+import numpy as np
+import psutil
+
+from benchmarks.run import machine
+from braggscope.app.export.tables import read_peaks
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "scale.md"
+SIDE, DIFFERENT, SPOTS = 512, 1000, 8
+COMMAND = [sys.executable, "-m", "braggscope.app", "peaks"]
+FLAGS = ["--minval", "20", "--minscore", "30", "--localize", "fit", "--device", "cpu"]
+LOOK_S = 0.5
+MB = 1e6
+
+
+def make_series(folder: Path, frames: int) -> Path:
+    """``frames`` frames of 512 x 512 with 8 Gaussian spots each, Poisson counts on 0.02 counts a pixel."""
+    base, path = folder / f"base_{DIFFERENT}.h5", folder / f"series_{frames}.h5"
+    shape = (DIFFERENT, SIDE, SIDE)
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[-7:8, -7:8]
+    if not base.exists():
+        with h5py.File(base, "w") as file:
+            data = file.create_dataset("data", shape, "u2", chunks=(1, SIDE, SIDE), **hdf5plugin.Bitshuffle())
+            for k in range(DIFFERENT):
+                image = np.full((SIDE, SIDE), 0.02)
+                for row, col in random.integers(12, SIDE - 12, (SPOTS, 2)):
+                    dy, dx = random.uniform(-0.5, 0.5, 2)
+                    spot = random.uniform(100, 1000) * np.exp(-((x - dx) ** 2 + (y - dy) ** 2) / (2 * 1.4**2))
+                    image[row - 7 : row + 8, col - 7 : col + 8] += spot
+                data[k] = random.poisson(image)
+    layout = h5py.VirtualLayout((frames, SIDE, SIDE), "u2")
+    for start in range(0, frames, DIFFERENT):
+        count = min(DIFFERENT, frames - start)
+        layout[start : start + count] = h5py.VirtualSource(base.name, "data", shape)[:count]
+    with h5py.File(path, "w") as file:
+        file.create_virtual_dataset("data", layout)
+    return path
+
+
+def recorded(output: Path) -> int:
+    """Frames in the journal of a run, by their highest number."""
+    path = output.with_name(output.name + ".journal") / "frames.sqlite"
+    try:
+        database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
+        (last,) = database.execute("SELECT MAX(frame) FROM frames").fetchone()
+        database.close()
+    except sqlite3.Error:
+        return 0
+    return 0 if last is None else last + 1
+
+
+def start(series: Path, output: Path, *words: str) -> "subprocess.Popen[bytes]":
+    command = [*COMMAND, str(series), "-o", str(output), *FLAGS, *words]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+
+
+def family(process: psutil.Process) -> list[psutil.Process]:
+    """A process and all below it."""
+    return [process, *process.children(recursive=True)]
+
+
+def role(process: psutil.Process, first: int) -> str:
+    """What a process of a run is for."""
+    line = " ".join(process.cmdline())
+    if process.pid == first:
+        return "command"
+    return "reader" if "sources.child" in line else "worker" if "spawn_main" in line else "other"
+
+
+def watch(series: Path, output: Path, frames: int, *words: str) -> tuple[np.ndarray, dict[str, float]]:
+    """(N, 4) seconds, frames recorded, seconds of processor, RSS in MB, of a whole run; most RSS by role."""
+    process = start(series, output, *words)
+    begun, rows = time.monotonic(), []
+    most: dict[str, float] = {}
+    whole = psutil.Process(process.pid)
+    while process.poll() is None:
+        try:
+            members = family(whole)
+            cpu = sum(sum(m.cpu_times()[:2]) for m in members)
+            held = {m: m.memory_info().rss / MB for m in members}
+            for member, size in held.items():
+                name = role(member, process.pid)
+                most[name] = max(most.get(name, 0.0), size)
+        except psutil.Error:
+            continue
+        done = recorded(output) or (frames if rows else 0)  # the journal goes when the table is there
+        if done:
+            rows.append((time.monotonic() - begun, done, cpu, sum(held.values())))
+        time.sleep(LOOK_S)
+    if process.wait() != 0:
+        raise RuntimeError(f"the run ended with {process.returncode}")
+    return np.array(rows), most
+
+
+def steady(series: Path, folder: Path, frames: int) -> tuple[list[str], Path]:
+    """Memory and speed in the first and the last tenth."""
+    output = folder / "steady.csv"
+    begun = time.monotonic()
+    rows, _ = watch(series, output, frames, "--workers", "2")
+    whole_s = time.monotonic() - begun
+    seconds, done, cpu, rss = rows.T
+    first, last = ((done >= a * frames) & (done < b * frames) for a, b in ((0.01, 0.1), (0.9, 1.0)))
+    wall = [np.ptp(done[part]) / np.ptp(seconds[part]) for part in (first, last)]
+    work = [np.ptp(done[part]) / np.ptp(cpu[part]) for part in (first, last)]
+    memory = [np.median(rss[part]) for part in (first, last)]
+    table = read_peaks(output)
+    counts = np.bincount(table["frame"], minlength=frames)
+    repeated = np.array_equal(counts, np.resize(counts[:DIFFERENT], frames))
+    return [
+        f"| frames | {frames:,} of {SIDE} x {SIDE}, {len(table) / frames:.1f} peaks each, fits, 2 threads |",
+        f"| whole command | {whole_s:,.0f} s, {frames / whole_s:.0f} frames/s |",
+        f"| resident memory, process and reader, first -> last tenth | {memory[0]:.0f} -> {memory[1]:.0f} MB "
+        f"({100 * (memory[1] / memory[0] - 1):+.1f} %) |",
+        f"| the same while the table is written, most | {rss.max():.0f} MB |",
+        f"| frames per second of wall clock, first -> last tenth | {wall[0]:.0f} -> {wall[1]:.0f} "
+        f"({100 * (wall[1] / wall[0] - 1):+.1f} %) |",
+        f"| frames per second of processor time, first -> last tenth | {work[0]:.0f} -> {work[1]:.0f} "
+        f"({100 * (work[1] / work[0] - 1):+.1f} %) |",
+        f"| every frame there once, repeated frames with equal counts | {'yes' if repeated else 'NO'} |",
+    ], output
+
+
+def killed(series: Path, folder: Path, frames: int, kills: int, seed: int = 0) -> list[str]:
+    """``kill -9`` at random moments, ``--resume`` after each; the table against an undisturbed one."""
+    words = ("--workers", "2", "--frames", f"0:{frames}")
+    whole, output = folder / "whole.csv", folder / "killed.csv"
+    subprocess.run([*COMMAND, str(series), "-o", str(whole), *FLAGS, *words], check=True, capture_output=True)
+    random = np.random.default_rng(seed)
+    lost, happened, waiting = [], 0, 0.0
+    while happened < kills:
+        process = start(series, output, "--resume", *words)
+        begun = time.time()
+        before = recorded(output)
+        while recorded(output) == before and process.poll() is None:
+            time.sleep(0.02)
+        waiting = random.uniform(0, 3.0)
+        time.sleep(waiting)
+        if process.poll() is not None:
+            break
+        journal = output.with_name(output.name + ".journal") / "frames.sqlite-wal"
+        members = family(psutil.Process(process.pid))
+        os.kill(process.pid, signal.SIGKILL)
+        committed = journal.stat().st_mtime if journal.exists() else begun
+        lost.append(time.time() - max(committed, begun))
+        process.wait()
+        if psutil.wait_procs(members, timeout=5)[1]:
+            raise RuntimeError("children outlived the kill")
+        happened += 1
+    done = recorded(output)
+    subprocess.run(
+        [*COMMAND, str(series), "-o", str(output), *FLAGS, *words, "--resume"],
+        check=True,
+        capture_output=True,
+    )
+    same = whole.read_bytes() == output.read_bytes()
+    return [
+        f"| kills at random moments, {frames:,} frames | {happened}, the last at frame {done:,} |",
+        f"| work done twice after each, median and most | {np.median(lost):.2f} s, {max(lost):.2f} s |",
+        f"| table against the undisturbed one | {'equal, byte for byte' if same else 'DIFFERENT'} |",
+    ]
+
+
+def workers(series: Path, folder: Path, frames: int, reference: Path) -> list[str]:
+    """One against two local worker processes, alternately, twice each; speed from 10 to 90 %."""
+    speeds: dict[int, list[float]] = {1: [], 2: []}
+    most: dict[str, float] = {}
+    same = True
+    for turn in range(4):
+        count = turn % 2 + 1
+        output = folder / f"workers{turn}.csv"
+        begun = time.monotonic()
+        rows, held = watch(series, output, frames, "--frames", f"0:{frames}", "--scheduler", f"local:{count}")
+        most |= {name: max(size, most.get(name, 0.0)) for name, size in held.items()}
+        seconds, done, _, _ = rows.T
+        middle = (done >= 0.1 * frames) & (done <= 0.9 * frames)
+        speeds[count].append(np.ptp(done[middle]) / np.ptp(seconds[middle]))
+        same &= reference.read_bytes().startswith(output.read_bytes())
+        print(
+            f"local:{count} {speeds[count][-1]:.0f} frames/s, {time.monotonic() - begun:.0f} s",
+            file=sys.stderr,
+        )
+    one, two = (max(speeds[n]) for n in (1, 2))
+    held = ", ".join(f"{name} {most[name]:.0f} MB" for name in ("command", "worker", "reader"))
+    return [
+        f"| frames/s with one and two worker processes, {frames:,} frames | {one:.0f} and {two:.0f} "
+        f"({two / one:.2f} x) |",
+        f"| table against that of the threads | {'equal, byte for byte' if same else 'DIFFERENT'} |",
+        f"| resident memory of each process, most | {held} |",
+    ]
+
+
+def main() -> None:
+    """Measure and print, or write the page."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--frames", type=int, default=100_000)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--only", choices=("steady", "killed", "workers"))
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        series = make_series(folder, options.frames)
+        lines, reference = [], folder / "steady.csv"
+        if options.only in (None, "steady", "workers"):
+            found, reference = steady(series, folder, options.frames)
+            lines += found
+            print("\n".join(found), file=sys.stderr)
+        if options.only in (None, "killed"):
+            lines += killed(series, folder, min(options.frames, 20_000), options.kills)
+        if options.only in (None, "workers"):
+            lines += workers(series, folder, min(options.frames, 5_000), reference)
+    page = "\n".join([machine(), "", "| | |", "|---|---|", *lines])
+    print(page)
+    if options.write:
+        head, _, _ = PAGE.read_text("utf-8").partition("<!-- measured -->")
+        PAGE.write_text(f"{head}<!-- measured -->\n\n{page}\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
