@@ -1,7 +1,7 @@
 """A choice that is as wide as what is chosen, not as its longest entry."""
 
 from PyQt6.QtCore import QSize
-from PyQt6.QtWidgets import QComboBox, QSizePolicy, QStyle, QStyleOptionComboBox, QWidget
+from PyQt6.QtWidgets import QComboBox, QSizePolicy, QWidget
 
 
 class SnugComboBox(QComboBox):
@@ -9,22 +9,16 @@ class SnugComboBox(QComboBox):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setProperty("role", "snug")
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self.currentIndexChanged.connect(lambda _: self.updateGeometry())
 
     def sizeHint(self) -> QSize:
         """Qt: room for the current entry."""
-        whole = super().sizeHint()
-        text = QSize(
-            self.fontMetrics().horizontalAdvance(self.currentText()) + 6, self.fontMetrics().height()
-        )
-        option = QStyleOptionComboBox()
-        self.initStyleOption(option)
-        style = self.style()
-        if style is None:
-            return whole
-        kind = QStyle.ContentsType.CT_ComboBox
-        return QSize(style.sizeFromContents(kind, option, text, self).width(), whole.height())
+        whole, font = super().sizeHint(), self.fontMetrics()
+        longest = max((font.horizontalAdvance(self.itemText(k)) for k in range(self.count())), default=0)
+        return QSize(whole.width() - longest + font.horizontalAdvance(self.currentText()), whole.height())
 
     def minimumSizeHint(self) -> QSize:
         """Qt: it can be squeezed."""

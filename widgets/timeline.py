@@ -70,6 +70,7 @@ class Timeline(QWidget):
         button = QToolButton(self)
         button.setIcon(icons.icon(name))
         button.setIconSize(QSize(20, 20))
+        button.setFixedWidth(30)
         button.setToolTip(tip)
         button.setAccessibleName(tip)
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -92,6 +93,7 @@ class Timeline(QWidget):
         self.sum.setFixedWidth(90)
         self.fps.setFixedWidth(92)
         self.mode.setFixedWidth(124)
+        self.axis.minimum_width = 72
         for box in (self.number, self.sum, self.fps):
             box.setKeyboardTracking(False)
             box.setAlignment(Qt.AlignmentFlag.AlignRight)
