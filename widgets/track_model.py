@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt, pyqtSignal
-from PyQt6.QtGui import QColor
+from PyQt6.QtCore import QAbstractTableModel, QModelIndex, QObject, QRectF, Qt, pyqtSignal
+from PyQt6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
 
+from braggscope.widgets import theme
 from braggscope.widgets.peak_table_model import LEFT, NONE, RIGHT, sorted_rows
 
 _Role = Qt.ItemDataRole
@@ -123,7 +124,7 @@ class TrackModel(QAbstractTableModel):
         if role == _Role.TextAlignmentRole:
             return LEFT if name in ("name", "origin") else RIGHT
         if role == _Role.DecorationRole and name == "name" and track in self.colours:
-            return QColor(self.colours[track])
+            return _dot(self.colours[track])
         return None
 
     def setData(self, index: QModelIndex, value: object, role: int = _Role.EditRole) -> bool:
@@ -144,6 +145,22 @@ class TrackModel(QAbstractTableModel):
         if name == "change":
             return f"{100 * value:+.3f}"
         return f"{value:.0f}" if name == "snr" else f"{int(value)}"
+
+
+def _dot(colour: str) -> QIcon:
+    """A dot that keeps its colour on a selected line."""
+    pixmap = QPixmap(20, 20)
+    pixmap.setDevicePixelRatio(2.0)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(QColor(theme.current().panel), 1.2))
+    painter.setBrush(QColor(colour))
+    painter.drawEllipse(QRectF(0.8, 0.8, 8.4, 8.4))
+    painter.end()
+    icon = QIcon(pixmap)
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)
+    return icon
 
 
 def _natural(text: str) -> tuple[tuple[int, str], ...]:

@@ -18,6 +18,7 @@ from braggscope.widgets.plotting import make_plot
 Floats = NDArray[np.float64]
 EMPTY = "Select a track to see its spot through time."
 CELL = 64  # px, side of a patch in the row of patches
+BAND_PX = 5.0  # half the width of the band of which the profile is taken
 _GAP = 4
 
 
@@ -130,7 +131,7 @@ class WaterfallView(QWidget):
         self.along = QComboBox(self)
         self.along.addItem("along x", 0)
         self.along.addItem("along y", 1)
-        self.along.setToolTip("Direction of the profile; across it the largest value is taken")
+        self.along.setToolTip("Direction of the profile; across it the largest value near the spot is taken")
         self.film = FilmStrip(self)
         self.plot = make_plot("frame", "x / px", parent=self)
         self.image = pg.ImageItem(axisOrder="row-major")
@@ -178,7 +179,7 @@ class WaterfallView(QWidget):
             return
         axis = int(self.along.currentData())
         floor = np.float32(self._limits[0])
-        profile = np.where(np.isfinite(content.patches), content.patches, floor).max(axis=1 + axis)
+        profile = self._profile(content, axis, floor)
         frames = content.frames
         first, last = int(frames[0]), int(frames[-1])
         every = np.arange(first, last + 1)
@@ -192,6 +193,16 @@ class WaterfallView(QWidget):
         self.way.setPen(pg.mkPen(content.colour, width=1.5))
         self.plot.setLabel("left", "y / px" if axis else "x / px")
         self.plot.getPlotItem().getViewBox().invertY(bool(axis))
+
+    def _profile(self, content: WaterfallContent, axis: int, floor: np.float32) -> NDArray[np.float32]:
+        """(n, S) largest value across a band that follows the spot, so that its neighbours stay out."""
+        size, other = content.patches.shape[1], 1 - axis
+        middle = np.interp(content.frames, content.track[:, 0], content.track[:, 1 + other])
+        place = (middle - content.corner[other]) / content.pixel
+        inside = np.abs(np.arange(size)[None, :] - place[:, None]) <= max(BAND_PX / content.pixel, 1.0)
+        band = inside[:, :, None] if axis == 0 else inside[:, None, :]
+        known = np.isfinite(content.patches) & band
+        return np.where(known, content.patches, floor).max(axis=1 + axis)
 
     def _arrange(self) -> None:
         head = QHBoxLayout()

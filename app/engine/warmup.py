@@ -12,6 +12,7 @@ from braggscope.models.parameters import Parameters
 from braggscope.models.peaks.detect import suggest_thresholds
 from braggscope.models.prepare import Preparer
 from braggscope.models.render import histogram, lut, percentile_levels, render_rgb
+from braggscope.models.results import PeakTable
 
 DTYPES = ("uint16", "int32", "uint32", "float32", "uint8")
 
@@ -30,10 +31,21 @@ def warm_up(networks: bool = False) -> None:
     for model in ("gaussian", "pseudovoigt"):
         for noise in ("uniform", "poisson"):
             analyse(prepared, 0, base.with_localize(model=model, noise=noise), ready)
+    _warm_up_tracks()
     levels = percentile_levels(prepared.image, prepared.mask)
     histogram(prepared.image, prepared.mask)
     for step in (1, 2):
         render_rgb(prepared.image, prepared.mask, levels, lut("inferno"), step=step)
+
+
+def _warm_up_tracks() -> None:
+    """Link two spots, of which one leaves the other."""
+    from braggscope.models.tracks.link import link
+
+    t = np.arange(30)
+    frame, x = np.concatenate((t, t[10:])), np.concatenate((np.full(30, 20.0), 20 + 0.4 * t[10:]))
+    link(PeakTable.blank(len(x), frame=frame, x=x, y=20.0, x_err=0.1, y_err=0.1, amplitude=100.0, birth=100.0,
+                         fwhm_major=3.0, fwhm_minor=3.0))  # fmt: skip
 
 
 if __name__ == "__main__":

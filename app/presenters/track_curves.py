@@ -130,9 +130,9 @@ def track_rows(linked: Linked) -> TrackRows:
 def _history(linked: Linked, k: int) -> str:
     tracks, words = linked.tracks, []
     if tracks.split_from[k] >= 0:
-        words.append(f"split from {tracks.name[tracks.split_from[k]]} at {tracks.split_frame[k]:.0f}")
+        words.append(f"from {tracks.name[tracks.split_from[k]]} at {tracks.split_frame[k]:.0f}")
     if tracks.continues[k] >= 0:
-        words.append(f"is {tracks.name[tracks.continues[k]]} again")
+        words.append(f"{tracks.name[tracks.continues[k]]} again")
     if tracks.merged_into[k] >= 0:
-        words.append(f"goes into {tracks.name[tracks.merged_into[k]]} at {tracks.merge_frame[k]:.0f}")
+        words.append(f"into {tracks.name[tracks.merged_into[k]]} at {tracks.merge_frame[k]:.0f}")
     return ", ".join(words)

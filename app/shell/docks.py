@@ -60,7 +60,7 @@ WORKSPACES: Mapping[str, Arrangement] = {
     "tracks": Arrangement(
         left=(_SETUP, Group(("frame", "prepare", "regions"), 300)),
         right=(Group(("waterfall",), 420), Group(("patch",), 330)),
-        bottom=(Group(("tracks", "peaks", "jobs", "log"), 480), Group(("track_plot",), 680)),
+        bottom=(Group(("tracks", "peaks", "jobs", "log"), 560), Group(("track_plot",), 600)),
         bottom_height=320,
     ),
     "accuracy": Arrangement(bottom=(_NEWS,), bottom_height=160),
