@@ -183,6 +183,7 @@ def killed(series: Path, folder: Path, frames: int, kills: int, seed: int = 0) -
 def workers(series: Path, folder: Path, frames: int, reference: Path) -> list[str]:
     """One against two local worker processes, alternately, twice each; speed from 10 to 90 %."""
     speeds: dict[int, list[float]] = {1: [], 2: []}
+    work: dict[int, list[float]] = {1: [], 2: []}
     most: dict[str, float] = {}
     same = True
     for turn in range(4):
@@ -191,9 +192,10 @@ def workers(series: Path, folder: Path, frames: int, reference: Path) -> list[st
         begun = time.monotonic()
         rows, held = watch(series, output, frames, "--frames", f"0:{frames}", "--scheduler", f"local:{count}")
         most |= {name: max(size, most.get(name, 0.0)) for name, size in held.items()}
-        seconds, done, _, _ = rows.T
+        seconds, done, cpu, _ = rows.T
         middle = (done >= 0.1 * frames) & (done <= 0.9 * frames)
         speeds[count].append(np.ptp(done[middle]) / np.ptp(seconds[middle]))
+        work[count].append(np.ptp(done[middle]) / np.ptp(cpu[middle]))
         same &= reference.read_bytes().startswith(output.read_bytes())
         print(
             f"local:{count} {speeds[count][-1]:.0f} frames/s, {time.monotonic() - begun:.0f} s",
@@ -204,6 +206,8 @@ def workers(series: Path, folder: Path, frames: int, reference: Path) -> list[st
     return [
         f"| frames/s with one and two worker processes, {frames:,} frames | {one:.0f} and {two:.0f} "
         f"({two / one:.2f} x) |",
+        f"| frames per second of processor time, all processes, one and two | {max(work[1]):.0f} and "
+        f"{max(work[2]):.0f} |",
         f"| table against that of the threads | {'equal, byte for byte' if same else 'DIFFERENT'} |",
         f"| resident memory of each process, most | {held} |",
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,9 +25,8 @@ from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.jobs import JobBoard
 from braggscope.app.presenters.peaks import PeakPresenter
 from braggscope.app.presenters.runs import RunPresenter
-from braggscope.app.presenters.views import with_rejected
+from braggscope.app.presenters.views import watched, with_rejected
 from braggscope.app.presenters.weights import WeightShelf
-from braggscope.app.state.session import PeakKey
 from braggscope.models.parameters import Parameters
 from braggscope.models.prepare import Prepared
 from braggscope.models.results import PeakTable
@@ -78,7 +77,7 @@ class ExportPresenter:
 
     def ask_table(self, suffix: str = ".csv") -> None:
         """Choose a file for the peak table."""
-        path = self.ask_name("Export peak table", f"peaks{_dotted(suffix)}", TABLE_FILTER)
+        path = self.ask_name("Export peak table", f"peaks.{suffix.removeprefix('.')}", TABLE_FILTER)
         if path is not None:
             self.write_table(path)
 
@@ -145,7 +144,7 @@ class ExportPresenter:
 
     def ask_figure(self, kind: str, suffix: str) -> None:
         """Choose a file for a figure: ``overlay``, ``error`` or ``offsets``."""
-        path = self.ask_name("Export figure", f"{kind}{_dotted(suffix)}", PICTURE_FILTER)
+        path = self.ask_name("Export figure", f"{kind}.{suffix.removeprefix('.')}", PICTURE_FILTER)
         if path is not None:
             self.write_figure(kind, path)
 
@@ -305,19 +304,3 @@ class ExportPresenter:
         path = Path(chosen)
         self._desk.settings.last_folder = str(path.parent)
         return path if path.suffix or not Path(name).suffix else path.with_suffix(Path(name).suffix)
-
-
-def _dotted(suffix: str) -> str:
-    return suffix if suffix.startswith(".") else f".{suffix}"
-
-
-def watched(
-    tables: Iterable[tuple[int, PeakTable]], frames: list[int], rejected: frozenset[PeakKey], context: Context
-) -> Iterator[tuple[int, PeakTable]]:
-    """Tables of the given frames with hand-rejected peaks marked, reporting progress on the way."""
-    wanted = set(frames)
-    for done, (frame, table) in enumerate(tables):
-        if done % 50 == 0:
-            context.progress(min(done, len(frames)), len(frames))
-        if frame in wanted:
-            yield frame, with_rejected(table, rejected) if rejected else table

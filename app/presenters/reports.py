@@ -14,9 +14,10 @@ from braggscope.app.engine.localizers import weights_in_use
 from braggscope.app.engine.runs import stored_tables
 from braggscope.app.files import check_not_input
 from braggscope.app.presenters.desk import Desk
-from braggscope.app.presenters.exports import ExportPresenter, watched
+from braggscope.app.presenters.exports import ExportPresenter
 from braggscope.app.presenters.jobs import JobBoard
 from braggscope.app.presenters.runs import RunPresenter
+from braggscope.app.presenters.views import watched
 
 if TYPE_CHECKING:
     from braggscope.app.main_window import MainWindow

@@ -1,8 +1,11 @@
 """From results to what widgets show."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
 from braggscope.app.engine.frames import LIVE_LIMIT, Measured
+from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.patch import PatchDetail
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.state.session import PeakKey, Session
@@ -93,3 +96,15 @@ def patch_content(detail: PatchDetail, settings: Localization) -> PatchContent:
         status=int(row["status"]),
         note="",
     )
+
+
+def watched(
+    tables: Iterable[tuple[int, PeakTable]], frames: list[int], rejected: frozenset[PeakKey], context: Context
+) -> Iterator[tuple[int, PeakTable]]:
+    """Tables of the given frames with hand-rejected peaks marked, reporting progress on the way."""
+    wanted = set(frames)
+    for done, (frame, table) in enumerate(tables):
+        if done % 50 == 0:
+            context.progress(min(done, len(frames)), len(frames))
+        if frame in wanted:
+            yield frame, with_rejected(table, rejected) if rejected else table
