@@ -116,24 +116,25 @@ class TracksPresenter:
         edits = [plain(edit) for edit in self._desk.store.state.track_edits]
         instrument = self._desk.instrument
 
-        def show(linked: Linked) -> None:
+        def run(_: Context) -> tuple[Linked, TrackRows]:
+            linked = finished(base, edits, instrument)
+            return linked, track_rows(linked)
+
+        def show(found: tuple[Linked, TrackRows]) -> None:
             if wanted == self._wanted:
-                self._take(linked)
+                self._take(*found)
 
-        self._desk.lanes.tracks.submit(
-            lambda _: finished(base, edits, instrument), show, on_error=self._desk.fail
-        )
+        self._desk.lanes.tracks.submit(run, show, on_error=self._desk.fail)
 
-    def _take(self, linked: Linked | None) -> None:
+    def _take(self, linked: Linked | None, rows: TrackRows | None = None) -> None:
         self.linked = linked
         self.chosen = []
-        if linked is None:
-            self._window.track_table.set_tracks(TrackRows())
-        else:
+        note = ""
+        if linked is not None:
             note = f"{len(linked.tracks):,} tracks"
             if linked.lost:
                 note += f", {linked.lost} changes by hand no longer apply"
-            self._window.track_table.set_tracks(track_rows(linked), note)
+        self._window.track_table.set_tracks(rows or TrackRows(), note)
         self._follow(self._desk.store.state)
         self.views.show_all()
 

@@ -45,7 +45,7 @@ def longest(program):
     return int(np.argmax(program.program.tracks.linked.tracks.length))
 
 
-def test_an_analysed_series_is_linked_when_somebody_looks(tracked):
+def test_an_analysed_series_is_linked_and_one_selection_is_everywhere(tracked):
     tracks = tracked.program.tracks.linked.tracks
     assert len(tracks) >= 5
     assert tracks.length.max() == 24
@@ -54,6 +54,7 @@ def test_an_analysed_series_is_linked_when_somebody_looks(tracked):
     assert tracked.window.track_table.isVisible()
     assert tracked.window.tracks_plot.isVisible()
     assert tracked.window.tracks_plot.hint.isVisible(), "nothing is selected yet"
+    _select_everywhere(tracked)
 
 
 def test_nothing_is_linked_before_a_run(program):
@@ -63,7 +64,7 @@ def test_nothing_is_linked_before_a_run(program):
     assert "Ctrl+R" in program.window.track_table.lines.hint
 
 
-def test_one_selection_everywhere(tracked):
+def _select_everywhere(tracked):
     presenter, window = tracked.program.tracks, tracked.window
     k = longest(tracked)
     rows = presenter.linked.tracks.rows(k)
@@ -99,7 +100,7 @@ def test_one_selection_everywhere(tracked):
     assert window.track_table.selected() == [other]
 
 
-def test_several_tracks_are_overlaid_in_their_colours(tracked):
+def test_several_tracks_are_overlaid_and_every_quantity_is_drawn(tracked):
     lengths = tracked.program.tracks.linked.tracks.length
     one, other = (int(k) for k in np.argsort(-lengths)[:2])
     click_line(tracked, one)
@@ -110,9 +111,11 @@ def test_several_tracks_are_overlaid_in_their_colours(tracked):
     assert len(tracked.window.frame_view.canvas.overlays.trails) == 2
     tracked.program.trigger("series_workspace")
     assert len(tracked.window.frame_view.canvas.overlays.trails) == 0
+    tracked.program.trigger("tracks_workspace")
+    _every_quantity(tracked)
 
 
-def test_every_quantity_is_drawn(tracked):
+def _every_quantity(tracked):
     click_line(tracked, longest(tracked))
     plot = tracked.window.tracks_plot
     keys = [plot.quantity.itemData(k) for k in range(plot.quantity.count())]
@@ -208,9 +211,10 @@ def test_tracks_are_exported(tracked, monkeypatch, tmp_path):
         assert np.isfinite(file["entry/peaks/strain"][()]).any()
         assert "voltage_V" in file["entry/peaks"]
     assert (tmp_path / "tracks_tracks.csv").exists()
+    _what_cannot_be_done_is_said(tracked)
 
 
-def test_what_cannot_be_done_is_said(tracked):
+def _what_cannot_be_done_is_said(tracked):
     presenter = tracked.program.tracks
     presenter.hand.join()
     assert "Select two tracks" in tracked.notice.text
