@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import sys
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -126,7 +127,7 @@ def _provenance(
         **peaks,
         "tracks": {
             "peaks": str(options.peaks),
-            "settings": {name: getattr(settings, name) for name in settings.__dataclass_fields__},
+            "settings": asdict(settings),
             "instrument": None if instrument is None else instrument.model_dump(mode="json"),
             "d0_angstrom": options.d0,
             "axis": None if options.axis is None else str(options.axis),

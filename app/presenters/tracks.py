@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from braggscope.app.presenters.track_edits import TrackEditing, plain
 from braggscope.app.presenters.track_export import write_linked
 from braggscope.app.presenters.track_views import TrackViews
 from braggscope.app.state.session import PeakKey, Session
+from braggscope.models.tracks.table import TrackSettings
 from braggscope.widgets.track_model import TrackRows
 
 if TYPE_CHECKING:
@@ -246,7 +248,10 @@ class TracksPresenter:
         if linked is None or info is None:
             return
         provenance = self._exports.provenance(state.parameters, f"{info.frames} frames").as_dict()
-        provenance["track_edits"] = [edit.model_dump(mode="json") for edit in state.track_edits]
+        provenance["tracks"] = {
+            "settings": asdict(TrackSettings()),
+            "edits": [edit.model_dump(mode="json") for edit in state.track_edits],
+        }
         axes, inputs = self.views.axes(), self._exports.inputs()
         self._jobs.submit(
             self._desk.lanes.export, f"Tracks to {path.name}",
