@@ -26,7 +26,7 @@ FINE_TUNE_AVERAGE = 0.998
 NET_GO_ON_RATE = 1e-3  # simulation never ends: there is nothing to be kept from
 SHIPPED_WINDOW = 11  # px
 HELD_OUT = 2000  # simulated patches
-CALIBRATED = 400_000  # simulated patches, at most
+CALIBRATED = 600_000  # simulated patches, at most
 
 
 @dataclass(frozen=True, slots=True)

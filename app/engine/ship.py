@@ -53,7 +53,7 @@ def _trained(weights: Path) -> "tuple[dict[str, Tensor], dict[str, Any], str]":
         with safe_open(weights, "pt") as file:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             record = json.loads((file.metadata() or {})["training"])
-        return state, record, curve_path(weights).read_text(encoding="utf-8")
+        return _finished(state), record, curve_path(weights).read_text(encoding="utf-8")
     saved = load_checkpoint(weights)
     if saved is None:
         raise TrainingError(f"There is neither {weights} nor a checkpoint of it.")
@@ -71,13 +71,15 @@ def _trained(weights: Path) -> "tuple[dict[str, Tensor], dict[str, Any], str]":
 
 
 def _finished(state: "dict[str, Tensor]") -> "dict[str, Tensor]":
-    """The weights of a checkpoint, calibrated where that is the last step of a training."""
+    """The weights, calibrated anew where that is the last step of a training."""
     from braggscope.models.localizer.calibrate import calibrate
+    from braggscope.models.localizer.network import LocalizerNet
     from braggscope.models.weights import build_localizer
 
     if "features.0.weight" not in state:
         return state
-    network = build_localizer(state)
+    kept = {name: array for name, array in state.items() if name.partition(".")[0] in ("features", "head")}
+    network = build_localizer(LocalizerNet().state_dict() | kept)
     calibrate(network)
     return network.state_dict()
 

@@ -12,7 +12,7 @@ from braggscope.models.localizer.train import SHARE
 CALIBRATION_SEED = 2**41  # training draws its seeds far below
 CHUNK = 256
 PART = 20_000  # patches simulated at a time
-BATCH, EPOCHS, RATE = 1024, 10, 3e-3
+BATCH, EPOCHS, RATE = 1024, 14, 3e-3
 
 
 def run(network: LocalizerNet, counts: Tensor, valid: Tensor) -> Output:
@@ -31,7 +31,7 @@ def coverage(network: LocalizerNet, truth: Samples) -> float:
 
 def calibrate(
     network: LocalizerNet,
-    count: int = 400_000,
+    count: int = 600_000,
     mixture: Mixture = REGIMES,
     seed: int = CALIBRATION_SEED,
     *,

@@ -1,7 +1,7 @@
 """Seeded patches in counts with their truth, for the localiser network. All lengths in px."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -79,7 +79,33 @@ ORDINARY = Crowd(
 )
 Mixture = tuple[tuple[float, Crowd], ...]  # shares that add up to 1
 MIXTURE: Mixture = ((0.45, BROAD), (0.3, WEAK_PAIRS), (0.25, ORDINARY))  # what training draws
-REGIMES: Mixture = ((0.6, ORDINARY), (0.25, BROAD), (0.15, WEAK_PAIRS))  # what calibration draws
+_CLEAR = replace(
+    ORDINARY,
+    round_share=0.8,
+    snr=(30.0, 150.0),
+    poisson=(0.0, 0.2),
+    slope_share=0.1,
+    second_share=0.0,
+    cut_share=0.03,
+    stranger_share=0.0,
+    gap_share=0.0,
+    saturated_share=0.0,
+)
+CLEAR_PAIRS = replace(
+    _CLEAR, sigma=(0.9, 1.7), second_share=1.0, second_distance=(2.3, 5.3), second_amplitude=(0.25, 1.1)
+)
+CLEAR_SLOPES = replace(_CLEAR, sigma=(2.0, 4.2), slope_share=1.0, slope=(0.01, 0.12))
+CLEAR_EDGES = replace(_CLEAR, sigma=(0.9, 2.3), cut_share=1.0, cut=(2, 5))
+CLEAR_ELLIPSES = replace(_CLEAR, sigma=(0.9, 1.7), ratio=(1.7, 3.2), round_share=0.0)
+REGIMES: Mixture = (  # what calibration draws
+    (0.3, ORDINARY),
+    (0.15, BROAD),
+    (0.15, WEAK_PAIRS),
+    (0.15, CLEAR_PAIRS),
+    (0.1, CLEAR_SLOPES),
+    (0.08, CLEAR_EDGES),
+    (0.07, CLEAR_ELLIPSES),
+)
 
 
 class Samples(NamedTuple):
