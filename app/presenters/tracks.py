@@ -13,13 +13,14 @@ from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.runs import RunRecord, stored_tables
 from braggscope.app.engine.tracks import Base, Linked, finished, link_series
 from braggscope.app.presenters.desk import Desk
-from braggscope.app.presenters.exports import ExportPresenter, watched
+from braggscope.app.presenters.exports import ExportPresenter
 from braggscope.app.presenters.jobs import JobBoard
 from braggscope.app.presenters.runs import RunPresenter
 from braggscope.app.presenters.track_curves import track_rows
 from braggscope.app.presenters.track_edits import TrackEditing, plain
 from braggscope.app.presenters.track_export import write_linked
 from braggscope.app.presenters.track_views import TrackViews
+from braggscope.app.presenters.views import watched
 from braggscope.app.state.session import PeakKey, Session
 from braggscope.models.tracks.table import TrackSettings
 from braggscope.widgets.track_model import TrackRows

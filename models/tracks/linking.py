@@ -66,16 +66,7 @@ def follow(spots: Spots, motion: Motion, gate: float, gap: int) -> Integers:
     heads, following = np.full(int(grid[4] * grid[5]), -1, np.int64), np.full(n, -1, np.int64)
     for t in range(len(spots.step)):
         a, b, now = spots.start[t], spots.start[t + 1], spots.step[t]
-        kept = 0
-        for k in range(n_active):  # tracks that were gone too long give their place back
-            slot = active[k]
-            if now - state[slot, _LAST] > gap + 1:
-                free[n_free] = slot
-                n_free += 1
-            else:
-                active[kept] = slot
-                kept += 1
-        n_active = kept
+        n_active, n_free = _retire(state, active, n_active, free, n_free, now - gap - 1)
         if t > 0:
             _advance(state, active, n_active, float(now - spots.step[t - 1]), motion.q)
         _fill(heads, following, spots, a, b, grid)
@@ -97,6 +88,23 @@ def follow(spots: Spots, motion: Motion, gate: float, gap: int) -> Integers:
                 active[n_active] = slot
                 n_active += 1
     return track
+
+
+@njit(cache=True, nogil=True)
+def _retire(
+    state: Floats, active: Integers, n_active: int, free: Integers, n_free: int, oldest: int
+) -> tuple[int, int]:
+    """Tracks last seen before ``oldest`` give their place back; how many are active, and places free."""
+    kept = 0
+    for k in range(n_active):
+        slot = active[k]
+        if state[slot, _LAST] < oldest:
+            free[n_free] = slot
+            n_free += 1
+        else:
+            active[kept] = slot
+            kept += 1
+    return kept, n_free
 
 
 @njit(cache=True, nogil=True)
