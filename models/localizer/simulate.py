@@ -97,14 +97,18 @@ CLEAR_PAIRS = replace(
 CLEAR_SLOPES = replace(_CLEAR, sigma=(2.0, 4.2), slope_share=1.0, slope=(0.01, 0.12))
 CLEAR_EDGES = replace(_CLEAR, sigma=(0.9, 2.3), cut_share=1.0, cut=(2, 5))
 CLEAR_ELLIPSES = replace(_CLEAR, sigma=(0.9, 1.7), ratio=(1.7, 3.2), round_share=0.0)
+LONE = replace(_CLEAR, sigma=(0.9, 2.4), snr=(4.0, 150.0))
+FAINT_PAIRS = replace(CLEAR_PAIRS, snr=(5.0, 30.0))
 REGIMES: Mixture = (  # what calibration draws
-    (0.3, ORDINARY),
-    (0.15, BROAD),
-    (0.15, WEAK_PAIRS),
-    (0.15, CLEAR_PAIRS),
-    (0.1, CLEAR_SLOPES),
-    (0.08, CLEAR_EDGES),
-    (0.07, CLEAR_ELLIPSES),
+    (0.18, ORDINARY),
+    (0.12, BROAD),
+    (0.12, WEAK_PAIRS),
+    (0.18, LONE),
+    (0.12, FAINT_PAIRS),
+    (0.1, CLEAR_PAIRS),
+    (0.07, CLEAR_SLOPES),
+    (0.07, CLEAR_EDGES),
+    (0.04, CLEAR_ELLIPSES),
 )
 
 
