@@ -48,7 +48,8 @@ class Strain:
 
 def bring_into_order(obj: NDArray, support: NDArray[np.bool_]) -> Shape:
     """Centre, choose between the twins by :data:`TWIN_RULE`, unwrap, take out ramp and offset."""
-    obj, support, shift = _to_middle(obj, _largest(support))
+    obj, support, shift = _to_middle(obj, support)
+    support = _largest(support)
     twin = _skewness(np.abs(obj) * support) < 0
     if twin:
         obj, support = twin_of(obj), twin_of(support).astype(np.bool_)
@@ -64,8 +65,8 @@ def strain_along(
     """Displacement and strain from the phase; vectors in the order of the axes (z, y, x).
 
     Differences are those of the phase factor, so they survive wraps and the jump behind a dislocation:
-    central inside (second order), one-sided at the surface (first order), none where a voxel has no
-    neighbour along an axis.
+    central inside (second order), one-sided at the surface (first order), NaN where a voxel has no
+    neighbour along an axis that Q has a part of.
     """
     q = np.asarray(q_inv_angstrom, np.float64)
     length = float(np.linalg.norm(q))
@@ -73,8 +74,8 @@ def strain_along(
         raise ValueError("The scattering vector is zero; give its three components in 1/angstrom.")
     total = np.zeros(shape.phase.shape)
     for axis in range(3):
-        step = 10 * voxel_nm[axis]
-        total += _difference(shape.obj, shape.support, axis) / step * q[axis] / length
+        if q[axis]:
+            total += _difference(shape.obj, shape.support, axis) / (10 * voxel_nm[axis]) * q[axis] / length
     inner = ndimage.binary_erosion(shape.support)
     outside = ~shape.support
     strain = np.where(outside, np.nan, -total / length).astype(np.float32)
@@ -82,7 +83,7 @@ def strain_along(
 
 
 def _difference(obj: NDArray, support: NDArray[np.bool_], axis: int) -> NDArray:
-    """Slope of the phase in rad per voxel from neighbours inside the support."""
+    """Slope of the phase in rad per voxel from neighbours inside the support, NaN without any."""
     turn = np.angle(np.roll(obj, -1, axis) * np.conj(obj))
     ahead = support & np.roll(support, -1, axis)
     last: list[slice] = [slice(None)] * 3
@@ -91,7 +92,7 @@ def _difference(obj: NDArray, support: NDArray[np.bool_], axis: int) -> NDArray:
     turn = np.where(ahead, turn, 0.0)
     behind, turn_behind = np.roll(ahead, 1, axis), np.roll(turn, 1, axis)
     count = ahead.astype(np.int8) + behind
-    return np.asarray((turn + turn_behind) / np.maximum(count, 1))
+    return np.where(count > 0, (turn + turn_behind) / np.maximum(count, 1), np.nan)
 
 
 def _largest(support: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -28,8 +28,7 @@ def shifted(obj: NDArray, shift: NDArray | tuple[float, ...]) -> NDArray:
 def aligned(obj: NDArray, reference: NDArray) -> tuple[NDArray, bool]:
     """``obj`` or its twin, moved and turned onto ``reference``: (object, whether it is the twin).
 
-    Shift: maximum of the cross-correlation, refined by a parabola along every axis. The modulus of ``obj``
-    is kept.
+    Shift: maximum of the cross-correlation, refined by a parabola along every axis. The modulus is kept.
     """
     fixed = np.conj(scipy.fft.fftn(reference))
     best: tuple[float, NDArray, NDArray, bool] | None = None

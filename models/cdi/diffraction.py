@@ -69,9 +69,7 @@ class Crystal:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """``counts`` float32 with Poisson noise, ``expected`` without; ``mask``: True = gap, where counts are
-    -1.
-    """
+    """``counts`` float32 with Poisson noise, ``expected`` without; ``mask``: True = gap, -1 in counts."""
 
     counts: NDArray[np.float32]
     expected: NDArray[np.float32]
@@ -185,9 +183,7 @@ def _defects(
     voxel_nm: Floats,
     rng: np.random.Generator,
 ) -> Floats:
-    """Displacement along Q, Angstrom, of a spherical inclusion and a screw dislocation, where the spec has
-    them.
-    """
+    """Displacement along Q, Angstrom, of a spherical inclusion and a screw dislocation, where asked for."""
     out = np.zeros(spec.shape)
     if not spec.inclusion and not spec.dislocation:
         return out
@@ -215,9 +211,7 @@ def _slope_along(field: Floats, direction: Floats, step: Floats) -> Floats:
 
 
 def _flat(displacement: Floats, slope: Floats, support: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Take the mean gradient out of the displacement: it only moves the peak, which is measured around
-    itself.
-    """
+    """Take the mean gradient out of the displacement: it only moves the peak, which is centred."""
     places = np.argwhere(support).astype(np.float64)
     rows = np.column_stack([places - places.mean(axis=0), np.ones(len(places))])
     fit = np.linalg.lstsq(rows, displacement[support], rcond=None)[0]

@@ -18,13 +18,13 @@ class Phasing(BaseModel):
     crop: int | None = Field(None, ge=16, le=1024, description="voxels a side around the peak; None = all")
     binning: tuple[int, int, int] = Field((1, 1, 1), description="voxels summed along each axis")
     saturation: float | None = Field(None, gt=0, description="counts at and above this are not used")
-    iterations: str = Field("2*(40*RAAR+20*ER)", description="at full resolution")
+    iterations: str = Field("40*RAAR+20*ER", description="at full resolution")
     coarse_iterations: str = Field("200*RAAR+20*ER", description="at half resolution and below")
-    starts: int = Field(2, ge=1, le=100, description="random starts at low resolution")
+    starts: int = Field(4, ge=1, le=100, description="random starts at low resolution")
     runs: int = Field(1, ge=1, le=100, description="best starts that are run at full resolution")
     start: Literal["coarse", "autocorrelation", "random"] = "coarse"
     seed: int = Field(0, ge=0)
-    beta: float = Field(0.9, gt=0, le=1)
+    beta: float = Field(0.9, gt=0, le=1, description="feedback of HIO and RAAR at full resolution")
     support_sigma: float = Field(1.0, ge=0, le=10, description="voxels, smoothing of the shrink-wrap")
     support_threshold: float | None = Field(
         None, gt=0, lt=1, description="share of the maximum; None = chosen by the free likelihood"

@@ -1,11 +1,9 @@
 """From a prepared pattern to an object: starts at low resolution, iterations, choice, refinement.
 
-1. Random starts inside the autocorrelation's support are iterated at low resolution, where an iteration
-costs an
-   eighth or less; the best go on (the pattern's middle holds the coarse shape).
-2. The best are iterated at full resolution. How tight the support is (shrink-wrap) is decided by the
-likelihood of
-   withheld voxels, unless it is given.
+1. Random starts inside the autocorrelation's support are iterated at low resolution, where an iteration costs
+   an eighth or less; the best go on (the pattern's middle holds the coarse shape).
+2. The best are iterated at full resolution. Which start goes first and, unless it is given, how tight the
+   support is (shrink-wrap), is decided by chi and the likelihood of withheld voxels after a few iterations.
 3. A few iterations of ER with all voxels, then refinement with coherence and background.
 """
 
@@ -35,8 +33,11 @@ from braggscope.models.cdi.support import Support, autocorrelation_support, shri
 from braggscope.models.cdi.withheld import free_voxels, photon_unit
 
 TIGHTNESS = ((1.0, 0.05), (0.7, 0.2))  # (sigma, threshold) of which the free likelihood chooses
+MARGIN = 0.95  # share of the likelihood at which the tight support wins: the loose one also fits noise
+TRIED = 2  # starts of which chi after a few iterations chooses
+COARSE_BETA = 0.95  # the gold pattern of docs/coherent.md is found from 3 of 4 starts, with 0.9 from half
 COARSE_EVERY, COARSE_SIGMA, COARSE_THRESHOLD = 5, 1.0, 0.1
-TRIAL = (Step(20, "RAAR"), Step(10, "ER"))
+TRIAL = (Step(30, "RAAR"), Step(10, "ER"))
 FINISH = (Step(10, "ER"),)
 
 
@@ -126,11 +127,9 @@ class Reconstructor:
             obj = yield from self._coarse(number)
             candidates.append((self._coarse_misfit(obj), number, obj))
         candidates.sort(key=lambda found: found[0])
-        chosen: Settings | None = None
-        for _, number, obj in candidates[: self.parameters.runs]:
-            if chosen is None:
-                chosen, obj = yield from self._choice(obj, number)
-            found = yield from self._full(obj, number, chosen, parse(self.parameters.iterations))
+        settings, order = yield from self._choice([(number, obj) for _, number, obj in candidates])
+        for number, obj in order[: self.parameters.runs]:
+            found = yield from self._full(obj, number, settings, parse(self.parameters.iterations))
             self.outcome.runs.append((yield from self._finish(found)))
         self.outcome.runs.sort(key=lambda run: -run.free)
         if self.parameters.refinement:
@@ -155,22 +154,29 @@ class Reconstructor:
             if level:
                 obj = resample(obj, shape)
                 support = shrink_wrap(obj, COARSE_SIGMA, COARSE_THRESHOLD)
-            settings = Settings(p.beta, COARSE_SIGMA, COARSE_THRESHOLD, COARSE_EVERY, 2 * p.break_twin)
+            settings = Settings(COARSE_BETA, COARSE_SIGMA, COARSE_THRESHOLD, COARSE_EVERY, 2 * p.break_twin)
             phaser = Phaser(self._target(shape), obj, support, settings)
             yield from self._watched(phaser, steps, f"start {number + 1}, {shape[-1]} voxels")
             obj = phaser.result()
         return obj
 
-    def _choice(self, obj: Complex, number: int) -> Generator[Live, None, tuple[Settings, Complex]]:
-        """How tight the support is: a few iterations for each, the most likely goes on."""
-        possible = self._supports()
-        if len(possible) == 1:
-            return possible[0], obj
-        tried = []
-        for settings in possible:
-            tried.append((yield from self._full(obj, number, settings, TRIAL)))
-        best = max(tried, key=lambda run: run.free)
-        return best.settings, to_corner(best.obj)
+    def _choice(
+        self, starts: list[tuple[int, Complex]]
+    ) -> Generator[Live, None, tuple[Settings, list[tuple[int, Complex]]]]:
+        """How tight the support is, and the starts with the best first: a few iterations of each decide."""
+        loose, *others = self._supports()
+        if len(starts) == 1 and not others:
+            return loose, starts
+        trials = []
+        for number, obj in starts[:TRIED]:
+            trials.append((yield from self._full(obj, number, loose, TRIAL)))
+        best = min(trials, key=lambda run: run.agreement.chi)  # of one support: chi sees bright voxels too
+        for settings in others:
+            rival = yield from self._full(dict(starts)[best.start], best.start, settings, TRIAL)
+            if rival.free * MARGIN > best.free:
+                best = rival
+        rest = [start for start in starts if start[0] != best.start]
+        return best.settings, [(best.start, to_corner(best.obj)), *rest]
 
     def _full(
         self, obj: Complex, number: int, settings: Settings, steps: tuple[Step, ...]
@@ -262,7 +268,9 @@ class Reconstructor:
         coarse = length(parse(p.coarse_iterations)) + full * max(0, len(self._levels) - 2)
         starts = 0 if self.start is not None or len(self._levels) == 1 else p.starts
         runs = min(p.runs, p.starts) if self.start is None else 1
-        trials = len(self._supports()) if len(self._supports()) > 1 else 0
+        count = 1 if self.start is not None else p.starts
+        trials = min(TRIED, count) + len(self._supports()) - 1
+        trials = 0 if count == 1 and len(self._supports()) == 1 else trials
         return starts * coarse + trials * length(TRIAL) + runs * (full + length(FINISH)) + p.refinement
 
 

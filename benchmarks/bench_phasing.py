@@ -1,0 +1,198 @@
+"""Coherent imaging: the measured gold pattern, simulated crystals beside their truth, memory and cancellation.
+
+``BRAGGSCOPE_TEST_DATA=FOLDER python -m benchmarks.bench_phasing`` in the root writes docs/coherent.md. Times are CPU
+seconds of one thread (``OMP_NUM_THREADS=1``) in a warmed process, preparation included.
+"""
+
+import os
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy.fft
+
+from braggscope.models.cdi.diffraction import CoherentSpec, Crystal, grow, measure
+from braggscope.models.cdi.metrics import against_truth, agreement
+from braggscope.models.cdi.parameters import Phasing
+from braggscope.models.cdi.prepare import prepare
+from braggscope.models.cdi.reconstruct import Outcome, Reconstructor
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "coherent.md"
+CRYSTALS, SEEDS, FIRST = 20, 5, 1000
+CLASSIC = "3*(20*ER+180*HIO)+20*ER"
+SECTIONS = """# Coherent imaging: how good and how fast
+
+Made by `python -m benchmarks.bench_phasing`, one thread, without a network. chi: relative L2 difference of the
+modulus, not squared; R: relative L1; `_model`: after refinement with coherence and background. Times are CPU
+seconds in a warmed process, preparation included; a 64 x 64 x 64 transform took {fft} on that machine, which others
+used at the same time.
+
+The default: 4 random starts of 220 iterations at 32 x 32 x 32, of which chi chooses; a few iterations at full
+resolution with a loose and with a tight support, of which the likelihood of withheld voxels chooses; 40 RAAR, 20 ER
+and 10 ER with all voxels; 80 steps of L-BFGS.
+
+## The gold pattern of the authors of 3D-CDI-NN, 64 x 64 x 64
+
+{gold}
+
+`chi` of the object and `chi_model` do not go together: the pattern is partially coherent, and the object that explains
+it behind a blur has a chi of about 0.08 itself. The file keeps both objects.
+
+## Simulated gold
+
+{crystals} crystals (seeds from {first}) of `braggscope demo coherent`, peak of 1e6 counts, {seeds} runs each from
+random starts, beside the same program started from the truth.
+
+{simulated}
+
+## Size and cancellation
+
+{large}
+
+## What falls short
+
+- Phase and shape of simulated crystals do not come within 1.1 of what is reached from the truth, although chi does: on
+  weakly determined voxels at the surface the runs settle differently.
+- A run in ten or twenty on the gold pattern ends in a local minimum (chi of about 0.05); more starts (`--starts`)
+  make it rarer.
+- cohere was not run beside it.
+"""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """An outcome, CPU seconds to the first finished run and to the end, and the longest iteration."""
+
+    outcome: Outcome
+    first_s: float
+    all_s: float
+    longest_s: float
+
+
+def timed(stack: np.ndarray, parameters: Phasing, start: np.ndarray | None = None) -> Timed:
+    began = time.process_time()
+    first = longest = 0.0
+    pattern = prepare(stack, parameters)
+    work = Reconstructor(pattern.amplitude, pattern.mask, parameters, start)
+    before = time.process_time()
+    for _ in work.iterate():
+        now = time.process_time()
+        longest, before = max(longest, now - before), now
+        if work.outcome.runs and not first:
+            first = now - began
+    total = time.process_time() - began
+    return Timed(work.outcome, first or total, total, longest)
+
+
+def gold(path: Path) -> str:
+    with np.load(path) as file:
+        stack = file["amplitude"]
+    settings = {
+        "default, first result": Phasing(input="amplitude", refinement=0),
+        "default with refinement": Phasing(input="amplitude"),
+        f"random start, {CLASSIC}": Phasing(
+            input="amplitude", start="random", starts=1, iterations=CLASSIC, refinement=0, support_threshold=0.1,
+            free_share=0.0,
+        ),
+    }  # fmt: skip
+    timed(stack, settings["default with refinement"].model_copy(update={"refinement": 2}))
+    rows = ["| | seed | chi | R | chi_model | R_model | CPU-s |", "|---|---|---|---|---|---|---|"]
+    for name, parameters in settings.items():
+        for seed in range(3 if "random" in name else 10):
+            done = timed(stack, parameters.model_copy(update={"seed": seed}))
+            best, refined = done.outcome.best.agreement, done.outcome.refined
+            model = "– | –" if refined is None else f"{refined.agreement.chi:.4f} | {refined.agreement.R:.4f}"
+            rows.append(f"| {name} | {seed} | {best.chi:.4f} | {best.R:.4f} | {model} | {done.all_s:.2f} |")
+            print(rows[-1], file=sys.stderr)
+    return "\n".join(rows)
+
+
+def distances(outcome: Outcome, crystal: Crystal) -> tuple[float, float, float]:
+    """(chi, phase RMS, 1 - IoU): 0 is perfect."""
+    truth = against_truth(outcome.best.obj, crystal.obj)
+    return outcome.best.agreement.chi, truth.phase_rms, 1 - truth.iou
+
+
+def simulated() -> str:
+    parameters = Phasing(refinement=0)
+    ours, reference, floors = [], [], []
+    for number in range(CRYSTALS):
+        spec = CoherentSpec(seed=FIRST + number)
+        crystal = grow(spec)
+        counts = measure(crystal, spec).counts
+        floors.append(agreement(crystal.obj, np.sqrt(counts)).chi)
+        reference.append(distances(timed(counts, parameters, crystal.obj).outcome, crystal))
+        for seed in range(SEEDS):
+            done = timed(counts, parameters.model_copy(update={"seed": seed}))
+            ours.append((*distances(done.outcome, crystal), number))
+        print(number, np.median([row[:3] for row in ours[-SEEDS:]], axis=0), reference[-1], file=sys.stderr)
+    found, truth = np.array(ours), np.array(reference)
+    ratio = found[:, :3] / truth[found[:, 3].astype(int)]
+    rows = [
+        "| | median, from random | median, from the truth | ratio, median | ratio, 95 % | runs within 1.1 |",
+        "|---|---|---|---|---|---|",
+    ]
+    for k, name in enumerate(("chi", "phase RMS / rad", "1 - IoU")):
+        r = ratio[:, k]
+        rows.append(
+            f"| {name} | {np.median(found[:, k]):.4f} | {np.median(truth[:, k]):.4f} | {np.median(r):.2f} |"
+            f" {np.quantile(r, 0.95):.2f} | {100 * np.mean(r <= 1.1):.0f} % |"
+        )
+    weak = np.mean((found[:, 1] <= 0.03) & (found[:, 2] <= 0.02))
+    rows.append("")
+    rows.append(
+        f"chi of the truth itself, the noise: {np.median(floors):.4f}. Runs with phase RMS <= 0.03 rad and IoU >="
+        f" 0.98: {100 * weak:.0f} %; with IoU >= 0.98: {100 * np.mean(found[:, 2] <= 0.02):.0f} %."
+    )
+    return "\n".join(rows)
+
+
+def large() -> str:
+    spec = CoherentSpec(seed=1, shape=(128, 128, 128))
+    counts = measure(grow(spec), spec).counts
+    done = timed(counts, Phasing())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    small = CoherentSpec(seed=1)
+    wait = timed(measure(grow(small), small).counts, Phasing(refinement=20)).longest_s
+    return (
+        f"128 x 128 x 128 voxels: {done.all_s:.1f} CPU-s, chi {done.outcome.best.agreement.chi:.4f}, largest"
+        f" resident memory of the process {peak:.1f} GiB. Longest time between two chances to cancel:"
+        f" {1e3 * wait:.0f} ms at 64 x 64 x 64, {1e3 * done.longest_s:.0f} ms at 128 x 128 x 128."
+    )
+
+
+def yardstick() -> str:
+    """Time of the transform that everything consists of: tells how fast, and how quiet, the machine was."""
+    volume = np.ones((64, 64, 64), np.complex64)
+    scipy.fft.fftn(volume)
+    took = []
+    for _ in range(50):
+        began = time.process_time()
+        scipy.fft.fftn(volume, norm="ortho")
+        took.append(time.process_time() - began)
+    return f"{1e3 * np.median(took):.2f} ms"
+
+
+def main() -> None:
+    folder = os.environ.get("BRAGGSCOPE_TEST_DATA")
+    path = Path(folder or ".") / "cdi" / "3dcdinn_gold_ft_crop_64_amp.npz"
+    if not path.exists():
+        sys.exit("The gold pattern is missing; set BRAGGSCOPE_TEST_DATA to the folder that holds cdi/.")
+    fft = yardstick()
+    page = SECTIONS.format(
+        gold=gold(path),
+        simulated=simulated(),
+        large=large(),
+        fft=fft,
+        crystals=CRYSTALS,
+        seeds=SEEDS,
+        first=FIRST,
+    )
+    PAGE.write_text(page, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
