@@ -150,7 +150,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("y_err", "float64", "px", "1 sigma"),
     Column("method", "uint8", "", "who gave the combined answer"),
     Column("n_components", "int64", "", "peaks fitted jointly in the window"),
-    Column("window", "int64", "px", "side of the window"),
+    Column("window", "int64", "px", "side of the window of the fit; 0 without fits"),
     Column("model", "uint8", "", "profile that was fitted"),
     Column("background_model", "uint8", "", "background under the fit, constant or plane"),
     Column("slope_x", "float64", "counts/px", "slope of a plane along x"),
@@ -208,6 +208,11 @@ class PeakTable:
 
     def __getitem__(self, name: str) -> NDArray:
         return self.columns[name]
+
+    @property
+    def detected(self) -> NDArray[np.bool_]:
+        """(N,) bool: rows of detected peaks; the others are further ones, fitted with the one before."""
+        return np.asarray(self.columns["component"] == 0)
 
     def take(self, rows: NDArray | slice) -> Self:
         """Table of the chosen rows (indices, boolean mask or slice)."""
