@@ -1,5 +1,6 @@
 """An external axis from a text file: voltage, time, temperature, angle, one value for every frame."""
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,9 +27,10 @@ class Axis:
 def read_axis(path: Path, frames: int) -> Axis:
     """Read one value per frame, or two columns: frame, value. Raises AxisError.
 
-    Columns are separated by commas, semicolons, tabs or blanks; lines that begin with # are left out; a first
-    line of words names the columns. ``frames``: of the series. A single column must have exactly as many
-    values; of two columns, frames that are not named have no value.
+    Columns are separated by commas, semicolons, tabs or blanks; commas beside one of the others, or in a
+    single column under a heading of one word, are decimal. Lines that begin with # are left out; a first line
+    of words names the columns. ``frames``: of the series. A single column must have exactly as many values;
+    of two columns, frames that are not named have no value.
     """
     head, rows = _rows(path)
     if not rows:
@@ -36,8 +38,8 @@ def read_axis(path: Path, frames: int) -> Axis:
     widths = {len(numbers) for _, numbers in rows}
     if widths not in ({1}, {2}):
         raise AxisError(f"{path} has lines of different lengths, or more than two columns; use one or two.")
-    name = head[-1] if head else path.stem
     data = np.array([numbers for _, numbers in rows])
+    name = " ".join(head[data.shape[1] - 1 :]) or path.stem
     if data.shape[1] == 1:
         if len(data) != frames:
             raise AxisError(
@@ -76,10 +78,12 @@ def _rows(path: Path) -> tuple[list[str], list[tuple[int, list[float]]]]:
     rows: list[tuple[int, list[float]]] = []
     for number, line in enumerate(text.splitlines(), 1):
         words = _words(line)
+        if len(head) == 1 and len(words) == 2 and line.count(",") == 1:  # 3,9 in a column of its own
+            words = [line]
         if not words:
             continue
         try:
-            rows.append((number, [float(word) for word in words]))
+            rows.append((number, _numbers(words)))
         except ValueError as error:
             if rows or head:
                 raise AxisError(f"{path}, line {number}: {line.strip()[:40]!r} is no number.") from error
@@ -88,10 +92,27 @@ def _rows(path: Path) -> tuple[list[str], list[tuple[int, list[float]]]]:
 
 
 def _words(line: str) -> list[str]:
+    """The cells of a line; a comma separates only where nothing else does."""
     line = line.strip()
     if not line or line.startswith("#"):
         return []
-    for separator in (",", ";", "\t"):
-        if separator in line:
-            return [word.strip().strip('"') for word in line.split(separator)]
-    return line.split()
+    separator = next((s for s in ";\t" if s in line), ",")
+    if separator == "," and not _separates(line):
+        return line.split()
+    return [word.strip() for word in next(csv.reader([line], delimiter=separator, skipinitialspace=True))]
+
+
+def _separates(line: str) -> bool:
+    """Whether the commas of a line stand between cells, not inside numbers with blanks between them."""
+    words = line.split()
+    if "," not in line or len(words) == 1:
+        return "," in line
+    try:
+        _numbers(words)
+    except ValueError:
+        return True
+    return False
+
+
+def _numbers(words: list[str]) -> list[float]:
+    return [float(word.replace(",", ".")) for word in words]

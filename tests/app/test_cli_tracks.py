@@ -9,6 +9,7 @@ from command_line import FLAGS, same
 from pyarrow import csv, parquet
 
 from braggscope.app.demo import write_demo_series
+from braggscope.app.engine.axis import read_axis
 from braggscope.app.export.poni import write_poni
 from braggscope.app.export.tables import read_peaks
 from braggscope.models.geometry import Beam, Instrument
@@ -116,6 +117,24 @@ def test_an_axis_of_one_or_two_columns(run, table, tmp_path):
     frame, volts = rows["frame"].to_numpy(), rows["voltage_V"].to_numpy()
     assert (volts[frame == 4] == 3.6).all()
     assert np.isnan(volts[(frame < 3) | (frame > 4)]).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("frame;cell voltage\n3;3,5\n4;3,6\n", "cell voltage"),
+        ("3\t3,5\n4\t3,6\n", "axis"),
+        ("3 3,5\n4 3,6\n", "axis"),
+        ('frame,voltage_V\n3,"3,5"\n4, 3.6\n', "voltage_V"),
+        ("voltage_V\n" + "3,5\n" * 4 + "3,6\n" * 8, "voltage_V"),
+        ("cell voltage\n" + "3.5\n" * 4 + "3.6\n" * 8, "cell voltage"),
+    ],
+)
+def test_axes_as_spreadsheets_write_them(tmp_path, text, name):
+    (tmp_path / "axis.csv").write_text(text)
+    axis = read_axis(tmp_path / "axis.csv", 12)
+    assert axis.name == name
+    assert axis.values[[3, 4]].tolist() == [3.5, 3.6]
 
 
 @pytest.mark.parametrize(
