@@ -52,6 +52,7 @@ class TrackModel(QAbstractTableModel):
         super().__init__(parent)
         self.tracks = TrackRows()
         self.rows: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._lines: NDArray[np.int64] = np.zeros(0, np.int64)  # of every track
         self.colours: dict[int, str] = {}
         self.sort_field, self.descending = NAMES.index("length"), True
 
@@ -81,12 +82,12 @@ class TrackModel(QAbstractTableModel):
             self.rows = np.array(order, np.int64)
         else:
             self.rows = sorted_rows(np.arange(count), getattr(self.tracks, name), self.descending)
+        self._lines = np.argsort(self.rows)
         self.endResetModel()
 
     def line_of(self, track: int) -> int | None:
         """Line on which a track is."""
-        at = np.flatnonzero(self.rows == track)
-        return int(at[0]) if len(at) else None
+        return int(self._lines[track]) if 0 <= track < len(self._lines) else None
 
     # what Qt asks
 

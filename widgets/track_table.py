@@ -1,5 +1,7 @@
 """The tracks of a series as a table, with what can be done to them by hand."""
 
+from itertools import groupby
+
 from PyQt6.QtCore import QItemSelection, QItemSelectionModel, QSize, Qt, pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QHeaderView, QLabel, QToolButton, QVBoxLayout, QWidget
 
@@ -68,11 +70,11 @@ class TrackTable(QWidget):
         self._quiet = True
         selection = self.lines.selectionModel()
         assert selection is not None
+        lines = sorted(line for line in map(self.model.line_of, tracks) if line is not None)
         picked = QItemSelection()
-        for track in tracks:
-            line = self.model.line_of(track)
-            if line is not None:
-                picked.select(self.model.index(line, 0), self.model.index(line, len(FIELDS) - 1))
+        for _, run in groupby(enumerate(lines), lambda pair: pair[1] - pair[0]):  # neighbours at once
+            block = [line for _, line in run]
+            picked.select(self.model.index(block[0], 0), self.model.index(block[-1], len(FIELDS) - 1))
         flags = QItemSelectionModel.SelectionFlag
         selection.select(picked, flags.ClearAndSelect)
         first = self.model.line_of(tracks[0]) if tracks else None
@@ -87,7 +89,8 @@ class TrackTable(QWidget):
         """Numbers of the selected tracks, the current one first."""
         selection = self.lines.selectionModel()
         assert selection is not None
-        lines = sorted(index.row() for index in selection.selectedRows())
+        blocks = [(block.top(), block.bottom() + 1) for block in selection.selection()]
+        lines = sorted({line for top, end in blocks for line in range(top, end)})
         current = self.lines.currentIndex().row()
         if current in lines:
             lines.remove(current)

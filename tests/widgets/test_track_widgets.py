@@ -1,5 +1,7 @@
 """Track table, plot and waterfall: setters never emit, gestures do."""
 
+import time
+
 import numpy as np
 import pytest
 from PyQt6.QtCore import QPointF, Qt
@@ -60,6 +62,25 @@ def test_the_longest_track_comes_first_and_headers_sort(table):
     assert table.model.rows.tolist() == [0, 1, 3, 2], "2.1 before 10"
     table.model.sort(NAMES.index("change"), Qt.SortOrder.DescendingOrder)
     assert table.model.rows.tolist() == [0, 3, 1, 2], "unknown last"
+
+
+def test_twenty_thousand_tracks_are_chosen_at_once(table):
+    count = 20_000
+    numbers = np.arange(count)
+    known, words = np.full(count, 1.0), tuple(map(str, numbers))
+    table.set_tracks(TrackRows(words, numbers, numbers, numbers % 97, known, known, ("",) * count))
+    chosen = []
+    table.chosen.connect(chosen.append)
+    start = time.perf_counter()
+    table.lines.selectAll()
+    table.set_chosen(chosen[0], {})
+    took = time.perf_counter() - start
+    assert sorted(chosen[0]) == numbers.tolist()
+    assert sorted(table.selected()) == numbers.tolist()
+    assert took < 0.7
+    scattered = np.random.default_rng(1).permutation(count)[:500].tolist()
+    table.set_chosen(scattered, {})
+    assert (table.selected()[0], sorted(table.selected())) == (scattered[0], sorted(scattered))
 
 
 def test_cells(table):
