@@ -14,7 +14,10 @@ MISSING = 4  # columns, in the row that lies at an edge
 
 @dataclass(frozen=True)
 class Case:
-    """One row of the table. Lengths in px; ``slope``: counts per px in any direction."""
+    """One row of the table. Lengths in px; ``slope``: counts per px in any direction.
+
+    ``given``: whether the fit is told of the second peak of a pair.
+    """
 
     name: str
     snr: float = 100.0
@@ -23,6 +26,7 @@ class Case:
     slope: tuple[float, float] = (0.0, 0.0)
     edge: bool = False
     pair: bool = False
+    given: bool = True
 
     @property
     def plane(self) -> bool:
@@ -40,6 +44,8 @@ CASES = (
     Case("edge, 4 of 11 columns missing, SNR 100", edge=True),
     Case("second peak 2.5–5 px away, SNR 100", sigma=(1.0, 1.5), pair=True),
     Case("second peak 2.5–5 px away, SNR 10", snr=10, sigma=(1.0, 1.5), pair=True),
+    Case("second peak not detected, SNR 100", sigma=(1.0, 1.5), pair=True, given=False),
+    Case("second peak not detected, SNR 10", snr=10, sigma=(1.0, 1.5), pair=True, given=False),
 )
 
 
@@ -87,6 +93,16 @@ def draw(case: Case, n: int, seed: int) -> Draws:
     lost = TILE // 2 - WINDOW // 2 + MISSING if case.edge else 0
     rows = np.arange(n) * TILE + TILE // 2
     return Draws(case, tiles.reshape(-1, TILE)[:, lost:].copy(), rows, np.full(n, TILE // 2 - lost), both)
+
+
+def pixels(draws: Draws) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the peaks that the fit is told of; the first N are the ones in question."""
+    offset = np.rint(draws.peaks[:, 1:, 1:3]).astype(int)
+    if not draws.case.given:
+        offset = offset[:, :0]
+    rows = [draws.rows + offset[:, k, 1] for k in range(offset.shape[1])]
+    cols = [draws.cols + offset[:, k, 0] for k in range(offset.shape[1])]
+    return np.concatenate((draws.rows, *rows)), np.concatenate((draws.cols, *cols))
 
 
 def _form(minor: np.ndarray, major: np.ndarray, angle: np.ndarray) -> np.ndarray:

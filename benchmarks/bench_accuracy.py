@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from scipy.optimize import OptimizeWarning, curve_fit
 
-from benchmarks import accuracy_demo
-from benchmarks.accuracy_scenes import CASES, PEDESTAL, WINDOW, Case, Draws, draw, ideal
+from benchmarks import accuracy_combined, accuracy_demo
+from benchmarks.accuracy_scenes import CASES, PEDESTAL, WINDOW, Case, Draws, draw, ideal, pixels
 from benchmarks.bench_fitting import gaussian
+from braggscope.app.engine.networks import Networks
 from braggscope.models.braggnn.infer import Localizer
 from braggscope.models.fitting.peaks import Fits, fit_peaks
 from braggscope.models.peaks.patches import cut_patches, normalise
@@ -38,7 +39,10 @@ of a Gaussian estimator with the Cramér-Rao covariance of each draw, for the tr
 where there is one) on the pixels that the fit uses. *Centre of mass*: of what stands above the threshold,
 a fifth of the amplitude above the pedestal (two sigma of noise where that is more). *Thresholded*: pixels
 under that level set to 0. *scipy*: one rotated Gaussian over a constant. BraggNN: the shipped weights
-(sha256 {weights}), patches scaled to 0–1 by their least and largest value.
+(sha256 {weights}), patches scaled to 0–1 by their least and largest value. *Network*: the shipped
+localiser network (sha256 {net}), raw counts. *Combined*: the answer of the whole program with fit and
+network; it may look for peaks that nobody told it of, which matters in the last two rows, where the second
+peak was not detected and the plain fits know nothing of it.
 
 {errors}
 
@@ -48,6 +52,27 @@ under that level set to 0. *scipy*: one rotated Gaussian over a constant. BraggN
 true x and y lie within the stated 1σ; 0.683 is right.
 
 {fits}
+
+## The localiser network and the combination
+
+The network sees 11 x 11 counts and which of them are valid; it gives the position, the half-width of its
+68.3 % interval in x and y, the probability of a second peak in the window with its position, and a quality:
+the probability that the position is less than 0.5 px from the truth. The rule of the combined answer:
+
+1. A fit that is ok stands as it is where the peak is alone: one component, and the network sees no second
+   peak (probability below 0.5). There it reaches the bound.
+2. Where peaks overlap, the joint fit and the network are averaged by inverse variance. A fit whose own error
+   is above 0.06 px loses weight as it leaves the network's interval, half of it at one of its errors.
+3. One component where the network sees a second peak: if both differ by more than 2.5 joint errors, the
+   network; else as 2.
+4. Without a fit the network, if its quality is at least 0.5; else BraggNN; else nothing.
+
+A second peak that the network sees with a probability of at least 0.7, and that was not detected, is a start
+for the joint fit. The error of an average takes the errors of fit and network as correlated, by 0.35 where
+the fit's own error is below 0.06 px and by 0.75 above. µs: CPU time of one core of the machine at hand,
+{patches:,} patches at once.
+
+{nets}
 
 ## The demo series
 
@@ -99,11 +124,8 @@ def scipy_fit(patches: np.ndarray, valid: np.ndarray) -> np.ndarray:
 
 
 def our_fit(draws: Draws, background: str) -> Fits:
-    """All peaks of the frame, the second ones of pairs too; the first N are the ones in question."""
-    offset = np.rint(draws.peaks[:, 1:, 1:3]).astype(int)
-    rows = np.concatenate((draws.rows, *(draws.rows + offset[:, k, 1] for k in range(offset.shape[1]))))
-    cols = np.concatenate((draws.cols, *(draws.cols + offset[:, k, 0] for k in range(offset.shape[1]))))
-    return fit_peaks(draws.frame, None, rows, cols, window=WINDOW, background=background)
+    """All peaks that the fit is told of; the first N are the ones in question."""
+    return fit_peaks(draws.frame, None, *pixels(draws), window=WINDOW, background=background)
 
 
 def from_middle(draws: Draws, fits: Fits) -> np.ndarray:
@@ -120,12 +142,15 @@ def coverage(draws: Draws, fits: Fits) -> float:
     return float(np.mean(np.abs(pulls[fits.status[:n] == Status.OK]) < 1.0))
 
 
-def measure(case: Case, locate: Callable[[np.ndarray], np.ndarray], n: int, seed: int) -> dict[str, Any]:
+def measure(
+    case: Case, locate: Callable[[np.ndarray], np.ndarray], ready: Networks, n: int, seed: int
+) -> dict[str, Any]:
     """Quantiles of the error of every method, what was not fitted, and the coverage."""
     draws = draw(case, n, seed)
     patches, valid = cut_patches(draws.frame, None, draws.rows, draws.cols, WINDOW)
     constant, auto = (our_fit(draws, background) for background in ("constant", "auto"))
     few = slice(0, PEER_PATCHES)
+    ours = accuracy_combined.measure(draws, ready)
     found = {
         "centre of mass": centre_of_mass(draws, patches, valid),
         "scipy curve_fit": scipy_fit(patches[few], valid[few]),
@@ -133,6 +158,8 @@ def measure(case: Case, locate: Callable[[np.ndarray], np.ndarray], n: int, seed
         "fit, auto": from_middle(draws, auto),
         "BraggNN, raw": locate(normalise(patches, valid)) - WINDOW // 2,
         "BraggNN, thresholded": locate(normalise(patches, valid, level(draws))) - WINDOW // 2,
+        "network": ours["found"]["network"][0],
+        "combined": ours["found"]["combined"][0],
     }
     errors = {"bound": ideal(draws)} | {name: draws.distance(place) for name, place in found.items()}
     return {
@@ -141,13 +168,17 @@ def measure(case: Case, locate: Callable[[np.ndarray], np.ndarray], n: int, seed
         "lost": float(np.mean(auto.status[:n] != Status.OK)),
         "plane": float(np.mean(auto.plane[:n])),
         "coverage": coverage(draws, auto),
+        "covered": {name: accuracy_combined.covered(draws, *pair) for name, pair in ours["found"].items()},
+        "microseconds": ours["microseconds"],
+        "by": {name: float(np.mean(ours["method"] == name)) for name in ("fit", "fit+net", "net")},
     }
 
 
 def run(n: int = PATCHES) -> list[dict[str, Any]]:
     """One entry per case."""
     localizer = Localizer(build_braggnn(load_weights("braggnn")[0]))
-    return [measure(case, localizer.locate, n, seed) for seed, case in enumerate(CASES)]
+    ready = accuracy_combined.networks()
+    return [measure(case, localizer.locate, ready, n, seed) for seed, case in enumerate(CASES)]
 
 
 def _row(cells: list[str]) -> str:
@@ -181,6 +212,17 @@ def fit_table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def net_table(rows: list[dict[str, Any]]) -> str:
+    """How often network and combination are as sure as they should be, and who gave the answer."""
+    head = ["", "network, 1σ coverage", "combined, 1σ coverage", "fit, %", "fit and network, %", "network, %"]
+    lines = [_row([*head, "network, µs"]), "|" + "---|" * (len(head) + 1)]
+    for row in rows:
+        covered = [f"{row['covered'][name]:.3f}" for name in ("network", "combined")]
+        shares = [f"{100 * share:.1f}" for share in row["by"].values()]
+        lines.append(_row([row["case"], *covered, *shares, f"{row['microseconds']:.0f}"]))
+    return "\n".join(lines)
+
+
 def demo_table(rows: list[dict[str, Any]]) -> str:
     """The demo series beside its truth."""
     lines = [_row(list(rows[0])), "|" + "---|" * len(rows[0])]
@@ -193,11 +235,16 @@ def shortfalls(rows: list[dict[str, Any]]) -> str:
     for case, row in zip(CASES, rows, strict=True):
         for name, reach in (("fit, constant", 1.05), ("fit, auto", 1.10)):
             ratio = row["errors"][name] / row["errors"]["bound"]
-            if (ratio > reach).any() and not (case.plane and name == "fit, constant"):
+            known = case.given and not (case.plane and name == "fit, constant")
+            if (ratio > reach).any() and known:
                 shown = " and ".join(f"{r:.2f}" if np.isfinite(r) else "∞" for r in ratio)
                 lines.append(f"- {case.name}, {name}: {shown} times the bound (aim: {reach:.2f}).")
-        if not 0.65 <= row["coverage"] <= 0.71:
-            lines.append(f"- {case.name}: the 1σ intervals cover {row['coverage']:.3f} (aim: .65–.71).")
+        covered = {"fit, auto": row["coverage"]} | {k: row["covered"][k] for k in ("network", "combined")}
+        if not case.given:
+            del covered["fit, auto"]
+        for name, share in covered.items():
+            if not 0.65 <= share <= 0.71:
+                lines.append(f"- {case.name}, {name}: the 1σ intervals cover {share:.3f} (aim: .65–.71).")
     return "\n".join(lines) or "Nothing: every row reaches 1.05 (constant) and 1.10 (auto) times the bound."
 
 
@@ -207,8 +254,10 @@ def page(rows: list[dict[str, Any]]) -> str:
         patches=PATCHES,
         peer=PEER_PATCHES,
         weights=weights_hash("braggnn")[:12],
+        net=weights_hash("net")[:12],
         errors=error_table(rows),
         fits=fit_table(rows),
+        nets=net_table(rows),
         minval=accuracy_demo.MINVAL,
         minscore=accuracy_demo.MINSCORE,
         demo=demo_table(accuracy_demo.run()),

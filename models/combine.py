@@ -10,8 +10,9 @@
    the network; else as 2.
 4. Without a fit the network, if its quality is at least :data:`TRUST`; else BraggNN; else nothing.
 
-The error of an average takes the two errors as correlated, for they come from the same noise
-(:data:`CORRELATION`, measured on simulated pairs at SNR 10). Without a network 1 and 4 remain.
+The error of an average takes the two errors as correlated, for they come from the same noise: as measured
+on simulated pairs, 0.75 where the fit is weak (SNR 10), 0.35 where not, because there the network errs by
+itself (SNR 100). Without a network 1 and 4 remain.
 """
 
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ PAIRED = 0.5
 WEAK_PX = 0.06
 APART = 2.5
 TRUST = 0.5
-CORRELATION = 0.75
+CORRELATION = 0.35, 0.75  # of the errors of a good fit, and of a weak one, with the network's
 
 Floats = NDArray[np.float64]
 
@@ -79,7 +80,7 @@ def fit_weight(
         mine, theirs = (np.sqrt(np.mean(err**2, axis=1)) for err in (fit_err, net_err))
         weight = 1 / (1 + (mine / theirs) ** 2)
         strange = np.mean((apart / theirs[:, None]) ** 2, axis=1)
-        weight = np.where(mine > WEAK_PX, weight / (1 + strange), weight)
+        weight = np.where(_weak(fit_err), weight / (1 + strange), weight)
         joint = np.sqrt(np.sum(apart**2 / (fit_err**2 + net_err**2), axis=1))
     return np.nan_to_num(np.where(single & (joint > APART), 0.0, weight))
 
@@ -93,4 +94,9 @@ def _average(
         [np.where(w > 0, w * v, 0.0) for w, v in zip(shares, values, strict=True)]
         for values in (places, errors)
     )
-    return x[0] + x[1], np.sqrt(s[0] ** 2 + s[1] ** 2 + 2 * CORRELATION * s[0] * s[1])
+    together = np.where(_weak(errors[0])[:, None], CORRELATION[1], CORRELATION[0])
+    return x[0] + x[1], np.sqrt(s[0] ** 2 + s[1] ** 2 + 2 * together * s[0] * s[1])
+
+
+def _weak(fit_err: Floats) -> NDArray[np.bool_]:
+    return np.asarray(np.mean(fit_err**2, axis=1) > WEAK_PX**2)

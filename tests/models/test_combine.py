@@ -39,7 +39,7 @@ def test_a_joint_fit_and_the_network_are_averaged():
     found = one(**fit(err=0.05, n=2), **net(err=0.05))
     assert found["method"] == Source.COMBINED
     assert found["x"] == pytest.approx(5.05)
-    assert found["x_err"] == pytest.approx(0.05 * np.sqrt(0.5 + 0.5 * 0.75))
+    assert found["x_err"] == pytest.approx(0.05 * np.sqrt(0.5 + 0.5 * 0.35))
 
 
 def test_a_weak_joint_fit_far_from_the_network_counts_little():
