@@ -54,13 +54,12 @@ def panels_of(content: PatchContent) -> tuple[Panel, ...]:
     """The four images; data and model on one scale, the residual symmetric about 0."""
     valid = np.asarray(content.valid, bool)
     x0, y0 = content.origin
-    marks = {
-        row.name: Mark(row.name, row.x - x0, row.y - y0, row.x_err, row.y_err)
+    everything = tuple(
+        Mark(row.name, row.x - x0, row.y - y0, row.x_err, row.y_err)
         for row in content.rows
         if row.name != "distance" and math.isfinite(row.x + row.y)
-    }
-    everything = tuple(marks.values())
-    chosen = {name: tuple(m for key, m in marks.items() if key == name) for name in ("fit", "braggnn")}
+    )
+    chosen = {name: tuple(mark for mark in everything if mark.kind == name) for name in ("fit", "braggnn")}
     good = np.asarray(content.data, np.float64)[valid & np.isfinite(content.data)]
     limits = (float(good.min()), float(good.max())) if good.size else (0.0, 1.0)
     scale = f"{_counts(limits[0])} – {_counts(limits[1])}"

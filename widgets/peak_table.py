@@ -83,9 +83,20 @@ class PeakTableView(QWidget):
         self._show_current()
 
     def select(self, row: int | None) -> None:
-        """Mark a row of the table, and scroll to it if it is not filtered out."""
-        self._current = row
+        """Mark a row of the table, and scroll to it if it is not filtered out.
+
+        The line of a further peak of that row's maximum keeps the mark.
+        """
+        if row is None or not self._beside(row):
+            self._current = row
         self._show_current()
+
+    def _beside(self, row: int) -> bool:
+        """Whether the marked line is that of a further peak behind ``row``."""
+        table, current = self.model.table, self._current
+        if current is None or not row < current < len(table):
+            return False
+        return not table.detected[row + 1 : current + 1].any()
 
     def visible_columns(self) -> list[str]:
         """Names of the columns on screen, in their order."""
@@ -177,16 +188,18 @@ class PeakTableView(QWidget):
             header.moveSection(frame, 0)
 
     def _fill_filter(self, table: PeakTable) -> None:
-        counts = np.bincount(table["status"], minlength=len(Status))
+        statuses = table["status"][table.detected]
+        counts = np.bincount(statuses, minlength=len(Status))
         self.filter.clear()
-        self.filter.addItem(f"all peaks  {len(table):,}", None)
+        self.filter.addItem(f"all peaks  {len(statuses):,}", None)
         for status in Status:
             if counts[status] or status is self.model.status:
                 self.filter.addItem(f"{status.label}  {counts[status]:,}", status)
         self.filter.setCurrentIndex(max(self.filter.findData(self.model.status), 0))
 
     def _update_count(self) -> None:
-        shown, total = len(self.model.rows), len(self.model.table)
+        detected = self.model.table.detected
+        shown, total = int(detected[self.model.rows].sum()), int(detected.sum())
         self.count.setText(f"{shown:,} of {total:,}" if shown != total else "")
         status = self.model.status
         self.lines.hint = EMPTY if not total or status is None else f"No peak here is “{status.label}”."

@@ -190,6 +190,8 @@ class PeakTableModel(QAbstractTableModel):
     def text(self, row: int, name: str) -> str:
         """What a cell says. A peak without a position is named by its pixel."""
         value = self.table[name][row]
+        if name == "peak" and self.table["component"][row]:
+            return f"{value}.{self.table['component'][row]}"
         if name == "fwhm_major" and value == value:
             return f"{value:.2f} × {self.table['fwhm_minor'][row]:.2f}"
         if value == value:  # not NaN

@@ -15,7 +15,7 @@ from braggscope.models.results import PeakTable, Status
 class Findings:
     """Curves per frame, a sample of the peaks, counts by status, and the table of one example frame.
 
-    ``problems``: frames that failed and why.
+    Counts are of detected peaks. ``problems``: frames that failed and why.
     """
 
     curves: Curves
@@ -44,11 +44,11 @@ def gather(
         check()
         found.curves.add(summarise(frame, table))
         found.sample.add(table)
-        codes, counts = np.unique(table["status"], return_counts=True)
+        codes, counts = np.unique(table["status"][table.detected], return_counts=True)
         found.statuses.update(
             {Status(c).label: n for c, n in zip(codes.tolist(), counts.tolist(), strict=True)}
         )
-        found.peaks += len(table)
+        found.peaks += int(table.detected.sum())
         if frame == example:
             found.example = table
     return found

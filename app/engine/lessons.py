@@ -137,7 +137,7 @@ class _Sampler:
         table, _ = localize(
             prepared, table.take(shuffled), parameters, None, check=context.check, limit=MOST_OF_FRAME
         )
-        table = table.take(table["status"] != Status.PENDING)
+        table = table.take(table.detected & (table["status"] != Status.PENDING))
         return _Piece(
             table, *cut_patches(prepared.image, prepared.mask, table["row"], table["col"], self._size)
         )

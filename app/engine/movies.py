@@ -102,7 +102,8 @@ def frame_note(parameters: Parameters, table: PeakTable) -> str:
     if "braggnn" in parameters.localize.methods:
         marks.append("○ BraggNN")
     marks.append("□ no fit")
-    return f"minval {detect.minval:g}  minscore {detect.minscore:g}   {len(table)} peaks   {'  '.join(marks)}"
+    peaks = int(table.detected.sum())
+    return f"minval {detect.minval:g}  minscore {detect.minscore:g}   {peaks} peaks   {'  '.join(marks)}"
 
 
 def _write_provenance(job: MovieJob, info: SourceInfo) -> None:

@@ -19,9 +19,13 @@ FIRST_WINDOW = SIDES[0]  # px, where no fit has chosen one yet
 
 @dataclass(frozen=True, slots=True)
 class PatchDetail:
-    """Patch of one peak. Arrays (S, S); ``origin`` (x, y) px of its first pixel; times in ms."""
+    """Patch of one peak. Arrays (S, S); ``origin`` (x, y) px of its first pixel; times in ms.
+
+    ``row``: of the peak; ``further``: of those fitted with it that were not detected.
+    """
 
     row: PeakTable
+    further: PeakTable
     origin: tuple[int, int]
     data: NDArray[np.float32]
     valid: NDArray[np.bool_]
@@ -57,7 +61,11 @@ def patch_detail(
         networks.net.locate(*counts)
         net_ms = (time.perf_counter() - start) * 1e3
     origin = (col - size // 2, row - size // 2)
-    return PatchDetail(one, origin, patches[0], valid[0], network_input, model, fit_ms, braggnn_ms, net_ms)
+    beside = ~table.detected & (table["row"] == row) & (table["col"] == col)
+    return PatchDetail(
+        one, table.take(beside), origin, patches[0], valid[0], network_input, model,
+        fit_ms, braggnn_ms, net_ms,
+    )  # fmt: skip
 
 
 def _model(
@@ -67,13 +75,12 @@ def _model(
     if "fit" not in parameters.localize.methods or table["status"][index] not in (Status.OK, Status.REJECTED):
         return None, float("nan")
     reach = int(table["window"][index]) + 2
-    near = (np.abs(table["row"] - table["row"][index]) <= reach) & (
-        np.abs(table["col"] - table["col"][index]) <= reach
-    )
+    near = table.detected & (np.abs(table["row"] - table["row"][index]) <= reach)
+    near &= np.abs(table["col"] - table["col"][index]) <= reach
     net = networks.net if "net" in parameters.localize.methods else None
     n = int(np.count_nonzero(near))
     _, rows, cols = look(prepared, table["row"][near], table["col"][near], n, net)
     start = time.perf_counter()
-    fits = fit_window_peaks(prepared, rows, cols, parameters.localize, only=n)
+    fits = fit_window_peaks(prepared, rows, cols, parameters.localize, only=n).fits
     milliseconds = (time.perf_counter() - start) * 1e3
     return fits.model_patch(int(np.count_nonzero(near[:index]))), milliseconds

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from braggscope.app.engine.components import NO_FURTHER, Further, further_peaks, with_further
 from braggscope.app.engine.networks import Networks, braggnn_columns, look, net_columns
 from braggscope.models.combine import combine
 from braggscope.models.fitting.fits import Fits
-from braggscope.models.fitting.hidden import find_hidden
+from braggscope.models.fitting.hidden import Hidden, find_hidden
 from braggscope.models.fitting.peaks import fit_peaks
 from braggscope.models.parameters import Localization, Parameters
 from braggscope.models.peaks.detect import reference_peaks, select
@@ -102,6 +103,8 @@ def localize(
 
     Networks answer whatever becomes of the fit, those that are ready. Peaks that only the localiser network
     sees are neighbours in fits. :mod:`braggscope.models.combine` says how the combined answer comes about.
+    Behind a peak come rows for those fitted with it that were not detected (``component`` 1, 2 …); the
+    given rows are all detected ones.
     """
     settings, networks = parameters.localize, networks or Networks()
     todo = table if limit is None else table.take(slice(0, limit))
@@ -116,12 +119,17 @@ def localize(
     if answer is not None:
         columns |= net_columns(answer)
     times.append(time.perf_counter())
-    columns |= _fit_columns(prepared, rows, cols, len(todo), settings, device, check)
+    n, detected = len(todo), len(table)  # what only the network sees comes behind the detected ones
+    order = np.r_[:n, detected : len(rows), n:detected]
+    place, seen = (rows[order], cols[order]), len(rows) - detected
+    own, further, beside = _measure(prepared, place, n, seen, settings, device, check)
+    columns |= own
     columns |= combine(columns, None if answer is None else answer.overlap)
     times.append(time.perf_counter())
     by_braggnn, by_net, by_fit = (1e3 * np.diff(times)).tolist()
     full = {name: _padded(values, table[name]) for name, values in columns.items()}
-    return table.with_columns(**full), Timing(0.0, by_fit, by_braggnn, by_net)
+    table = with_further(table.with_columns(**full), further, beside)
+    return table, Timing(0.0, by_fit, by_braggnn, by_net)
 
 
 def _padded(values: NDArray, old: NDArray) -> NDArray:
@@ -130,35 +138,44 @@ def _padded(values: NDArray, old: NDArray) -> NDArray:
     return out
 
 
-def _fit_columns(
+def _measure(
     prepared: Prepared,
-    rows: NDArray,
-    cols: NDArray,
+    place: tuple[NDArray, NDArray],
     n: int,
+    seen: int,
     settings: Localization,
     device: str,
     check: Callable[[], None],
-) -> dict[str, NDArray]:
-    """Columns of the first ``n`` peaks."""
+) -> tuple[dict[str, NDArray], Further, dict[str, NDArray]]:
+    """Columns of the first ``n`` peaks, and the further ones beside them with theirs.
+
+    ``place``: rows and columns of all; behind the first come ``seen`` that only a network sees.
+    """
     if "fit" not in settings.methods:
         status = np.full(n, Status.OK, np.uint8)
         if prepared.saturated is not None:
-            status[_touches(prepared.saturated, rows[:n], cols[:n])] = Status.SATURATED
-        return {"status": status}
+            status[_touches(prepared.saturated, place[0][:n], place[1][:n])] = Status.SATURATED
+        return {"status": status}, NO_FURTHER, {}
     check()
-    fits = fit_window_peaks(prepared, rows, cols, settings, device, n)
+    found = fit_window_peaks(prepared, *place, settings, device, n + seen)
     check()
-    ok = fits.status == Status.OK
+    further = further_peaks(found, n)
+    own, beside = (_fit_columns(found.fits.take(some), settings.model) for some in (slice(n), further.entry))
+    return own, further, beside
+
+
+def _fit_columns(fits: Fits, model: str) -> dict[str, NDArray]:
+    """Columns of the peak table that a fit fills."""
+    ok, fitted = fits.status == Status.OK, fits.n_components > 0
     columns: dict[str, NDArray] = {
         "status": fits.status,
         "window": fits.window,
         "n_components": fits.n_components,
+        "model": np.where(fitted, Model[model.upper()], Model.NONE),
+        "background_model": np.select(
+            [fits.plane, fitted], [Background.PLANE, Background.CONSTANT], Background.NONE
+        ),
     }
-    fitted = fits.n_components > 0
-    columns["model"] = np.where(fitted, Model[settings.model.upper()], Model.NONE)
-    columns["background_model"] = np.select(
-        [fits.plane, fitted], [Background.PLANE, Background.CONSTANT], Background.NONE
-    )
     for name, values in (
         ("x_fit", fits.x), ("y_fit", fits.y), ("x_fit_err", fits.x_err), ("y_fit_err", fits.y_err),
         ("cov_xy", fits.cov_xy), ("amplitude", fits.amplitude), ("background", fits.background),
@@ -176,7 +193,7 @@ def fit_window_peaks(
     settings: Localization,
     device: str = "cpu",
     only: int | None = None,
-) -> Fits:
+) -> Hidden:
     """The classical fit of all peaks of one frame, or the first ``only``, with the given settings.
 
     A second spot that was not detected but shows in the fit of a lone one is fitted with it.
@@ -191,7 +208,7 @@ def fit_window_peaks(
         "device": device,
     }
     fits = fit_peaks(*frame, only=only, **options)
-    return find_hidden(*frame, fits, **options).fits.first(len(fits))
+    return find_hidden(*frame, fits, **options)
 
 
 def _touches(bad: NDArray[np.bool_], rows: NDArray, cols: NDArray) -> NDArray[np.bool_]:

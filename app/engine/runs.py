@@ -68,7 +68,7 @@ class RunRecord:
             self.problems.pop(outcome.frame, None)
             self.curves.add(outcome.summary)
             self.sample.add(outcome.table)
-            self.peaks += len(outcome.table)
+            self.peaks += int(outcome.table.detected.sum())
 
     @property
     def done(self) -> int:

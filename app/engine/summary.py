@@ -29,11 +29,11 @@ class FrameSummary:
 
 
 def summarise(frame: int, table: PeakTable) -> FrameSummary:
-    """Summary of the rows of one frame. Rows marked as rejected do not count.
+    """Summary of the detected peaks of one frame. Those marked as rejected do not count.
 
     Tables fresh from the analysis, and those in a journal, hold none: peaks are rejected by hand, later.
     """
-    kept = table["status"] != Status.REJECTED
+    kept = table.detected & (table["status"] != Status.REJECTED)
     distance = table["distance"][kept]
     fit, network = (np.isfinite(table[name][kept]) for name in ("x_fit", "x_braggnn"))
     count, fitted = int(kept.sum()), int(np.count_nonzero(fit))

@@ -204,7 +204,7 @@ class AgreementPresenter:
         if old.selected != key and key is not None and table is not None:
             row = key.index_in(table)
             if row is not None:
-                self._plot.highlight(key.frame, row)
+                self._plot.highlight(key.frame, int(table["peak"][row]))
 
     def _frame_measured(self) -> None:
         if not set(self._pair) <= set(METHODS) and self._records(None) is None:

@@ -68,7 +68,7 @@ class ExportPresenter:
         """Say what there is to export."""
         info, record, table = self._desk.info, self._runs.record(), self._desk.table
         analysed = 0 if record is None else record.done
-        peaks = record.peaks if record is not None else (0 if table is None else len(table))
+        peaks = record.peaks if record is not None else (0 if table is None else int(table.detected.sum()))
         self._window.export_panel.set_available(peaks, 0 if info is None else info.frames, analysed)
         if self._desk.store.state.workspace == "export":
             self._preview()

@@ -165,8 +165,10 @@ class PeakPresenter:
 
     def select_peak(self, frame: int, peak: int) -> None:
         """Go to a frame and select its peak of that number once it is shown."""
-        if frame == self._desk.store.state.frame:
-            self.select_row(peak)
+        table = self._desk.table
+        if frame == self._desk.store.state.frame and table is not None:
+            at = np.flatnonzero(table.detected & (table["peak"] == peak))
+            self.select_row(int(at[0]) if len(at) else -1)
             return
         self._pending = (frame, peak)
         self._desk.store.update(frame=frame)
@@ -176,8 +178,8 @@ class PeakPresenter:
         table = self._desk.table
         if table is None or not len(table):
             return
-        row = self.selected_row()
-        self.select_row(0 if row is None else (row + by) % len(table))
+        row, rows = self.selected_row(), np.flatnonzero(table.detected)
+        self.select_row(0 if row is None else int(rows[(np.searchsorted(rows, row) + by) % len(rows)]))
 
     def _click(self, x: float, y: float) -> None:
         table = self._desk.table
@@ -202,7 +204,7 @@ class PeakPresenter:
         """Reject the selected peak, or take it back."""
         key = self._desk.store.state.selected
         if key is not None:
-            self._desk.store.update(rejected=self._desk.store.state.rejected ^ {key})
+            self._desk.store.update(rejected=self._desk.store.state.rejected ^ {key.detected})
 
     def _reject_rows(self, rows: object) -> None:
         table, state = self._desk.table, self._desk.store.state
@@ -220,7 +222,7 @@ class PeakPresenter:
         wanted = self._pending
         if wanted and wanted[0] == self._desk.store.state.frame and self._desk.table is not None:
             self._pending = None
-            self.select_row(wanted[1])
+            self.select_peak(*wanted)
         row = self.selected_row()
         self._window.peak_table.select(row)
         picture, table = self._desk.picture, self.shown_table()

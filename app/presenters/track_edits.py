@@ -8,7 +8,7 @@ import numpy as np
 
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.state.session import PeakKey, TrackEdit
-from braggscope.models.tracks.table import Edit
+from braggscope.models.tracks.table import KEYS, Edit
 
 if TYPE_CHECKING:
     from braggscope.app.main_window import MainWindow
@@ -74,13 +74,13 @@ class TrackEditing:
         table, rows = linked.table, linked.tracks.rows(track)
         rows = rows[np.argsort(table["frame"][rows], kind="stable")]
         at = rows[min(int(np.searchsorted(table["frame"][rows], frame)), len(rows) - 1)]
-        return PeakKey(**{name: int(table[name][at]) for name in ("frame", "row", "col")})
+        return PeakKey(**{name: int(table[name][at]) for name in KEYS})
 
 
 def plain(edit: TrackEdit) -> Edit:
     """An edit as the laboratory takes it."""
     other = edit.other
     return Edit(
-        edit.kind, (edit.peak.frame, edit.peak.row, edit.peak.col),
-        None if other is None else (other.frame, other.row, other.col), edit.name,
+        edit.kind, (edit.peak.frame, edit.peak.row, edit.peak.col, edit.peak.component),
+        None if other is None else (other.frame, other.row, other.col, other.component), edit.name,
     )  # fmt: skip

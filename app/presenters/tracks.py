@@ -22,7 +22,7 @@ from braggscope.app.presenters.track_export import write_linked
 from braggscope.app.presenters.track_views import TrackViews
 from braggscope.app.presenters.views import watched
 from braggscope.app.state.session import PeakKey, Session
-from braggscope.models.tracks.table import TrackSettings
+from braggscope.models.tracks.table import KEYS, TrackSettings, row_of
 from braggscope.widgets.track_model import TrackRows
 
 if TYPE_CHECKING:
@@ -180,8 +180,8 @@ class TracksPresenter:
             return -1
         frame, row, col = self._whole(key)
         table = self.linked.table
-        at = np.flatnonzero((table["frame"] == frame) & (table["row"] == row) & (table["col"] == col))
-        return int(self.linked.tracks.track[at[0]]) if len(at) else -1
+        at = row_of(table, (frame, row, col, key.component))
+        return -1 if at is None else int(self.linked.tracks.track[at])
 
     def _choose(self, tracks: list[int]) -> None:
         self.chosen = list(tracks)
@@ -216,9 +216,9 @@ class TracksPresenter:
     def _key(self, row: int) -> PeakKey:
         """Key of a row of the table: in pixels of the prepared image, as everywhere on screen."""
         assert self.linked is not None
-        frame, y, x = (int(self.linked.table[name][row]) for name in ("frame", "row", "col"))
+        frame, y, x, part = (int(self.linked.table[name][row]) for name in KEYS)
         binning = self._desk.store.state.parameters.prepare.binning
-        return PeakKey(frame=frame, row=y // binning, col=x // binning)
+        return PeakKey(frame=frame, row=y // binning, col=x // binning, component=part)
 
     def _whole(self, key: PeakKey) -> tuple[int, int, int]:
         """Frame, row and column of a key in pixels of the whole frame."""

@@ -22,7 +22,7 @@ def marks_of(table: PeakTable, state: Session) -> Marks:
     return Marks(
         x=np.where(fitted, table["x_fit"], table["col"]),
         y=np.where(fitted, table["y_fit"], table["row"]),
-        score=table["score"],
+        score=np.where(table.detected, table["score"], 0.0),  # small marks for what was not detected
         status=with_rejected(table, state.rejected)["status"],
         x_braggnn=table["x_braggnn"],
         y_braggnn=table["y_braggnn"],
@@ -39,9 +39,8 @@ def show_count(desk: Desk, panel: ThresholdPanel) -> None:
     known = desk.landscape
     total = known.total if known is not None and known.key.same_image(found.key) else found.candidates
     cut = isinstance(found, Measured) and bool(np.any(found.table["status"] == Status.PENDING))
-    panel.set_count(
-        len(found.table), max(total, len(found.table)), f"first {LIVE_LIMIT:,} measured" if cut else ""
-    )
+    count = int(found.table.detected.sum())
+    panel.set_count(count, max(total, count), f"first {LIVE_LIMIT:,} measured" if cut else "")
 
 
 def with_rejected(table: PeakTable, rejected: frozenset[PeakKey]) -> PeakTable:
@@ -71,6 +70,11 @@ def patch_content(detail: PatchDetail, settings: Localization) -> PatchContent:
             MethodRow("fit", title, row["x_fit"], row["y_fit"], row["x_fit_err"], row["y_fit_err"],
                       size, row["chi2"], detail.fit_ms)
         )  # fmt: skip
+    beside = detail.further
+    for k in range(len(beside)):
+        x, y, x_err, y_err = (float(beside[name][k]) for name in ("x", "y", "x_err", "y_err"))
+        width = f"{beside['fwhm_major'][k]:.2f} × {beside['fwhm_minor'][k]:.2f}"
+        rows.append(MethodRow("fit", f"{title} {k + 2}", x, y, x_err, y_err, width, beside["chi2"][k]))
     if detail.network_input is not None:
         rows.append(
             MethodRow("braggnn", "BraggNN", row["x_braggnn"], row["y_braggnn"], nan, nan, "", nan,

@@ -60,17 +60,27 @@ class ChosenInstrument(_State):
 
 
 class PeakKey(_State):
-    """A peak by where it is: survives changes of the thresholds."""
+    """A peak by where it is: survives changes of the thresholds.
+
+    ``component``: 0, or that of a further peak fitted with it, which is selected and rejected with it but may
+    be on a track of its own.
+    """
 
     frame: int
     row: int
     col: int
+    component: int = 0
 
     def index_in(self, table: PeakTable) -> int | None:
-        """Row of this peak in a table, or None."""
+        """Row of the detected peak in a table, or None."""
         same = (table["frame"] == self.frame) & (table["row"] == self.row) & (table["col"] == self.col)
-        at = np.flatnonzero(same)
+        at = np.flatnonzero(same & table.detected)
         return int(at[0]) if len(at) else None
+
+    @property
+    def detected(self) -> "PeakKey":
+        """Key of the peak that was detected there."""
+        return self.model_copy(update={"component": 0})
 
 
 class TrackEdit(_State):

@@ -74,9 +74,9 @@ class Fits:
     def __len__(self) -> int:
         return len(self.status)
 
-    def first(self, n: int) -> "Fits":
-        """The first ``n`` peaks only."""
-        return Fits(**{field.name: getattr(self, field.name)[:n] for field in fields(self)})
+    def take(self, which: NDArray | slice) -> "Fits":
+        """Some of them."""
+        return Fits(**{field.name: getattr(self, field.name)[which] for field in fields(self)})
 
     def model_patch(self, k: int) -> Floats:
         """(window, window) float64 counts: model of peak ``k`` with its neighbours. NaN without a fit."""

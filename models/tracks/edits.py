@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from braggscope.models.results import PeakTable
 from braggscope.models.tracks.link import relink
-from braggscope.models.tracks.table import Edit, Peak, Tracks, TrackSettings
+from braggscope.models.tracks.table import Edit, Tracks, TrackSettings, row_of
 
 Integers = NDArray[np.int64]
 
@@ -28,13 +28,6 @@ def edited(
     kept = np.zeros(len(result), np.int64)
     kept[result.track[label >= 0]] = label[label >= 0]
     return replace(result, name=tuple(names[int(k)] for k in kept)), lost
-
-
-def row_of(table: PeakTable, peak: Peak) -> int | None:
-    """Row of a peak in a table, or None."""
-    same = (table["frame"] == peak[0]) & (table["row"] == peak[1]) & (table["col"] == peak[2])
-    at = np.flatnonzero(same)
-    return int(at[0]) if len(at) else None
 
 
 def _apply(table: PeakTable, label: Integers, names: dict[int, str], edit: Edit) -> bool:

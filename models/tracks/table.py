@@ -6,9 +6,12 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from braggscope.models.results import PeakTable
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-Peak = tuple[int, int, int]  # frame, row, col
+KEYS = ("frame", "row", "col", "component")  # columns of a peak table that name a peak
+Peak = tuple[int, int, int] | tuple[int, int, int, int]  # values of these; component 0 may be left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +114,11 @@ def names(split_from: Integers, continues: Integers) -> tuple[str, ...]:
             roots += 1
             given[k] = str(roots)
     return tuple(given[k] for k in range(len(split_from)))
+
+
+def row_of(table: PeakTable, peak: Peak) -> int | None:
+    """Row of a peak in a table, or None."""
+    whole = (*peak, 0)[: len(KEYS)]
+    same = [table[name] == value for name, value in zip(KEYS, whole, strict=True)]
+    at = np.flatnonzero(np.all(same, axis=0))
+    return int(at[0]) if len(at) else None

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from test_tracks import walkers
 
-from braggscope.models.tracks.edits import Edit, edited, row_of
+from braggscope.models.tracks.edits import edited
 from braggscope.models.tracks.link import link, relink
+from braggscope.models.tracks.table import Edit, row_of
 
 
 @pytest.fixture(scope="module")
