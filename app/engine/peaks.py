@@ -205,6 +205,7 @@ def fit_window_peaks(
         "noise": settings.noise,
         "background": settings.background,
         "saturated": prepared.saturated,
+        "subtracted": prepared.background,
         "device": device,
     }
     fits = fit_peaks(*frame, only=only, **options)

@@ -14,7 +14,7 @@ from braggscope.models.fitting.fits import Fits
 from braggscope.models.fitting.kernels import exp_negative
 from braggscope.models.fitting.peaks import fit_peaks
 from braggscope.models.fitting.solution import GROUND, STRIDE
-from braggscope.models.fitting.windows import Pixels, cut_windows
+from braggscope.models.fitting.windows import Pixels, cut_windows, taken_off
 from braggscope.models.profiles import FWHM_PER_SIGMA, HALF_MAXIMUM
 from braggscope.models.results import Status
 
@@ -62,7 +62,8 @@ def find_hidden(
     sigma apart, the second at least 15 % as high, their widths within a factor of two. What a profile of the
     wrong shape leaves over under the peak itself is no second peak.
     """
-    pixels = Pixels(_floats(image), mask, options.get("saturation"), options.get("saturated"))
+    known = (options.get(name) for name in ("saturation", "saturated", "subtracted"))
+    pixels = Pixels(_floats(image), mask, *known)
     poisson = options.get("noise") == "poisson"
     before = _signs(pixels, fits, poisson)
     place, owner = _candidates(fits, before, hints)
@@ -131,9 +132,11 @@ def _signs(pixels: Pixels, fits: Fits, poisson: bool) -> _Signs:
     result = _Signs(np.full(n, np.nan), np.zeros(n, np.int64), np.zeros(n), np.zeros((n, 2), np.int64))
     for side in np.unique(fits.window):
         some = np.flatnonzero((fits.window == side) & (fits.n_components > 0))
-        values = cut_windows(pixels, fits.row[some], fits.col[some], int(side)).values
+        level = taken_off(pixels, fits.row[some], fits.col[some])
+        values = cut_windows(pixels, fits.row[some], fits.col[some], int(side)).values + level[:, None]
         part = tuple(array[some] for array in result)
         parameters = np.nan_to_num(fits.parameters[some])
+        parameters[:, GROUND] += level
         _inspect(values, parameters, fits.n_components[some], int(side), poisson, part)
         for whole, piece in zip(result, part, strict=True):
             whole[some] = piece

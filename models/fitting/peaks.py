@@ -9,10 +9,18 @@ from numpy.typing import NDArray
 from braggscope.models.fitting.fits import Fits, Floats, Outcome, assemble
 from braggscope.models.fitting.grounds import Background, fit_on_background
 from braggscope.models.fitting.joint import Problem, swallowed
-from braggscope.models.fitting.solution import MAX_COMPONENTS, Kind, store
+from braggscope.models.fitting.solution import GROUND, MAX_COMPONENTS, Kind, store
 from braggscope.models.fitting.solver import solve
 from braggscope.models.fitting.verdicts import on_frame, prospect, verdict, wanted_window
-from braggscope.models.fitting.windows import MARGIN, SIDES, Pixels, add_cores, cut_windows, find_neighbours
+from braggscope.models.fitting.windows import (
+    MARGIN,
+    SIDES,
+    Pixels,
+    add_cores,
+    cut_windows,
+    find_neighbours,
+    taken_off,
+)
 from braggscope.models.results import Status
 
 Model = Literal["gaussian", "pseudovoigt"]
@@ -44,6 +52,7 @@ def fit_peaks(
     background: Background = "constant",
     saturation: float | None = None,
     saturated: NDArray[np.bool_] | None = None,
+    subtracted: NDArray | None = None,
     only: int | None = None,
     device: str = "cpu",
 ) -> Fits:
@@ -60,7 +69,9 @@ def fit_peaks(
     ``background`` "auto": for each peak a plane where the Bayesian information criterion prefers one, else a
     constant (:func:`fit_on_background`). ``only``: the first so many peaks are fitted, N is their number; all
     are neighbours. ``noise`` "uniform": unweighted, covariance s² (JᵀJ)^-1; "poisson":
-    weights 1 / max(model, 1) by Fisher scoring, covariance (JᵀWJ)^-1 times reduced chi-square.
+    weights 1 / max(model, 1) by Fisher scoring, covariance (JᵀWJ)^-1 times reduced chi-square. ``subtracted``
+    (H, W): counts that were taken off the image; they are noisy nonetheless, and counted in the weights and
+    in chi-square, not in ``background``.
     ``device`` other than "cpu": the same fit in torch, there.
 
     Status, the first that applies:
@@ -83,12 +94,11 @@ def fit_peaks(
         return fit_peaks_torch(
             image, mask, rows, cols, device,
             window=window, model=model, noise=noise, background=background, saturation=saturation,
-            saturated=saturated, only=only,
+            saturated=saturated, subtracted=subtracted, only=only,
         )  # fmt: skip
     problem = Problem(solve, _kind(model, noise, background))
-    return _fit_frame(
-        problem, background, Pixels(image, mask, saturation, saturated), rows, cols, window, only
-    )
+    pixels = Pixels(image, mask, saturation, saturated, subtracted)
+    return _fit_frame(problem, background, pixels, rows, cols, window, only)
 
 
 def fit_peaks_torch(
@@ -104,15 +114,15 @@ def fit_peaks_torch(
     background: Background = "constant",
     saturation: float | None = None,
     saturated: NDArray[np.bool_] | None = None,
+    subtracted: NDArray | None = None,
     only: int | None = None,
 ) -> Fits:
     """As :func:`fit_peaks`, solved in torch on any of its devices, "cpu" included."""
     from braggscope.models.fitting.batched import solve_torch
 
     problem = Problem(partial(solve_torch, device=device), _kind(model, noise, background))
-    return _fit_frame(
-        problem, background, Pixels(image, mask, saturation, saturated), rows, cols, window, only
-    )
+    pixels = Pixels(image, mask, saturation, saturated, subtracted)
+    return _fit_frame(problem, background, pixels, rows, cols, window, only)
 
 
 def _kind(model: Model, noise: Noise, background: Background) -> Kind:
@@ -161,8 +171,10 @@ def _fit(task: Task, window: int, some: NDArray[np.int64]) -> Outcome:
             if joint[chosen].any():
                 values = cut_windows(task.pixels, rows[which], cols[which], window + 2 * MARGIN).values
                 add_cores(values, starts[chosen, :, :2])
-            order = starts[chosen]
+            order, level = starts[chosen], taken_off(task.pixels, rows[which], cols[which])
+            values = values + level[:, None] if level.any() else values
             piece, count, plane = fit_on_background(task.problem, task.background, values, order)
+            piece.parameters[:, GROUND] -= level
             hidden = crowded[chosen] | swallowed(piece, order, count)
             shape = task.pixels.image.shape
             status = verdict(piece, count, hidden, window, shape, rows[which], cols[which])
@@ -178,7 +190,8 @@ def _checked(
     if window != "auto" and (window < 5 or window % 2 == 0):
         raise ValueError(f"the window must be an odd number of pixels from 5 up, not {window}")
     image = pixels.image
-    if image.ndim != 2 or any(m is not None and m.shape != image.shape for m in pixels[1::2]):
+    maps = pixels.mask, pixels.saturated, pixels.subtracted
+    if image.ndim != 2 or any(m is not None and m.shape != image.shape for m in maps):
         raise ValueError("image and mask must be two-dimensional arrays of one shape")
     rows, cols = np.asarray(rows, np.int64), np.asarray(cols, np.int64)
     if rows.ndim != 1 or rows.shape != cols.shape:

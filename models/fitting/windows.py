@@ -23,6 +23,7 @@ class Pixels(NamedTuple):
     mask: NDArray[np.bool_] | None  # (H, W) True = bad
     saturation: float | None  # counts
     saturated: NDArray[np.bool_] | None  # (H, W) True = saturated, whatever the counts
+    subtracted: NDArray | None = None  # (H, W) counts that were taken off beforehand
 
 
 class Windows(NamedTuple):
@@ -76,6 +77,19 @@ def cut_windows(pixels: Pixels, rows: NDArray[np.int64], cols: NDArray[np.int64]
     limit = np.inf if pixels.saturation is None else float(pixels.saturation)
     _gather(pixels.image, bad, full, rows, cols, window // 2, limit, tuple(result))
     return result
+
+
+def taken_off(pixels: Pixels, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(N,) counts, 0 or more, that were subtracted at each pixel; 0 off the frame.
+
+    Added to a window again they change nothing but what its counts say of their noise.
+    """
+    if pixels.subtracted is None:
+        return np.zeros(len(rows))
+    height, width = pixels.subtracted.shape
+    known = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
+    level = pixels.subtracted[np.where(known, rows, 0), np.where(known, cols, 0)].astype(np.float64)
+    return np.where(known & np.isfinite(level), np.maximum(level, 0.0), 0.0)
 
 
 def add_cores(values: NDArray[np.float64], starts: NDArray[np.float64]) -> None:

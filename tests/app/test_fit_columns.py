@@ -115,3 +115,31 @@ def test_a_second_spot_that_was_not_detected_is_fitted_with_the_first() -> None:
     assert table["component"].tolist() == [0, 1]
     assert table["n_components"][0] == 2
     assert (table["x"][0], table["y"][0]) == pytest.approx((30.2, 30.1), abs=0.1)
+
+
+def test_a_background_that_was_subtracted_is_noisy_all_the_same() -> None:
+    """400 counts and their noise: without the counts, the noise is still there."""
+    tile, n = 24, 12
+    rng = np.random.default_rng(3)
+    x, y = (np.arange(n) * tile + tile // 2 + rng.uniform(-0.5, 0.5, (n, n)) for _ in range(2))
+    y = y.T
+    image = np.full((n * tile, n * tile), 400.0)
+    for place in zip(x.ravel(), y.ravel(), strict=True):
+        image += profiles.peak(image.shape, *place, 600.0, 3.5)
+    frame = rng.poisson(image)
+    prepare = Parameters().with_localize(methods=("fit",))
+    plain = prepare.with_detect(minval=700, minscore=300)
+    flat = prepare.with_prepare(background="median").with_detect(minval=300, minscore=300)
+    errors, within = [], []
+    for parameters in (plain, flat):
+        prepared = Preparer(parameters.prepare, shape=image.shape).apply([frame])
+        table = analyse(prepared, 0, parameters, None).table
+        assert (len(table), (table["status"] == Status.OK).sum()) == (n * n, n * n)
+        row, col = table["row"] // tile, table["col"] // tile
+        apart = np.stack([table["x_fit"] - x[row, col], table["y_fit"] - y[row, col]])
+        errors.append(np.median(np.hypot(*apart)))
+        within.append(np.mean(abs(apart) < np.stack([table["x_fit_err"], table["y_fit_err"]])))
+        assert np.median(table["chi2"]) == pytest.approx(1.0, abs=0.08)
+    assert np.median(table["background"]) == pytest.approx(0.0, abs=15.0)
+    assert errors[1] < 1.1 * errors[0]
+    assert within == pytest.approx([0.68, 0.68], abs=0.06)
