@@ -124,10 +124,10 @@ def steady(series: Path, folder: Path, frames: int) -> tuple[list[str], Path]:
     work = [np.ptp(done[part]) / np.ptp(cpu[part]) for part in (first, last)]
     memory = [np.median(rss[part]) for part in (first, last)]
     table = read_peaks(output)
-    counts = np.bincount(table["frame"], minlength=frames)
+    counts = np.bincount(table["frame"][table.detected], minlength=frames)
     repeated = np.array_equal(counts, np.resize(counts[:DIFFERENT], frames))
     return [
-        f"| frames | {frames:,} of {SIDE} x {SIDE}, {len(table) / frames:.1f} peaks each, fits, 2 threads |",
+        f"| frames | {frames:,} of {SIDE} x {SIDE}, {counts.mean():.1f} peaks each, fits, 2 threads |",
         f"| whole command | {whole_s:,.0f} s, {frames / whole_s:.0f} frames/s |",
         f"| resident memory, process and reader, first -> last tenth | {memory[0]:.0f} -> {memory[1]:.0f} MB "
         f"({100 * (memory[1] / memory[0] - 1):+.1f} %) |",
