@@ -173,8 +173,8 @@ class NetRecipe:
 
         if start.data is not None:
             raise TrainingError(
-                f"The localiser network learns from simulation alone, not from {start.data};"
-                " leave --data away, or train braggnn."
+                f"The localiser network learns from simulation or a series, not from the peaks listed in"
+                f" {start.data}; leave --data away, or train braggnn."
             )
         self._seed = start.seed
         self.base: LocalizerNet | None
