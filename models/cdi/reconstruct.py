@@ -1,7 +1,8 @@
 """From a prepared pattern to an object: starts at low resolution, iterations, choice, refinement.
 
 1. Random starts inside the autocorrelation's support are iterated at low resolution, where an iteration costs
-   an eighth or less; the best go on (the pattern's middle holds the coarse shape).
+   an eighth or less; the best go on (the pattern's middle holds the coarse shape). Nothing is withheld here:
+   a few missing crosses among bright voxels can turn every start into the same wrong one.
 2. The best are iterated at full resolution. Which start goes first and, unless it is given, how tight the
    support is (shrink-wrap), is decided by chi and the likelihood of withheld voxels after a few iterations.
 3. A few iterations of ER with all voxels, then refinement with coherence and background.
@@ -138,24 +139,24 @@ class Reconstructor:
     # -- the stages ---------------------------------------------------------------------------------------
 
     def _coarse(self, number: int) -> Generator[Live, None, Complex]:
-        """Object at the finest level below full resolution, origin at index 0."""
+        """Object at the finest level below full resolution (small patterns: at it), origin at index 0."""
         p = self.parameters
         if self.start is not None:
             return to_corner(np.asarray(self.start, np.complex64))
         shape = self._levels[0]
-        target = self._target(shape)
+        target = self._target(shape, withhold=False)
         known = np.maximum(target, np.float32(0))
         support = autocorrelation_support(known)
         obj = _random_start(support, known, np.random.default_rng([p.seed, number]), p.start)
-        if len(self._levels) == 1:
+        if p.start != "coarse":
             return obj
-        for level, shape in enumerate(self._levels[:-1]):
+        for level, shape in enumerate(self._levels[:-1] or self._levels):
             steps = parse(p.coarse_iterations if level == 0 else p.iterations)
             if level:
                 obj = resample(obj, shape)
                 support = shrink_wrap(obj, COARSE_SIGMA, COARSE_THRESHOLD)
             settings = Settings(COARSE_BETA, COARSE_SIGMA, COARSE_THRESHOLD, COARSE_EVERY, 2 * p.break_twin)
-            phaser = Phaser(self._target(shape), obj, support, settings)
+            phaser = Phaser(self._target(shape, withhold=False), obj, support, settings)
             yield from self._watched(phaser, steps, f"start {number + 1}, {shape[-1]} voxels")
             obj = phaser.result()
         return obj
@@ -183,7 +184,7 @@ class Reconstructor:
     ) -> Generator[Live, None, Reconstruction]:
         obj = resample(obj, self.amplitude.shape) if obj.shape != self.amplitude.shape else obj
         target = self._target(self.amplitude.shape)
-        if len(self._levels) == 1 and self.start is None:
+        if self.parameters.start != "coarse" and self.start is None:
             support = autocorrelation_support(np.maximum(target, np.float32(0)))
         else:
             support = shrink_wrap(obj, settings.sigma, settings.threshold)
@@ -223,7 +224,7 @@ class Reconstructor:
     def _supports(self) -> list[Settings]:
         p = self.parameters
         pairs = TIGHTNESS if p.support_threshold is None else ((p.support_sigma, p.support_threshold),)
-        twin = 2 if p.break_twin and len(self._levels) == 1 else 0
+        twin = 2 if p.break_twin and p.start != "coarse" else 0
         return [Settings(p.beta, sigma, threshold, p.support_every, twin) for sigma, threshold in pairs]
 
     def _target(self, shape: tuple[int, ...], withhold: bool = True) -> Real:
@@ -232,7 +233,7 @@ class Reconstructor:
         return to_corner(target if shape == target.shape else fit_centre(target, shape))
 
     def _coarse_misfit(self, obj: Complex) -> float:
-        target = self._target(obj.shape) if self.start is None else None
+        target = self._target(obj.shape, withhold=False) if self.start is None else None
         if target is None:
             return 0.0
         return compare_amplitudes(np.abs(forward(obj)), target, target < 0).chi
@@ -266,7 +267,7 @@ class Reconstructor:
         p = self.parameters
         full = length(parse(p.iterations))
         coarse = length(parse(p.coarse_iterations)) + full * max(0, len(self._levels) - 2)
-        starts = 0 if self.start is not None or len(self._levels) == 1 else p.starts
+        starts = 0 if self.start is not None or p.start != "coarse" else p.starts
         runs = min(p.runs, p.starts) if self.start is None else 1
         count = 1 if self.start is not None else p.starts
         trials = min(TRIED, count) + len(self._supports()) - 1

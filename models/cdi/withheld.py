@@ -4,7 +4,7 @@ import numpy as np
 import scipy.ndimage as ndimage
 from numpy.typing import NDArray
 
-BRIGHT = 0.03  # share of the largest amplitude from which on voxels are always used
+BRIGHT = 0.015  # share of the largest amplitude from which on voxels are always used
 
 
 def free_voxels(

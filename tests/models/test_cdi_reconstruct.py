@@ -63,7 +63,7 @@ def test_progress_counts_to_the_end_and_says_what_goes_on(found):
     assert [step.done for step in steps] == list(range(1, len(steps) + 1))
     assert steps[-1].done <= steps[-1].total
     assert steps[-1].done > steps[-1].total - 30  # a refinement may end early
-    assert steps[0].note == "start 1, 24 voxels, RAAR"
+    assert steps[0].note == "start 1, 48 voxels, RAAR"
     assert steps[-1].note == "refinement"
     assert steps[-1].residual < 0.1
     frees = [run.free for run in outcome.runs]
