@@ -1,5 +1,7 @@
 """Fused loops of an iteration. Volumes are complex64 or float32; a target below 0 means: not measured."""
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -37,12 +39,12 @@ def _pairs(volume: NDArray) -> NDArray:
 
 @njit(cache=True, nogil=True, fastmath={"nsz", "arcp", "contract", "reassoc"})
 def _replace(values: NDArray, wanted: NDArray) -> float:
-    change = 0.0
+    change: Any = 0.0
     for i in range(wanted.size):
         modulus = np.sqrt(values[i, 0] * values[i, 0] + values[i, 1] * values[i, 1] + _TINY)
         known = wanted[i] >= 0
-        factor = wanted[i] / modulus if known else np.float32(1)
-        off = wanted[i] - modulus if known else np.float32(0)
+        factor: Any = wanted[i] / modulus if known else np.float32(1)
+        off: Any = wanted[i] - modulus if known else np.float32(0)
         values[i, 0] *= factor
         values[i, 1] *= factor
         change += off * off
@@ -51,12 +53,12 @@ def _replace(values: NDArray, wanted: NDArray) -> float:
 
 @njit(cache=True, nogil=True, fastmath={"nsz", "arcp", "contract", "reassoc"})
 def _replace_blurred(values: NDArray, seen: NDArray, wanted: NDArray) -> float:
-    change = 0.0
+    change: Any = 0.0
     for i in range(wanted.size):
         modulus = np.sqrt(max(seen[i], np.float32(0)) + _TINY)
         known = wanted[i] >= 0
-        factor = wanted[i] / modulus if known else np.float32(1)
-        off = wanted[i] - modulus if known else np.float32(0)
+        factor: Any = wanted[i] / modulus if known else np.float32(1)
+        off: Any = wanted[i] - modulus if known else np.float32(0)
         values[i, 0] *= factor
         values[i, 1] *= factor
         change += off * off
@@ -64,9 +66,9 @@ def _replace_blurred(values: NDArray, seen: NDArray, wanted: NDArray) -> float:
 
 
 @njit(cache=True, nogil=True, fastmath={"nsz", "contract"})
-def _combine(x: NDArray, p: NDArray, inner: NDArray, keep: float, inside: float, outside: float) -> None:
+def _combine(x: NDArray, p: NDArray, inner: NDArray, keep: Any, inside: Any, outside: Any) -> None:
     for i in range(inner.size):
-        a = np.float32(0) if inner[i] else keep
+        a: Any = np.float32(0) if inner[i] else keep
         b = inside if inner[i] else outside
         x[i, 0] = a * x[i, 0] + b * p[i, 0]
         x[i, 1] = a * x[i, 1] + b * p[i, 1]
