@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from braggscope.app.engine.components import NO_FURTHER, Further, further_peaks, with_further
+from braggscope.app.engine.components import Further, further_peaks, none_beside, with_further
 from braggscope.app.engine.networks import Networks, braggnn_columns, look, net_columns
 from braggscope.models.combine import combine
 from braggscope.models.fitting.fits import Fits
@@ -155,12 +155,14 @@ def _measure(
         status = np.full(n, Status.OK, np.uint8)
         if prepared.saturated is not None:
             status[_touches(prepared.saturated, place[0][:n], place[1][:n])] = Status.SATURATED
-        return {"status": status}, NO_FURTHER, {}
+        return {"status": status}, none_beside(n), {}
     check()
     found = fit_window_peaks(prepared, *place, settings, device, n + seen)
     check()
     further = further_peaks(found, n)
-    own, beside = (_fit_columns(found.fits.take(some), settings.model) for some in (slice(n), further.entry))
+    own, beside = (
+        _fit_columns(found.fits.take(some), settings.model) for some in (further.own, further.entry)
+    )
     return own, further, beside
 
 
