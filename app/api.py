@@ -12,17 +12,19 @@ from pathlib import Path
 from braggscope.app.engine.batch import Outcome, SeriesJob, assemble, run_series
 from braggscope.app.engine.jobs import silent_context
 from braggscope.app.engine.localizers import open_networks, weights_record
-from braggscope.app.engine.setup import instrument_of
+from braggscope.app.engine.setup import instrument_of, with_beam
 from braggscope.app.export.provenance import Provenance
 from braggscope.app.export.tables import read_peaks as read_table
 from braggscope.app.export.tables import write_peaks
 from braggscope.app.options import suggested_thresholds
 from braggscope.app.sources.protocol import SourceError, SourceInfo
 from braggscope.app.sources.reader import Reader
+from braggscope.models.geometry import Instrument
 from braggscope.models.parameters import Parameters
+from braggscope.models.peak_directions import with_directions
 from braggscope.models.results import PeakTable, in_frame_pixels
 
-__all__ = ["analyse_series", "describe", "read_table", "suggested", "write_table"]
+__all__ = ["analyse_series", "describe", "read_instrument", "read_table", "suggested", "write_table"]
 
 
 def describe(location: str, frame_axis: int | None = None) -> SourceInfo:
@@ -54,6 +56,7 @@ def analyse_series(
     frames: Sequence[int] | None = None,
     *,
     frame_axis: int | None = None,
+    instrument: Instrument | None = None,
     device: str = "cpu",
     workers: int = 2,
 ) -> PeakTable:
@@ -61,10 +64,13 @@ def analyse_series(
 
     Raises SourceError if the source, or any frame, is not readable.
 
-    ``frame_axis``: axis of a stack that counts frames, where it is not the first. ``device``: cpu or cuda.
+    ``frame_axis``: axis of a stack that counts frames, where it is not the first. ``instrument``: fills q, d,
+    two_theta and azimuth; default: that of the metadata. ``device``: cpu or cuda.
     """
-    if frames is None:
-        frames = range(describe(location, frame_axis).frames)
+    info = describe(location, frame_axis)
+    frames = range(info.frames) if frames is None else frames
+    instrument = instrument or instrument_of(info)
+    parameters = with_beam(parameters, instrument)
     networks = open_networks(parameters.localize, device)
     found: list[Outcome] = []
     job = SeriesJob(location, frames, parameters, frame_axis, device, workers)
@@ -73,18 +79,42 @@ def analyse_series(
         first = min(problems)
         raise SourceError(f"{len(problems)} frames failed; the first is {first}: {problems[first]}")
     table = assemble((o.frame, o.table) for o in found if o.table is not None)
-    return in_frame_pixels(table, parameters.prepare.binning)
+    table = in_frame_pixels(table, parameters.prepare.binning)
+    return table if instrument is None else with_directions(table, instrument)
 
 
-def write_table(path: str | Path, table: PeakTable, location: str, parameters: Parameters) -> int:
+def read_instrument(
+    path: str | Path, shape: tuple[int, int] | None = None, wavelength_angstrom: float | None = None
+) -> Instrument:
+    """Instrument of a PONI or hexrd file, for frames of ``shape`` (rows, columns). Raises SourceError.
+
+    ``wavelength_angstrom`` serves where the file names none.
+    """
+    from braggscope.app.sources import instruments
+
+    return instruments.read_instrument(path, shape, wavelength_angstrom)
+
+
+def write_table(
+    path: str | Path,
+    table: PeakTable,
+    location: str,
+    parameters: Parameters,
+    *,
+    frame_axis: int | None = None,
+    instrument: Instrument | None = None,
+) -> int:
     """Write a table of :func:`analyse_series` with where it comes from. Returns the rows written.
 
-    The suffix decides the format: ``.csv .parquet .h5 .cxi .flt``. Raises ExportError.
+    The suffix decides the format: ``.csv .parquet .h5 .cxi .flt``. ``frame_axis``, ``instrument``: as they
+    were given there. Raises ExportError.
     """
-    info = describe(location)
+    info = describe(location, frame_axis)
+    instrument = instrument or instrument_of(info)
+    parameters = with_beam(parameters, instrument)
     weights = weights_record(parameters.localize)
     provenance = Provenance(
-        info.location, info.identity, parameters, *weights, files=info.parts, instrument=instrument_of(info)
+        info.location, info.identity, parameters, *weights, files=info.parts, instrument=instrument
     )
     frames = sorted(set(table["frame"].tolist()))
     return write_peaks(Path(path), [table], provenance, frames, info.axes, whole_frame=True)

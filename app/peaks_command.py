@@ -60,7 +60,7 @@ def peaks(options: argparse.Namespace) -> int:
             parameters, options, found, reader
         )
     frames = parse_range(options.frames, found.frames)
-    key = _journal_key(found, options.frame_axis, parameters, frames)
+    key = _journal_key(found, options.frame_axis, parameters, frames, instrument)
     if options.resume and Journal.is_finished(folder, key, output):
         print(f"{output} is finished; nothing to do.", file=sys.stderr)
         return 0
@@ -135,13 +135,14 @@ def _instrument(options: argparse.Namespace, found: SourceInfo) -> Instrument | 
 
 
 def _journal_key(
-    found: SourceInfo, axis: int | None, parameters: Parameters, frames: range
+    found: SourceInfo, axis: int | None, parameters: Parameters, frames: range, instrument: Instrument | None
 ) -> dict[str, str]:
     parts = [parameters.fingerprint("all"), f"{frames.start}:{frames.stop}:{frames.step}"]
     return {
         "source": found.identity,
         "parameters": " ".join([*parts, input_files_key(parameters)]),
         "detect": parameters.detect.model_dump_json(),
+        "instrument": "" if instrument is None else instrument.model_dump_json(),
         **describe_batch(found.location, axis, parameters),
     }
 

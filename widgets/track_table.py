@@ -89,8 +89,9 @@ class TrackTable(QWidget):
         """Numbers of the selected tracks, the current one first."""
         selection = self.lines.selectionModel()
         assert selection is not None
-        blocks = [(block.top(), block.bottom() + 1) for block in selection.selection()]
-        lines = sorted({line for top, end in blocks for line in range(top, end)})
+        picked = selection.selection()
+        blocks = [picked[k] for k in range(len(picked))]
+        lines = sorted({line for block in blocks for line in range(block.top(), block.bottom() + 1)})
         current = self.lines.currentIndex().row()
         if current in lines:
             lines.remove(current)

@@ -51,8 +51,9 @@ def decode(data: bytes) -> PeakTable:
 class Journal:
     """Frames of one run in ``folder``, keyed by what was analysed and how.
 
-    ``key`` holds the source's identity and the parameters' fingerprint. Every :meth:`add` is one durable
-    transaction. Not thread-safe: one thread writes.
+    ``key`` holds the source's identity and the parameters' fingerprint, and where a table follows, the
+    ``instrument`` that fills its columns: it counts only once the table is finished. Every :meth:`add` is
+    one durable transaction. Not thread-safe: one thread writes.
     """
 
     def __init__(self, folder: Path, key: dict[str, str]) -> None:
@@ -167,12 +168,14 @@ def _checked_manifest(folder: Path, key: dict[str, str]) -> dict[str, str] | Non
     if manifest is None:
         return None
     wanted = {**key, "format": FORMAT}
-    for name, words in (
-        ("source", "another source"),
-        ("parameters", "other parameters"),
-        ("format", "another version of the program"),
-    ):
-        if manifest.get(name) != wanted[name]:
+    kinds = {
+        "source": "another source", "parameters": "other parameters",
+        "format": "another version of the program",
+    }  # fmt: skip
+    if manifest.get("finished"):  # frames do not depend on it, their table does
+        kinds["instrument"] = "another instrument"
+    for name, words in kinds.items():
+        if name in wanted and manifest.get(name) != wanted[name]:
             raise JournalError(
                 f"The journal {folder} belongs to {words}; run without --resume to start afresh, "
                 "or write to another file."

@@ -7,8 +7,8 @@ from braggscope.app.files import atomic_path
 from braggscope.models.geometry import Instrument
 
 
-def write_poni(path: Path, instrument: Instrument, shape: tuple[int, int] | None = None) -> None:
-    """Write ``instrument`` for a detector of ``shape`` (rows, columns), in the axes of the stored array."""
+def poni_text(instrument: Instrument, shape: tuple[int, int] | None = None) -> str:
+    """``instrument`` as a PONI file for a detector of ``shape`` (rows, columns), in the axes of the array."""
     across, down = instrument.pixel_size_m
     config = {"pixel1": down, "pixel2": across, "max_shape": shape and list(shape), "orientation": 3}
     rot1, rot2, rot3 = instrument.rot_rad
@@ -26,5 +26,10 @@ def write_poni(path: Path, instrument: Instrument, shape: tuple[int, int] | None
         f"Wavelength: {instrument.wavelength_angstrom * 1e-10!r}",
         "",
     ]
+    return "\n".join(lines)
+
+
+def write_poni(path: Path, instrument: Instrument, shape: tuple[int, int] | None = None) -> None:
+    """Write what :func:`poni_text` says."""
     with atomic_path(path) as temporary:
-        temporary.write_text("\n".join(lines), "utf-8")
+        temporary.write_text(poni_text(instrument, shape), "utf-8")

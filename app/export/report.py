@@ -62,8 +62,7 @@ def write_report(
         "<h2>A frame</h2>", _picture(picture),
         "<h2>Settings</h2>", _table(_settings(provenance.parameters.model_dump(mode="json"))),
         "<h2>The same again</h2>",
-        "<p>In a shell:</p>", _code(as_command(provenance.source, provenance.parameters, axis)),
-        "<p>In Python:</p>", _code(as_python(provenance.source, provenance.parameters, None, axis)),
+        *_again(provenance, axis),
         "<h2>Provenance</h2>", f"<details><summary>As JSON</summary>{_code(provenance.json())}</details>",
     ]  # fmt: skip
     page = (
@@ -72,6 +71,16 @@ def write_report(
     )
     with atomic_path(path) as temporary:
         temporary.write_text(page, "utf-8")
+
+
+def _again(provenance: Provenance, axis: int | None) -> tuple[str, ...]:
+    """Command and script for the same frames, with the same instrument."""
+    source, parameters, instrument = provenance.source, provenance.parameters, provenance.instrument
+    chosen = provenance.frames if provenance.frames.count(":") == 2 else ""
+    frames = range(*map(int, chosen.split(":"))) if chosen else None
+    command = as_command(source, parameters, axis, frames=chosen, instrument=instrument)
+    script = as_python(source, parameters, frames, axis, instrument=instrument)
+    return "<p>In a shell:</p>", _code(command), "<p>In Python:</p>", _code(script)
 
 
 def _text(value: object) -> str:

@@ -270,11 +270,13 @@ class ExportPresenter:
     def copy(self, kind: str) -> None:
         """Put ``python``, ``command`` or ``json`` on the clipboard."""
         state = self._desk.store.state
-        location = state.location or "FILE"
+        location, frame = state.location or "FILE", state.frame
+        instrument = None if state.instrument is None else self._desk.instrument
         if kind == "python":
-            text = as_python(location, state.parameters, state.frame, state.frame_axis)
+            frames = range(frame, frame + 1)
+            text = as_python(location, state.parameters, frames, state.frame_axis, instrument=instrument)
         elif kind == "command":
-            text = as_command(location, state.parameters, state.frame_axis)
+            text = as_command(location, state.parameters, state.frame_axis, instrument=instrument)
         else:
             text = state.parameters.model_dump_json(indent=1)
         clipboard = QGuiApplication.clipboard()

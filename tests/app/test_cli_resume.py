@@ -13,6 +13,9 @@ import pytest
 from command_line import COMMAND, FLAGS, same
 
 from braggscope.app.engine.journal import read_manifest
+from braggscope.app.export.poni import write_poni
+from braggscope.app.export.tables import read_peaks
+from braggscope.models.geometry import Beam, Instrument
 
 
 def test_a_finished_table_is_left_alone(run, series, tmp_path):
@@ -48,6 +51,32 @@ def test_resume_of_something_else_is_refused(run, fails, series, table, tmp_path
     assert out.read_bytes() == before
 
 
+def test_a_finished_table_of_another_instrument_is_refused(run, fails, series, tmp_path):
+    out = tmp_path / "ä b.h5"
+    for name, distance in (("near", 0.1), ("far", 0.2)):
+        instrument = Instrument.from_beam(1.0, (1e-4, 1e-4), Beam((-30.0, 30.0), distance))
+        write_poni(tmp_path / f"{name}.poni", instrument, (64, 80))
+    words = ["peaks", series.path, "-o", out, *FLAGS]
+    assert run(*words, "--poni", tmp_path / "near.poni")[0] == 0
+    before = out.read_bytes()
+    assert "nothing to do" in run(*words, "--resume", "--poni", tmp_path / "near.poni")[2]
+    assert "another instrument" in fails(*words, "--resume", "--poni", tmp_path / "far.poni")
+    assert "another instrument" in fails(*words, "--resume")
+    assert out.read_bytes() == before
+
+
+def test_an_unfinished_run_goes_on_with_another_instrument(run, broken_series, tmp_path):
+    out = tmp_path / "a.h5"
+    instrument = Instrument.from_beam(1.0, (1e-4, 1e-4), Beam((-30.0, 30.0), 0.1))
+    write_poni(tmp_path / "near.poni", instrument, (64, 80))
+    words = ["peaks", broken_series, "-o", out, *FLAGS]
+    assert "--resume tries them again" in run(*words)[2]
+    assert np.isnan(read_peaks(out)["d"]).all()
+    assert run(*words, "--resume", "--poni", tmp_path / "near.poni")[0] == 0
+    peaks = read_peaks(out)
+    np.testing.assert_allclose(peaks["d"], instrument.d_angstrom(peaks["x"], peaks["y"]), rtol=1e-12)
+
+
 def test_resume_keeps_suggested_thresholds(run, series, tmp_path):
     words = ["peaks", series.path, "-o", tmp_path / "a.h5", "--localize", "fit", "--device", "cpu"]
     assert "Thresholds" in run(*words)[2]
@@ -56,12 +85,15 @@ def test_resume_keeps_suggested_thresholds(run, series, tmp_path):
     assert "nothing to do" in err
 
 
+LENGTH = 70  # frames
+
+
 @pytest.fixture(scope="module")
 def long_series(tmp_path_factory):
-    """Noise with hundreds of maxima in every frame: seconds of work."""
+    """Noise with hundreds of maxima in every frame: seconds of work, some commits of the journal."""
     path = tmp_path_factory.mktemp("long") / "long.h5"
     with h5py.File(path, "w") as file:
-        file["data"] = np.random.default_rng(3).poisson(20, (300, 48, 48)).astype(np.uint16)
+        file["data"] = np.random.default_rng(3).poisson(20, (LENGTH, 48, 48)).astype(np.uint16)
     return path
 
 
@@ -105,7 +137,7 @@ def test_a_killed_and_an_interrupted_run_resume_to_the_same_table(run, long_seri
     assert code == -signal.SIGKILL
     assert not killed.exists()
     done = recorded(tmp_path / "killed.h5.journal")
-    assert 3 <= done < 300
+    assert 3 <= done < LENGTH
     assert psutil.wait_procs(children, timeout=3)[1] == []
     code, _, err = run("peaks", long_series, "-o", killed, *LONG, "--resume")
     assert code == 0
@@ -124,6 +156,6 @@ def test_a_killed_and_an_interrupted_run_resume_to_the_same_table(run, long_seri
     assert psutil.wait_procs(children, timeout=3)[1] == []
     names = {"killed.h5", "whole.h5", "interrupted.h5"}
     assert {p.name for p in tmp_path.iterdir()} == names | {f"{n}.journal" for n in names}
-    assert 3 <= recorded(tmp_path / "interrupted.h5.journal") < 300
+    assert 3 <= recorded(tmp_path / "interrupted.h5.journal") < LENGTH
     assert run("peaks", long_series, "-o", interrupted, *LONG, "--resume")[0] == 0
     same(interrupted, whole)
