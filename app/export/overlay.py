@@ -90,7 +90,7 @@ class OverlayPainter:
 
     def _marks(self, draw: ImageDraw.ImageDraw, table: PeakTable) -> None:
         largest = float(table["score"].max()) if len(table) else 1.0
-        score = np.where(table.detected, table["score"], 0.0)  # small marks for what was not detected
+        score = np.where(table.detected, table["score"], table["amplitude"])  # its own height
         length = 4 + 4 * np.log1p(score) / np.log1p(max(largest, 1e-9))
         reach = 3 + self.zoom  # px; keeps the core of a spot visible
         fitted = np.isfinite(table["x_fit"]) & (table["status"] == Status.OK)

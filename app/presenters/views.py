@@ -22,7 +22,7 @@ def marks_of(table: PeakTable, state: Session) -> Marks:
     return Marks(
         x=np.where(fitted, table["x_fit"], table["col"]),
         y=np.where(fitted, table["y_fit"], table["row"]),
-        score=np.where(table.detected, table["score"], 0.0),  # small marks for what was not detected
+        score=np.where(table.detected, table["score"], table["amplitude"]),  # the size of its mark
         status=with_rejected(table, state.rejected)["status"],
         x_braggnn=table["x_braggnn"],
         y_braggnn=table["y_braggnn"],

@@ -240,3 +240,33 @@ def test_a_hundred_thousand_peaks_are_no_burden(view, qtbot):
     assert time.perf_counter() - start < 3.0  # a cell-by-cell table needs minutes
     assert (np.diff(table["distance"][view.model.rows]) >= 0).all()
     assert len(rows) == 100_000
+
+
+def with_further():
+    """Peak 1 has a further one behind it."""
+    return PeakTable.blank(
+        4, peak=[0, 1, 1, 2], component=[0, 0, 1, 0], row=[5, 6, 6, 7], col=[5, 6, 6, 7],
+        score=np.array([9.0, 8.0, 8.0, 7.0]), x=[5.0, 6.0, 8.5, 7.0], y=[5.0, 6.0, 6.5, 7.0],
+    )  # fmt: skip
+
+
+def test_a_further_peak_is_listed_behind_its_own_and_not_counted(view):
+    view.set_table(with_further())
+    assert [view.model.text(row, "peak") for row in range(4)] == ["0", "1", "1.1", "2"]
+    assert view.filter.itemText(0) == "all peaks  3"
+    assert view.filter.itemText(1) == "ok  3"
+    assert view.count.text() == ""
+    view.model.sort(POSITION["peak"], Qt.SortOrder.DescendingOrder)
+    assert view.model.rows.tolist() == [3, 1, 2, 0]
+
+
+def test_the_keys_go_past_a_further_peak(view, heard, qtbot):
+    """Whoever hears that its line was gone to selects its detected peak; the line keeps the mark."""
+    view.set_table(with_further())
+    view.peak_selected.connect(lambda row: view.select(1 if row == 2 else row))
+    view.select(0)
+    for _ in range(3):
+        qtbot.keyClick(view.lines, Qt.Key.Key_Down)
+    assert view.selected_rows().tolist() == [3]
+    view.select(1)
+    assert view.selected_rows().tolist() == [1]
