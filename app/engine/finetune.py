@@ -18,6 +18,7 @@ from braggscope.app.engine.checkpoint import (
 )
 from braggscope.app.engine.jobs import Cancelled, Context
 from braggscope.app.engine.lessons import Lessons, collect
+from braggscope.app.engine.recipes import simulation_version
 from braggscope.app.engine.setup import input_files_key
 from braggscope.app.engine.trainable import Exam, Trainable, open_trainable
 from braggscope.app.engine.training import CHECKPOINT_SECONDS, steps_for
@@ -110,13 +111,11 @@ def fine_tune(
 
 
 def _identity(job: FineTuning, subject: Trainable, info: SourceInfo) -> str:
-    from braggscope.models.braggnn.simulate import SIMULATION_VERSION
-
     fitted = job.parameters.with_localize(methods=("fit",))
     length = f"steps={job.steps}" if job.steps is not None else f"minutes={job.minutes!r}"
     parts = [
         job.network, subject.provenance.sha256, info.identity, fitted.fingerprint("all"),
-        input_files_key(fitted), f"{job.seed}", length, f"{SIMULATION_VERSION}",
+        input_files_key(fitted), f"{job.seed}", length, f"{simulation_version(job.network)}",
     ]  # fmt: skip
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -41,7 +41,8 @@ FEWEST = 100  # labels
 class Lessons:
     """Fitted peaks and the patches around them. ``labels`` (N,) bool; ``held`` (N,) bool: to judge by.
 
-    ``low``: counts below which networks see 0, where patches are thresholded.
+    ``low``: counts below which networks see 0, where patches are thresholded. ``distribution``: of the peaks
+    that are not held out.
     """
 
     table: PeakTable
@@ -177,7 +178,8 @@ def _sorted_out(
         ) from None
     low = detect.minval if parameters.localize.patch == "thresholded" else None
     frames = np.unique(frame)
+    like = measure(table.take(~held), counts[~held], valid[~held], low)
     return Lessons(
-        table, counts, valid, labels, held, low, measure(table, counts, valid, low),
+        table, counts, valid, labels, held, low, like,
         tuple(int(f) for f in frames), tuple(int(f) for f in np.unique(frame[held])),
     )  # fmt: skip

@@ -68,7 +68,7 @@ class Recipe(Protocol):
         ...
 
 
-def simulation_version(what: Trained) -> int:
+def simulation_version(what: str) -> int:
     """Number of the simulation that a network is trained on."""
     from braggscope.models.braggnn import simulate as braggnn
     from braggscope.models.localizer import simulate as localizer

@@ -12,15 +12,16 @@ from safetensors.torch import save_file
 
 from braggscope.app.engine import trainable
 from braggscope.app.engine.checkpoint import TrainingError, checkpoint_folder
-from braggscope.app.engine.finetune import fine_tune
+from braggscope.app.engine.finetune import _identity, fine_tune
 from braggscope.app.engine.jobs import NICE, Cancelled, Context, Ticket, give_way, silent_context
-from braggscope.app.engine.lessons import _order
+from braggscope.app.engine.lessons import _order, collect
 from braggscope.app.engine.localizers import open_localizer
 from braggscope.app.engine.trained import curve_path
 from braggscope.app.engine.tuned import HEADER, FineTuning, read_tuned, unfinished
 from braggscope.app.sources.protocol import SourceError
 from braggscope.app.sources.reader import Reader
 from braggscope.models import profiles
+from braggscope.models.finetune import measure
 from braggscope.models.parameters import Parameters
 from braggscope.models.tuning import Live
 from braggscope.resources.loader import WeightsError, load_weights, weights_hash
@@ -165,6 +166,27 @@ def test_another_trainings_checkpoint_is_not_continued(narrow, tmp_path):
         fine_tune(job(narrow, out, 6), context=stop_at(3))
     with pytest.raises(TrainingError, match="belongs to a training with another series"):
         fine_tune(job(narrow, out, 6, seed=1), context=silent_context(), resume=True)
+
+
+@pytest.mark.parametrize(("network", "module"), [("braggnn", "braggnn"), ("net", "localizer")])
+def test_a_checkpoint_of_another_simulation_is_not_continued(narrow, tmp_path, monkeypatch, network, module):
+    asked = job(narrow, tmp_path / "w.safetensors", network=network)
+    subject = trainable.open_trainable(network, network)
+    with Reader() as reader:
+        info = reader.open(str(narrow))
+    now = _identity(asked, subject, info)
+    monkeypatch.setattr(f"braggscope.models.{module}.simulate.SIMULATION_VERSION", 10**6)
+    assert _identity(asked, subject, info) != now
+
+
+def test_frames_that_are_held_out_are_not_simulated_from(narrow):
+    with Reader() as reader:
+        info = reader.open(str(narrow))
+        lessons = collect(reader, info, NARROW, 13, 0, silent_context())
+    learned = ~lessons.held
+    parts = lessons.table.take(learned), lessons.counts[learned], lessons.valid[learned]
+    assert 0 < lessons.held.sum() < learned.sum()
+    assert lessons.distribution == measure(*parts)
 
 
 def test_a_damaged_job_is_left_out(narrow, tmp_path):
