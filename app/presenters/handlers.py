@@ -84,6 +84,8 @@ class Handlers:
             "compare_list": runs.agreement.ask_list,
             "load_weights": peaks.ask_weights,
             "shipped_weights": lambda: peaks.localize(braggnn="braggnn"),
+            "load_net_weights": lambda: peaks.ask_weights("net", "network"),
+            "shipped_net_weights": lambda: peaks.localize(net="net"),
             "fine_tune": program.training.show,
             "split_track": program.tracks.hand.split,
             "join_tracks": program.tracks.hand.join,

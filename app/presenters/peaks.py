@@ -104,14 +104,14 @@ class PeakPresenter:
 
         self._desk.lanes.small.submit(run, done, on_error=self._desk.fail)
 
-    def ask_weights(self) -> None:
-        """Choose a file of BraggNN weights."""
+    def ask_weights(self, network: str = "braggnn", title: str = "BraggNN") -> None:
+        """Choose a file of weights for a network."""
         kinds = "Weights (*.safetensors *.pth *.pt *.ckpt)"
         name, _ = QFileDialog.getOpenFileName(
-            self._window, "Load BraggNN weights", str(weights_folder()), kinds
+            self._window, f"Load {title} weights", str(weights_folder()), kinds
         )
         if name:
-            self.localize(braggnn=name)
+            self.localize(**{network: name})
 
     def _on_state(self, old: Session, new: Session) -> None:
         if old.parameters.detect != new.parameters.detect:

@@ -58,6 +58,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("compare_list", "Compare with a peak list…", "Peaks", (), "", "frames"),
     Action("load_weights", "Load BraggNN weights…", "Peaks"),
     Action("shipped_weights", "Use shipped BraggNN weights", "Peaks"),
+    Action("load_net_weights", "Load network weights…", "Peaks"),
+    Action("shipped_net_weights", "Use shipped network weights", "Peaks"),
     Action("fine_tune", "Fine-tune network…", "Peaks"),
     Action("split_track", "Split track here", "Tracks", (), "split", "frames"),
     Action("join_tracks", "Join two tracks", "Tracks", (), "join", "frames"),
