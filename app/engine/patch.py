@@ -41,11 +41,12 @@ def patch_detail(
 ) -> PatchDetail:
     """Detail of row ``index`` of a frame's peak table."""
     settings = parameters.localize
-    size = int(table["window"][index]) or FIRST_WINDOW
     one = table.take(slice(index, index + 1))
     row, col = int(one["row"][0]), int(one["col"][0])
-    patches, valid = cut_patches(prepared.image, prepared.mask, one["row"], one["col"], size)
     model, fit_ms = _model(prepared, table, index, parameters, networks)
+    # the parameters may have changed since the table was made
+    size = len(model) if model is not None else int(table["window"][index]) or FIRST_WINDOW
+    patches, valid = cut_patches(prepared.image, prepared.mask, one["row"], one["col"], size)
     network_input, braggnn_ms = None, float("nan")
     if networks.braggnn is not None and "braggnn" in settings.methods:
         minval = parameters.detect.minval if settings.patch == "thresholded" else None

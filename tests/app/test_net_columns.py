@@ -104,3 +104,12 @@ def test_the_patch_view_has_a_row_for_the_network(ready):
     assert rows["net"].x == table["x_net"][0]
     assert rows["net"].x_err == table["x_net_err"][0]
     assert rows["net"].ms > 0
+
+
+def test_a_patch_is_as_large_as_the_model_of_changed_parameters(ready):
+    frame = prepared(SPOTS)
+    small = PARAMETERS.with_localize(window=11)
+    table = analyse(frame, 0, small, ready).table
+    detail = patch_detail(frame, table, 0, small.with_localize(window=15), ready)
+    assert detail.model.shape == detail.data.shape == detail.valid.shape == (15, 15)
+    assert detail.origin == (table["col"][0] - 7, table["row"][0] - 7)
