@@ -55,7 +55,7 @@ class Driver:
         self.program.window.resize(1600, 1000)
         self.program.start([location])
         self.wait(lambda: self.program.desk.table is not None)
-        self.wait(lambda: self.program.shelf.ready(self.program.store.state.parameters) is not None)
+        self.wait(lambda: self.program.networks_ready)
         self.wait(self.measured)
 
     def wait(self, ready: Callable[[], bool], limit: float = 120.0) -> None:
