@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from braggscope.app.main_window import MainWindow
 
 SCATTER_S = 1.5  # between two looks at the differences of a running series
+OWN = ("fit", "braggnn")  # the pair that is shown first
 Records = Callable[[ParameterSet | None], RunRecord | None]
 
 
@@ -35,6 +36,7 @@ class Reference(NamedTuple):
     key: str  # in the choices of the plot
     name: str
     load: Callable[[Context], Positions]
+    holds: object = None  # a run that has grown, or was made anew, holds something else
 
 
 class AgreementPresenter:
@@ -45,7 +47,7 @@ class AgreementPresenter:
     ) -> None:
         self._desk, self._window, self._jobs, self._records = desk, window, jobs, records
         self._plot = window.agreement_plot
-        self._pair = ("fit", "braggnn")
+        self._pair = OWN
         self._file: Reference | None = None
         self._wanted: object = None  # what the sample beside a reference should belong to
         self._sample: AgreementSample | None = None  # beside the reference
@@ -80,7 +82,7 @@ class AgreementPresenter:
 
     def _restart(self) -> None:
         self._file = None
-        self._pair = ("fit", "braggnn")
+        self._pair = OWN
         self._forget()
 
     def _forget(self) -> None:
@@ -101,7 +103,8 @@ class AgreementPresenter:
         for entry in state.sets:
             record = self._records(entry)
             if entry.key != state.current.key and record is not None and record.done:
-                found.append(Reference(f"set:{entry.key}", f"set {entry.name}", _loader(entry, record)))
+                key, holds = f"set:{entry.key}", (record.key, record.done)
+                found.append(Reference(key, f"set {entry.name}", _loader(entry, record), holds))
         return found
 
     # -- showing --------------------------------------------------------------------------------
@@ -110,10 +113,8 @@ class AgreementPresenter:
         """Bring the plot up to date; while a series is analysed only now and then."""
         state = self._desk.store.state
         references = self._references()
-        self._pair = tuple(  # type: ignore[assignment]
-            key if key in METHODS or key in {r.key for r in references} else method
-            for key, method in zip(self._pair, ("fit", "braggnn"), strict=True)
-        )
+        if not set(self._pair) <= {*METHODS, *(r.key for r in references)}:
+            self._pair = OWN
         record = self._records(None)
         answered = METHODS if record is None or not record.peaks else record.sample.methods
         own = [(key, name) for key, name in METHODS.items() if key in answered or key in self._pair]
@@ -126,6 +127,8 @@ class AgreementPresenter:
         if reference is not None:
             self._show_reference(reference, record, running)
             return
+        if self._wanted is not None:
+            self._forget()
         differences = NO_DIFFERENCES if record is None else record.sample.differences(*self._pair)
         self._plot.set_differences(differences, state.current.colour)
 
@@ -135,9 +138,10 @@ class AgreementPresenter:
         parameters = desk.store.state.parameters
         binning = parameters.prepare.binning
         if record is not None and record.done:
-            wanted: object = (reference.key, record.key, record.done)
+            wanted: object = (reference.key, reference.holds, record.key, record.done)
         else:
-            wanted = (reference.key, desk.key(), id(desk.found)) if desk.table is not None else None
+            shown = (desk.key(), id(desk.found))
+            wanted = (reference.key, reference.holds, *shown) if desk.table is not None else None
         if wanted is not None and wanted == self._wanted:
             self._show_sample(record is None or not record.done)
             return
