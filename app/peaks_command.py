@@ -143,7 +143,7 @@ def _journal_key(
         "parameters": " ".join([*parts, input_files_key(parameters)]),
         "detect": parameters.detect.model_dump_json(),
         "instrument": "" if instrument is None else instrument.model_dump_json(),
-        **describe_batch(found.location, axis, parameters),
+        **describe_batch(found.location, axis, parameters, frames),
     }
 
 

@@ -244,11 +244,21 @@ def in_frame_pixels(table: PeakTable, binning: int) -> PeakTable:
     A position moves with its bin's centre; ``col`` and ``row`` become the pixel at or before that centre.
     Counts stay those of bins.
     """
-    if binning == 1:
+    pixels = {name: table[name] * binning + (binning - 1) // 2 for name in ("col", "row")}
+    return _scaled(table, pixels, binning, 1)
+
+
+def in_prepared_pixels(table: PeakTable, binning: int) -> PeakTable:
+    """Inverse of :func:`in_frame_pixels`."""
+    return _scaled(table, {name: table[name] // binning for name in ("col", "row")}, 1, binning)
+
+
+def _scaled(table: PeakTable, pixels: dict[str, NDArray], up: int, down: int) -> PeakTable:
+    """Table with these ``col`` and ``row``, and all else in pixels of ``down / up`` times the size."""
+    if up == down:
         return table
-    changed = {name: (table[name] + 0.5) * binning - 0.5 for name in _POSITIONS}
-    changed |= {name: table[name] * binning + (binning - 1) // 2 for name in ("col", "row")}
-    changed |= {name: table[name] * binning for name in _LENGTHS}
-    changed |= {name: table[name] / binning for name in ("slope_x", "slope_y")}
-    changed["cov_xy"] = table["cov_xy"] * binning**2
+    changed = pixels | {name: (table[name] + 0.5) * up / down - 0.5 for name in _POSITIONS}
+    changed |= {name: (table[name] * up / down).astype(table[name].dtype) for name in _LENGTHS}
+    changed |= {name: table[name] * down / up for name in ("slope_x", "slope_y")}
+    changed["cov_xy"] = table["cov_xy"] * up**2 / down**2
     return table.with_columns(**changed)

@@ -48,6 +48,11 @@ class RunKey:
         """What the journal's manifest says."""
         return {"source": self.identity, "parameters": f"{self.fingerprint} {self.inputs}"}
 
+    def tables(self) -> Iterator[tuple[int, PeakTable]]:
+        """Frames of the run and their tables by rising frame, one at a time. Raises JournalError."""
+        with contextlib.closing(Journal.existing(self.folder, self.journal_key())) as journal:
+            yield from journal.tables()
+
 
 @dataclass
 class RunRecord:
@@ -88,12 +93,6 @@ def recall(key: RunKey, frames: int, context: Context) -> RunRecord | None:
     except JournalError:
         return None
     return record if record.done or record.problems else None
-
-
-def stored_tables(key: RunKey) -> Iterator[tuple[int, PeakTable]]:
-    """Frames of a run and their tables by rising frame, one at a time. Raises JournalError."""
-    with contextlib.closing(Journal.existing(key.folder, key.journal_key())) as journal:
-        yield from journal.tables()
 
 
 def prune(keep: set[Path]) -> None:

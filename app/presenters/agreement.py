@@ -12,7 +12,7 @@ from PyQt6.QtWidgets import QFileDialog
 
 from braggscope.app.engine.agreement import OTHER, AgreementSample, compare
 from braggscope.app.engine.jobs import Context
-from braggscope.app.engine.runs import RunRecord, stored_tables
+from braggscope.app.engine.runs import RunRecord
 from braggscope.app.export.peaklists import FILTER, read_positions
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.jobs import JobBoard
@@ -150,7 +150,7 @@ class AgreementPresenter:
         self._wanted, self._sample = wanted, None
         self._plot.set_differences(NO_DIFFERENCES, note=f"pairing with {reference.name} …")
         if record is not None and record.done:
-            self._submit(wanted, reference, f"Compare with {reference.name}", stored_tables(record.key),
+            self._submit(wanted, reference, f"Compare with {reference.name}", record.key.tables(),
                          record.done, binning)  # fmt: skip
         elif desk.table is not None:
             frame = desk.store.state.frame
@@ -221,7 +221,7 @@ def _loader(entry: ParameterSet, record: RunRecord) -> Callable[[Context], Posit
 
     def load(context: Context) -> Positions:
         parts = []
-        for _, table in stored_tables(record.key):
+        for _, table in record.key.tables():
             context.check()
             parts.append(places(in_frame_pixels(table, binning)))
         return Positions.concatenate(parts)

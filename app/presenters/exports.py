@@ -14,7 +14,6 @@ from PyQt6.QtWidgets import QFileDialog
 from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.localizers import weights_in_use, weights_record
 from braggscope.app.engine.movies import MovieJob, frame_note, frame_title, make_movie
-from braggscope.app.engine.runs import stored_tables
 from braggscope.app.export.figures import Line, error_figure, offset_figure, picture_figure
 from braggscope.app.export.overlay import OverlayPainter, OverlayStyle
 from braggscope.app.export.provenance import Provenance
@@ -106,7 +105,7 @@ class ExportPresenter:
                 said = replace(provenance, weights_sha256=sha)
                 return write_peaks(path, [shown], said, done_frames, info.axes)
             sha = ", ".join(record.key.inputs.split(" ")[: len(weights_in_use(parameters.localize))])
-            found = watched(stored_tables(record.key), done_frames, rejected, context)
+            found = watched(record.key.tables(), done_frames, rejected, context)
             tables = (table for _, table in found)
             return write_peaks(path, tables, replace(provenance, weights_sha256=sha), done_frames, info.axes)
 

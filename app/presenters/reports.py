@@ -11,7 +11,6 @@ import numpy as np
 from braggscope.app.engine.batch import SeriesJob
 from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.localizers import weights_in_use
-from braggscope.app.engine.runs import stored_tables
 from braggscope.app.files import check_not_input
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.exports import ExportPresenter
@@ -65,7 +64,7 @@ class ReportPresenter:
             from braggscope.app.engine.reporting import make_report
 
             check_not_input(path, inputs)
-            tables = watched(stored_tables(record.key), frames, rejected, context)
+            tables = watched(record.key.tables(), frames, rejected, context)
             make_report(path, job, tables, frames, problems, provenance, context.check)
 
         def done(_: None) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.rings import refine_on_peaks
-from braggscope.app.engine.runs import stored_tables
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.outcomes import outcome, size_outcome
 from braggscope.models.cells import Cell
@@ -134,7 +133,7 @@ class RingAnalysis:
         """Peaks of the analysed frames, read from their journal on the lane, or those on screen."""
         record, table = self._runs.record(), self._desk.table
         if record is not None:
-            return lambda: (stored for _, stored in stored_tables(record.key))
+            return lambda: (stored for _, stored in record.key.tables())
         if table is not None:
             return lambda: [table]
         self._desk.say("warning", "There are no peaks to work on yet; wait for the frame.")

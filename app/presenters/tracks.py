@@ -10,7 +10,7 @@ import numpy as np
 from PyQt6.QtCore import QTimer
 
 from braggscope.app.engine.jobs import Context
-from braggscope.app.engine.runs import RunRecord, stored_tables
+from braggscope.app.engine.runs import RunRecord
 from braggscope.app.engine.tracks import Base, Linked, finished, link_series
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.exports import ExportPresenter
@@ -96,9 +96,7 @@ class TracksPresenter:
         self._window.track_table.set_hint("Linking …")
 
         def run(context: Context) -> Base:
-            return link_series(
-                watched(stored_tables(record.key), frames, rejected, context), binning, context
-            )
+            return link_series(watched(record.key.tables(), frames, rejected, context), binning, context)
 
         def done(base: Base) -> str:
             if wanted == self._wanted:

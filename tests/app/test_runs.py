@@ -8,7 +8,7 @@ import pytest
 from braggscope.app.engine.batch import SeriesJob, run_series
 from braggscope.app.engine.jobs import silent_context
 from braggscope.app.engine.journal import Journal
-from braggscope.app.engine.runs import JOURNALS, RunKey, RunRecord, prune, recall, stored_tables
+from braggscope.app.engine.runs import JOURNALS, RunKey, RunRecord, prune, recall
 from braggscope.app.engine.summary import QUANTITIES, Curves, summarise
 from braggscope.app.sources.reader import Reader
 from braggscope.models.results import PeakTable
@@ -30,7 +30,7 @@ def test_a_recalled_run_is_the_live_one(home, broken_series, fit_only):
     )  # fmt: skip
     for name in QUANTITIES:
         assert np.array_equal(again.curves.values[name], live.curves.values[name], equal_nan=True)
-    assert [frame for frame, _ in stored_tables(key)] == [i for i in range(12) if i != 5]
+    assert [frame for frame, _ in key.tables()] == [i for i in range(12) if i != 5]
     assert RunKey.of(info, fit_only.with_detect(minval=61.0)).folder != key.folder
     (key.folder / "frames.sqlite").write_bytes(b"damaged" * 1000)
     assert recall(key, info.frames, silent_context()) is None

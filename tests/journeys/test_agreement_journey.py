@@ -6,7 +6,6 @@ import pytest
 from PyQt6.QtWidgets import QFileDialog
 from stage import Stage, until
 
-from braggscope.app.engine.runs import stored_tables
 from braggscope.app.state.session import ParameterSet
 from braggscope.models.compare import GATE_PX
 from braggscope.models.results import PeakTable
@@ -38,7 +37,7 @@ def _open_list(stage: Stage, monkeypatch, path) -> None:
 
 
 def _table(stage: Stage, entry: ParameterSet | None = None) -> PeakTable:
-    return PeakTable.concatenate(table for _, table in stored_tables(stage.program.runs.record(entry).key))
+    return PeakTable.concatenate(table for _, table in stage.program.runs.record(entry).key.tables())
 
 
 def _detected(stage: Stage) -> PeakTable:

@@ -3,15 +3,19 @@
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import pytest
 from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QFileDialog
 from stage import until
 
+from braggscope.app.cli import main
 from braggscope.app.engine.journal import Journal, JournalError
-from braggscope.app.engine.watching import Watch, read_batch
+from braggscope.app.engine.watching import Watch, read_batch, whole_record
 from braggscope.app.export.tables import read_peaks
+from braggscope.models.parameters import Parameters
+from braggscope.models.results import in_frame_pixels
 
 BATCH = [sys.executable, "-m", "braggscope.app", "peaks"]
 FLAGS = ["--minval", "60", "--minscore", "60", "--localize", "fit", "--device", "cpu"]
@@ -89,6 +93,45 @@ def test_a_batch_is_watched_while_it_runs_and_after(launch, long_series, tmp_pat
     again.program.watching.open(out)
     until(lambda: again.program.runs.record() is not None, "the record of the finished batch")
     assert again.program.runs.record().peaks == len(table)
+    answer["path"] = tmp_path / "again.csv"
+    again.program.exports.ask_table()
+    until(answer["path"].exists, "the table of the finished batch")
+    assert answer["path"].read_bytes() == out.read_bytes()
+    again.program.trigger("tracks_workspace")
+    until(lambda: again.program.tracks.linked is not None, "its tracks", 90)
+    assert len(again.program.tracks.linked.table) == len(table)
+
+
+def test_the_end_of_a_batch_holds_every_frame_in_its_own_pixels(series_of_nothing, tmp_path):
+    out, binned = tmp_path / "peaks.h5", tmp_path / "p.json"
+    parameters = Parameters().with_detect(minval=60, minscore=60).with_localize(methods=("fit",))
+    parameters = parameters.with_prepare(binning=2)
+    binned.write_text(parameters.model_dump_json())
+    assert main(["peaks", str(series_of_nothing), "-o", str(out), "--parameters", str(binned)], print) == 0
+    watch = Watch(read_batch(out))
+    found = whole_record(watch, 6, lambda: None)
+    assert watch.finished
+    assert found.done == 6, "frames without peaks are done too"
+    peaks = read_peaks(out)
+    assert 0 < found.peaks == len(peaks)
+    tables = dict(watch.batch.key.tables())
+    assert sorted(tables) == list(range(6))
+    np.testing.assert_allclose(tables[2]["x"], (peaks["x"] + 0.5) / 2 - 0.5)
+    np.testing.assert_array_equal(tables[2]["col"], peaks["col"] // 2)
+    again = in_frame_pixels(tables[2], 2)
+    for name in ("col", "row", "window", "x", "fwhm_major", "cov_xy", "slope_x"):
+        np.testing.assert_allclose(again[name], peaks[name], rtol=1e-12, err_msg=name)
+
+
+@pytest.fixture
+def series_of_nothing(tmp_path):
+    """Six frames of which only the third has a spot."""
+    frames = np.random.default_rng(1).poisson(3, (6, 40, 40)).astype(np.uint16)
+    row, col = np.mgrid[:40, :40]
+    frames[2] += np.rint(400 * np.exp(-((row - 17.3) ** 2 + (col - 21.6) ** 2) / 18)).astype(np.uint16)
+    with h5py.File(tmp_path / "series.h5", "w") as file:
+        file["data"] = frames
+    return tmp_path / "series.h5"
 
 
 def test_what_is_no_batch_is_one_sentence(program, tmp_path, answer):

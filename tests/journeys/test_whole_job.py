@@ -11,7 +11,6 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QFileDialog
 from stage import CONTROL, Stage, until
 
-from braggscope.app.engine.runs import stored_tables
 from braggscope.app.export.tables import read_peaks
 from braggscope.models.results import PeakTable, Status
 
@@ -38,7 +37,7 @@ def test_from_a_file_to_answers_and_back(launch, program, chosen, tmp_path):
     record = program.program.runs.record()
     assert record.done == FRAMES
     assert not record.problems
-    assert record.peaks == sum(len(table) for _, table in stored_tables(record.key))
+    assert record.peaks == sum(len(table) for _, table in record.key.tables())
     program.press(window.sets_panel.add)
     program.drag_threshold("minscore", program.state.parameters.detect.minscore * 4)
     program.look()
@@ -91,7 +90,7 @@ def _export_all(program: Stage, chosen, folder: Path, record, rejected) -> None:
     panel = program.window.export_panel
     program.key(Qt.Key.Key_E, CONTROL)
     assert panel.isVisible()
-    truth = PeakTable.concatenate(table for _, table in stored_tables(record.key))
+    truth = PeakTable.concatenate(table for _, table in record.key.tables())
     for suffix in (".csv", ".parquet", ".h5", ".cxi"):
         chosen["path"] = folder / f"peaks{suffix}"
         program.press(panel.tables[suffix])

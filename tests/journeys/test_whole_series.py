@@ -15,7 +15,6 @@ from stage import Stage, children, settle, until
 
 import braggscope.app.engine.batch as batch
 import braggscope.app.engine.movies as movies
-from braggscope.app.engine.runs import stored_tables
 from braggscope.models.results import PeakTable
 
 FRAMES = 300
@@ -47,7 +46,7 @@ class _Nothing:
 
 
 def _table(program: Stage) -> PeakTable:
-    return PeakTable.concatenate(table for _, table in stored_tables(program.program.runs.record().key))
+    return PeakTable.concatenate(table for _, table in program.program.runs.record().key.tables())
 
 
 def test_cancel_ends_a_run_at_once_and_keeps_what_is_done(launch, long_series, slow_run):
