@@ -125,10 +125,10 @@ def _provenance(
         "version": VERSION,
         "convention": CONVENTION,
         **peaks,
+        "instrument": None if instrument is None else instrument.model_dump(mode="json"),
         "tracks": {
             "peaks": str(options.peaks),
             "settings": asdict(settings),
-            "instrument": None if instrument is None else instrument.model_dump(mode="json"),
             "d0_angstrom": options.d0,
             "axis": None if options.axis is None else str(options.axis),
         },

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from braggscope.app.engine.axis import Axis
 from braggscope.app.export.tables import TEXT, ExportError, Words, check_folder
-from braggscope.app.files import atomic_path
+from braggscope.app.files import atomic_path, check_room
 from braggscope.models.results import COLUMNS, Column, PeakTable
 from braggscope.models.tracks.quantities import (
     GEOMETRY_COLUMNS,
@@ -125,6 +125,11 @@ def _parquet(tracked: TrackedTable, peaks: Path, tracks: Path) -> None:
 def _hdf5(tracked: TrackedTable, path: Path) -> None:
     import h5py
 
+    parts = (
+        ("peaks", tracked.columns(), "score", "frame"),
+        ("tracks", tracked.summary(), "length", "track"),
+    )
+    check_room(path, 2 * sum(values.nbytes for _, columns, *_ in parts for _, values in columns))
     with h5py.File(path, "w") as file:
         file.attrs["default"] = "entry"
         entry = file.create_group("entry")
@@ -134,10 +139,7 @@ def _hdf5(tracked: TrackedTable, path: Path) -> None:
         for name in ("program", "version"):
             process[name] = str(tracked.provenance.get(name, ""))
         process["provenance"] = json.dumps(tracked.provenance)
-        for name, columns, signal, axis in (
-            ("peaks", tracked.columns(), "score", "frame"),
-            ("tracks", tracked.summary(), "length", "track"),
-        ):
+        for name, columns, signal, axis in parts:
             group = entry.create_group(name)
             group.attrs.update(NX_class="NXdata", signal=signal, axes=[axis])
             for column, values in columns:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from braggscope.app.main_window import MainWindow
 
 SETTLE_MS = 80
+RELINKED = ("workspace", "rejected", "sets", "active")  # of the session: what tracks may depend on
 FILTER = "NeXus HDF5 (*.h5);;CSV (*.csv);;Parquet (*.parquet)"
 
 
@@ -73,23 +74,33 @@ class TracksPresenter:
         self._take(None)
         self._timer.start()
 
+    def _drop(self) -> None:
+        self._base, self._wanted = None, None
+        if self.linked is not None:
+            self._take(None)
+
+    @staticmethod
+    def _source(record: RunRecord | None, state: Session) -> tuple | None:
+        """What tracks are linked from: others belong to another run."""
+        return None if record is None else (record.key, record.done, state.rejected)
+
     def _settle(self) -> None:
         """Link what is analysed, if somebody looks and it is not linked yet."""
         state, record = self._desk.store.state, self._runs.record()
-        if state.workspace != "tracks" or self._desk.info is None:
+        if self._desk.info is None:
             return
-        if record is None or self._runs.running or not record.done:
-            self._wanted = None
-            self._base = None
-            self._take(None)
+        analysed = record is not None and record.done and not self._runs.running
+        if record is None or not analysed or state.workspace != "tracks":
+            if not analysed or self._wanted != self._source(record, state):  # of another run
+                self._drop()
             return
-        wanted = (record.key, record.done, state.rejected)
+        wanted = self._source(record, state)
         linking = self._job in self._jobs.running
         if wanted != self._wanted or (self._base is None and not linking):
             self._wanted, self._base = wanted, None
             self._link(record, wanted)
 
-    def _link(self, record: RunRecord, wanted: tuple) -> None:
+    def _link(self, record: RunRecord, wanted: tuple | None) -> None:
         state = self._desk.store.state
         frames, rejected = np.flatnonzero(record.curves.done).tolist(), state.rejected
         binning = state.parameters.prepare.binning
@@ -142,7 +153,7 @@ class TracksPresenter:
     # -- selection ----------------------------------------------------------------------------
 
     def _on_state(self, old: Session, new: Session) -> None:
-        if old.workspace != new.workspace or old.rejected != new.rejected or old.sets != new.sets:
+        if any(getattr(old, name) != getattr(new, name) for name in RELINKED):
             self._timer.start()
         if old.workspace != new.workspace:
             self.views.show_all()

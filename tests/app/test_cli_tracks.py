@@ -83,6 +83,29 @@ def test_spacings_are_those_of_the_poni(run, table, tmp_path, poni):
         np.testing.assert_allclose(file["entry/peaks/strain"][()], peaks["d"] / 2.5 - 1, atol=1e-12)
 
 
+def test_another_instrument_is_the_one_that_is_stated(run, demo_peaks, tmp_path):
+    path, _ = demo_peaks
+    other = Instrument.from_beam(0.8, (1e-4, 1e-4), Beam((-300.0, 30.0), 0.3))
+    write_poni(tmp_path / "other.poni", other, (96, 96))
+    assert run("tracks", path, "-o", tmp_path / "a.csv", "--poni", tmp_path / "other.poni")[0] == 0
+    stated = Instrument.model_validate(json.loads((tmp_path / "a.csv.json").read_text())["instrument"])
+    peaks = read_peaks(tmp_path / "a.csv")
+    np.testing.assert_allclose(peaks["d"], stated.d_angstrom(peaks["x"], peaks["y"]), rtol=1e-9)
+
+
+def test_a_full_disk_is_one_sentence_and_the_old_tracks_stay(fails, table, tmp_path, monkeypatch):
+    import shutil
+
+    usage = shutil.disk_usage(tmp_path)._replace(free=5 << 20)
+    out = tmp_path / "a.h5"
+    out.write_text("old")
+    monkeypatch.setattr("braggscope.app.files.RESERVE", (5 << 20) - 1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert "make room" in fails("tracks", table, "-o", out)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.h5"]
+    assert out.read_text() == "old"
+
+
 def test_without_geometry_there_are_tracks_but_no_strain(run, table, tmp_path):
     assert run("tracks", table, "-o", tmp_path / "out.csv")[0] == 0
     names = csv.read_csv(tmp_path / "out.csv").column_names

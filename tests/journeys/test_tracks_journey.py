@@ -197,6 +197,31 @@ def test_edits_survive_a_rejected_peak_and_another_analysis(tracked):
     )
 
 
+def test_tracks_of_other_parameters_are_never_shown_nor_exported(tracked, monkeypatch):
+    presenter, store = tracked.program.tracks, tracked.program.store
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", staticmethod(lambda *_: pytest.fail("asked")))
+    first = presenter.linked
+    tracked.program.trigger("series_workspace")
+    settle(0.3)
+    assert presenter.linked is first, "nothing has changed"
+    tracked.program.runs.add_set()
+    detect = tracked.state.parameters.detect
+    store.replace(
+        tracked.state.with_parameters(tracked.state.parameters.with_detect(minval=2 * detect.minval))
+    )
+    until(lambda: presenter.linked is None, "the end of the old tracks")
+    tracked.program.trigger("export_tracks")
+    assert "no tracks yet" in tracked.notice.text
+    tracked.program.trigger("tracks_workspace")
+    settle(0.3)
+    assert presenter.linked is None
+    store.update(active="A")
+    linked(tracked)
+    np.testing.assert_array_equal(presenter.linked.table["x"], first.table["x"])
+    store.update(active="B")
+    until(lambda: presenter.linked is None, "the end of the tracks of the other set")
+
+
 def test_tracks_are_exported(tracked, monkeypatch, tmp_path):
     presenter = tracked.program.tracks
     for suffix in ("h5", "csv"):
