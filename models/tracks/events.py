@@ -18,6 +18,7 @@ from braggscope.models.tracks.motion import P_VV, P_XV, P_XX, POSITION, SPEED
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 APART = 2.5  # sigma: from here on two peaks count as told apart
+VISIBLE = 5.0  # SNR from which on a peak counts as seen
 REACH = 5.5  # sigma: a new phase is first seen this near at the latest
 EARLY = 15  # steps after which a separation that grows must show
 WINDOW = 60  # steps over which the curve of the separation is fitted
@@ -30,8 +31,8 @@ WIDTHS = np.array([4.0, 6, 8, 10, 15, 20, 30, 40, 50, 60, 80, 100, 140])  # of t
 class Lines(NamedTuple):
     """All tracks, row after row: track k holds rows ``start[k]`` to ``start[k + 1]``, by rising step.
 
-    ``along``, ``down`` (N, 5): smoothed states of x and y. ``sigma`` (N,) px, ``flux`` (N,) counts px^2, NaN
-    where a peak has no fit.
+    ``along``, ``down`` (N, 5): smoothed states of x and y. ``sigma`` (N,) px, ``flux`` (N,) counts px^2 and
+    ``snr`` (N,), height / sqrt(background): NaN where a peak has no fit.
     """
 
     start: Integers
@@ -40,12 +41,13 @@ class Lines(NamedTuple):
     down: Floats
     sigma: Floats
     flux: Floats
+    snr: Floats
 
     def reversed(self) -> "Lines":
         """Time runs backwards, and so do the numbers of the tracks."""
         start, step = len(self.step) - self.start[::-1], -self.step[::-1]
-        along, down, sigma, flux = (np.ascontiguousarray(column[::-1]) for column in self[2:])
-        return Lines(start, np.ascontiguousarray(step), along, down, sigma, flux)
+        columns = (np.ascontiguousarray(column[::-1]) for column in self[2:])
+        return Lines(start, np.ascontiguousarray(step), *columns)
 
 
 def splits(lines: Lines) -> tuple[Integers, Floats]:
@@ -82,7 +84,7 @@ def _neighbours(lines: Lines) -> tuple[Integers, Integers]:
 @njit(cache=True, nogil=True)
 def _judge(
     child: Integers, other: Integers, start: Integers, step: Integers, along: Floats, down: Floats,
-    sigma: Floats, flux: Floats,
+    sigma: Floats, flux: Floats, snr: Floats,
 ) -> tuple[Floats, Floats]:  # fmt: skip
     """(E,) step of the split and cost of every pair, infinite where there was none."""
     onset, cost = np.full(len(child), np.nan), np.full(len(child), np.inf)
@@ -101,7 +103,7 @@ def _judge(
         moves = rate * min(when[-1], EARLY) > max(2.0 * error, 0.3)
         leaves = moves and first - APART * size < PATIENCE * rate
         if leaves:
-            onset[e] = step[a] - _lag(when, apart, APART * size)
+            onset[e] = max(step[a] - _lag(when, apart, APART * size), _seen(a, b, step, snr))
         elif _shares(a, b, pa, pb, step, flux):
             onset[e] = step[a]
         else:
@@ -165,6 +167,27 @@ def _lag(when: Floats, apart: Floats, target: float) -> float:
         if height * _rise(np.array([(t + begun) / took]))[0] >= target:
             return -t
     return 0.0
+
+
+@njit(cache=True, nogil=True)
+def _seen(a: int, b: int, step: Integers, snr: Floats) -> float:
+    """Step at which a new phase that becomes brighter reached :data:`VISIBLE`, else minus infinity.
+
+    What a phase takes over from another grows from nothing with the square of time at first, so its root
+    is a straight line.
+    """
+    n, t, root = 0, np.empty(b - a), np.empty(b - a)
+    for row in range(a, b):
+        if step[row] > step[a] + 2 * EARLY:
+            break
+        if snr[row] > 0:
+            t[n], root[n] = step[row] - step[a], np.sqrt(snr[row])
+            n += 1
+    if n < 4:
+        return -np.inf
+    at = t[:n].mean()
+    slope = ((t[:n] - at) * root[:n]).sum() / ((t[:n] - at) ** 2).sum()
+    return step[a] + at - (root[:n].mean() - np.sqrt(VISIBLE)) / slope if slope > 0 else -np.inf
 
 
 @njit(cache=True, nogil=True)

@@ -18,7 +18,8 @@ FWHM = 2.0 * np.sqrt(2.0 * np.log(2.0))  # in sigma
 NEW = 0.01  # chance that a peak at a given place begins a track, beside the density of peaks
 ENOUGH = 1000  # tracks from which the motion is learnt
 _USED = (
-    "frame", "x", "y", "x_err", "y_err", "col", "row", "amplitude", "birth", "fwhm_major", "fwhm_minor",
+    "frame", "x", "y", "x_err", "y_err", "col", "row", "amplitude", "birth", "background", "fwhm_major",
+    "fwhm_minor",
 )  # fmt: skip
 DEFAULT = Motion(q=1e-2, speed=0.3, bright=0.5, width=0.3, alone=0.0)  # before anything is learnt
 
@@ -79,12 +80,13 @@ def _spots(table: PeakTable, order: Integers) -> tuple[Spots, Integers]:
     with np.errstate(divide="ignore", invalid="ignore"):
         bright = np.log(height)
         width = 0.5 * np.log(column["fwhm_major"] * column["fwhm_minor"])
+        snr = column["amplitude"] / np.sqrt(np.maximum(column["background"], 1.0))
     bright[~np.isfinite(bright)] = width[~np.isfinite(width)] = np.nan
     frames, start = np.unique(column["frame"], return_index=True)
     stride = int(np.gcd.reduce(np.diff(frames))) if len(frames) > 1 else 1
     step = (frames - frames[:1]) // stride
     ends = np.append(start, len(order)).astype(np.int64)
-    return Spots(ends, step.astype(np.int64), x, y, var_x, var_y, bright, width), column["frame"]
+    return Spots(ends, step.astype(np.int64), x, y, var_x, var_y, bright, width, snr), column["frame"]
 
 
 def _steps(spots: Spots) -> Integers:
@@ -152,7 +154,7 @@ def _lines(rows: Integers, track: Integers, spots: Spots) -> tuple[Lines, Floats
     along, down, q = smooth_tracks(start, step, *columns, LADDER)
     sigma = np.exp(spots.width[rows]) / FWHM
     flux = np.exp(spots.bright[rows] + 2 * spots.width[rows])
-    return Lines(start, step, along, down, sigma, flux), q
+    return Lines(start, step, along, down, sigma, flux, spots.snr[rows]), q
 
 
 def _assembled(

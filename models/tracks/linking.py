@@ -33,7 +33,8 @@ class Motion(NamedTuple):
 
 class Spots(NamedTuple):
     """Peaks in canonical order, by rising step: ``start`` (T + 1,) first row of every frame, ``step`` (T,)
-    its time; the others (N,): position and variance px, logarithms of brightness and width (NaN unknown).
+    its time; the others (N,): position and variance px, logarithms of brightness and width, height over the
+    noise of the background (NaN unknown).
     """
 
     start: Integers
@@ -44,6 +45,7 @@ class Spots(NamedTuple):
     var_y: Floats
     bright: Floats
     width: Floats
+    snr: Floats
 
 
 @njit(cache=True, nogil=True)
