@@ -15,6 +15,7 @@ from braggscope.app.engine.localizers import NETWORK_TITLES, weights_in_use
 from braggscope.app.engine.warmup import warm_up
 from braggscope.app.main_window import MainWindow
 from braggscope.app.presenters.bench import BenchPresenter
+from braggscope.app.presenters.clipboard import ClipboardPresenter
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.exports import ExportPresenter
 from braggscope.app.presenters.following import FollowPresenter
@@ -77,6 +78,7 @@ class Program(QObject):
         self.instrument = InstrumentPresenter(desk, window, self.runs)
         self.sessions = SessionPresenter(desk, window, self.sources)
         self.exports = ExportPresenter(desk, window, self.jobs, self.runs, self.peaks, self.shelf)
+        self.clipboard = ClipboardPresenter(desk, window)
         self.tracks = TracksPresenter(desk, window, self.jobs, self.runs, self.exports)
         self.watching = WatchPresenter(desk, window, self.sources, self.runs)
         self.reports = ReportPresenter(desk, window, self.jobs, self.runs, self.exports)

@@ -1,4 +1,4 @@
-"""Tables, figures, movies and text: what leaves the program."""
+"""Tables, figures and movies: what leaves the program as files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PyQt6.QtGui import QGuiApplication, QImage
+from PyQt6.QtGui import QImage
 from PyQt6.QtWidgets import QFileDialog
 
 from braggscope.app.engine.jobs import Context
@@ -17,7 +17,6 @@ from braggscope.app.engine.movies import MovieJob, frame_note, frame_title, make
 from braggscope.app.export.figures import Line, error_figure, offset_figure, picture_figure
 from braggscope.app.export.overlay import OverlayPainter, OverlayStyle
 from braggscope.app.export.provenance import Provenance
-from braggscope.app.export.snippets import as_command, as_python
 from braggscope.app.export.tables import check_suffix, write_peaks
 from braggscope.app.files import check_not_input
 from braggscope.app.presenters.desk import Desk
@@ -57,7 +56,6 @@ class ExportPresenter:
         panel.table_requested.connect(self.ask_table)
         panel.figure_requested.connect(self.ask_figure)
         panel.movie_requested.connect(self._ask_movie)
-        panel.copy_requested.connect(self.copy)
         panel.preview_requested.connect(self._preview)
         desk.runs_changed.connect(self.show)
         desk.opened.connect(self.show)
@@ -263,37 +261,6 @@ class ExportPresenter:
             return QImage(data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
 
         self._desk.lanes.render.submit(run, self._window.export_panel.set_preview, on_error=self._desk.fail)
-
-    # -- text ---------------------------------------------------------------------------------
-
-    def copy(self, kind: str) -> None:
-        """Put ``python``, ``command`` or ``json`` on the clipboard."""
-        state = self._desk.store.state
-        location, frame = state.location or "FILE", state.frame
-        instrument = None if state.instrument is None else self._desk.instrument
-        if kind == "python":
-            frames = range(frame, frame + 1)
-            text = as_python(location, state.parameters, frames, state.frame_axis, instrument=instrument)
-        elif kind == "command":
-            text = as_command(location, state.parameters, state.frame_axis, instrument=instrument)
-        else:
-            text = state.parameters.model_dump_json(indent=1)
-        clipboard = QGuiApplication.clipboard()
-        if clipboard is not None:
-            clipboard.setText(text)
-        what = {"python": "Python script", "command": "Command line"}.get(kind, "Parameters")
-        self._desk.say("info", f"{what} copied.")
-
-    def paste_parameters(self) -> None:
-        """Take parameters from the clipboard."""
-        clipboard = QGuiApplication.clipboard()
-        try:
-            parameters = Parameters.model_validate_json(clipboard.text() if clipboard is not None else "")
-        except ValueError:
-            self._desk.say("error", "The clipboard holds no Braggscope parameters; copy them as JSON first.")
-            return
-        store = self._desk.store
-        store.replace(store.state.with_parameters(parameters))
 
     def ask_name(self, title: str, name: str, filters: str) -> Path | None:
         """Ask for a file to write."""

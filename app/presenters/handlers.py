@@ -26,6 +26,7 @@ class Handlers:
     def _file(self) -> Table:
         program = self._program
         exports, sessions, store = program.exports, program.sessions, program.store
+        clipboard = program.clipboard
         return {
             "open_file": program.sources.ask_file,
             "open_folder": program.sources.ask_folder,
@@ -44,10 +45,10 @@ class Handlers:
             "quit": program.window.close,
             "undo": store.undo,
             "redo": store.redo,
-            "copy_python": lambda: exports.copy("python"),
-            "copy_command": lambda: exports.copy("command"),
-            "copy_parameters": lambda: exports.copy("json"),
-            "paste_parameters": exports.paste_parameters,
+            "copy_python": lambda: clipboard.copy("python"),
+            "copy_command": lambda: clipboard.copy("command"),
+            "copy_parameters": lambda: clipboard.copy("json"),
+            "paste_parameters": clipboard.paste_parameters,
             "palette": lambda: program.window.palette_overlay.popup(program.window.commands()),
             "help": lambda: program.window.help_overlay.popup(program.window.help_entries()),
             "error_report": program.copy_report,

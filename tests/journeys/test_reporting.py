@@ -14,6 +14,7 @@ from braggscope.app.cli import main
 from braggscope.app.engine.journal import Journal, JournalError
 from braggscope.app.engine.watching import Watch, read_batch, whole_record
 from braggscope.app.export.tables import read_peaks
+from braggscope.models.geometry import Beam, Instrument
 from braggscope.models.parameters import Parameters
 from braggscope.models.results import in_frame_pixels
 
@@ -57,15 +58,20 @@ def test_a_report_and_a_list_of_the_series_on_screen(program, tmp_path, answer):
 
 
 def test_what_is_copied_as_python_reproduces_the_numbers_on_screen(program, tmp_path):
+    other = Instrument.from_beam(0.7, (1e-4, 1e-4), Beam((-40.0, 30.0), 0.21, 0.1, 0.3))
+    program.program.instrument.choose(other, "typed in")
     program.go_to(5)
+    until(lambda: np.isfinite(program.program.peaks.shown_table()["d"]).any(), "the spacings")
     program.program.trigger("copy_python")
     script = tmp_path / "s.py"
-    end = "    print(repr({n: table[n].tolist() for n in ('x', 'y', 'x_err', 'x_braggnn', 'score')}))\n"
+    end = "    print(repr({n: table[n].tolist() for n in ('x', 'y', 'x_err', 'x_braggnn', 'score', 'd')}))\n"
     script.write_text(QGuiApplication.clipboard().text() + end)
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     found = eval(done.stdout.splitlines()[-1], {"nan": np.nan})
+    listed = program.program.peaks.shown_table()
+    np.testing.assert_allclose(listed["d"], other.d_angstrom(listed["x"], listed["y"]), rtol=1e-12)
     for name, values in found.items():
-        np.testing.assert_array_equal(program.listed[name], values, name)
+        np.testing.assert_array_equal(listed[name], values, name)
 
 
 def test_a_batch_is_watched_while_it_runs_and_after(launch, long_series, tmp_path, answer):
