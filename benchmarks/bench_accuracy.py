@@ -56,21 +56,20 @@ true x and y lie within the stated 1σ; 0.683 is right.
 ## The localiser network and the combination
 
 The network sees 11 x 11 counts and which of them are valid; it gives the position, the half-width of its
-68.3 % interval in x and y, the probability of a second peak in the window with its position, and a quality:
+68 % interval in x and y, the probability of a second peak in the window with its position, and a quality:
 the probability that the position is less than 0.5 px from the truth. The rule of the combined answer:
 
-1. A fit that is ok stands as it is where the peak is alone: one component, and the network sees no second
-   peak (probability below 0.5). There it reaches the bound.
-2. Where peaks overlap, the joint fit and the network are averaged by inverse variance. A fit whose own error
-   is above 0.06 px loses weight as it leaves the network's interval, half of it at one of its errors.
-3. One component where the network sees a second peak: if both differ by more than 2.5 joint errors, the
-   network; else as 2.
-4. Without a fit the network, if its quality is at least 0.5; else BraggNN; else nothing.
+1. A fit whose own error is at most 0.06 px stands as it is where the peak is alone: one component, and the
+   network sees no second peak (probability below 0.5). There it reaches the bound.
+2. Every other fit is averaged with the network by inverse variance. A fit with a larger error of its own
+   loses weight as it leaves the network's interval, half of it at 1.5 of the network's errors, and at 0.7
+   where peaks overlap.
+3. Without a fit the network, if its quality is at least 0.5; else BraggNN; else nothing.
 
 A second peak that the network sees with a probability of at least 0.7, and that was not detected, is a start
 for the joint fit. The error of an average takes the errors of fit and network as correlated, by 0.35 where
-the fit's own error is below 0.06 px and by 0.75 above. µs: CPU time of one core of the machine at hand,
-{patches:,} patches at once.
+the fit's own error is below 0.06 px and by 0.75 above, and adds half of the variance of what they differ by
+there. µs: CPU time of one core of the machine at hand, {patches:,} patches at once.
 
 {nets}
 

@@ -1,18 +1,17 @@
 """One position from several methods, by a stated rule.
 
-1. A fit that is ok stands as it is where the peak is alone: one component, and the network sees no second
-   peak (probability below :data:`PAIRED`). There it reaches the Cramér-Rao bound.
-2. Where peaks overlap, the fit of several components and the network are averaged by inverse variance. The
-   joint fit may have settled in a wrong place without knowing it, and does so where it hardly knows: a fit
-   whose own error is above :data:`WEAK_PX` loses weight as it leaves the network's interval, half of it at
-   one (root mean square of x and y) of its errors.
-3. One component where the network sees a second peak: if both differ by more than :data:`APART` joint errors,
-   the network; else as 2.
-4. Without a fit the network, if its quality is at least :data:`TRUST`; else BraggNN; else nothing.
+1. A fit whose own error is at most :data:`WEAK_PX` stands as it is where the peak is alone: one component,
+   and the network sees no second peak (probability below :data:`PAIRED`). There it reaches the Cramér-Rao
+   bound.
+2. Every other fit is averaged with the network by inverse variance. A weak fit may have settled in a wrong
+   place without knowing it: it loses weight as it leaves the network's interval, half of it at
+   :data:`REACH` of the network's errors (root mean square of x and y), sooner where peaks overlap.
+3. Without a fit the network, if its quality is at least :data:`TRUST`; else BraggNN; else nothing.
 
-The error of an average takes the two errors as correlated, for they come from the same noise: as measured
-on simulated pairs, 0.75 where the fit is weak (SNR 10), 0.35 where not, because there the network errs by
-itself (SNR 100). Without a network 1 and 4 remain.
+The error of an average takes the two errors as correlated, for they come from the same noise: as measured on
+simulated pairs, 0.75 where the fit is weak (SNR 10), 0.35 where not, because there the network errs by itself
+(SNR 100); half of the variance of two disagreeing answers is added where the fit is weak. Without a network
+1 and 3 remain.
 """
 
 from collections.abc import Mapping
@@ -24,7 +23,7 @@ from braggscope.models.results import Source
 
 PAIRED = 0.5
 WEAK_PX = 0.06
-APART = 2.5
+REACH = 1.5, 0.7  # of a lone peak, and where peaks overlap
 TRUST = 0.5
 CORRELATION = 0.35, 0.75  # of the errors of a good fit, and of a weak one, with the network's
 
@@ -45,11 +44,12 @@ def combine(columns: Mapping[str, NDArray], overlap: Floats | None = None) -> di
     fit, net, braggnn = pair("fit"), pair("net"), pair("braggnn")
     errors = pair("fit", "_err"), pair("net", "_err")
     fitted, seen = np.isfinite(fit).all(1), np.isfinite(net).all(1)
-    single = columns.get("n_components", np.ones(n)) <= 1
-    paired = np.zeros(n, np.bool_) if overlap is None else overlap >= PAIRED
+    crowded = columns.get("n_components", np.ones(n)) > 1
+    if overlap is not None:
+        crowded = crowded | (overlap >= PAIRED)
     weight = np.where(fitted, 1.0, 0.0)
-    both = fitted & seen & (paired | ~single)
-    weight[both] = fit_weight(fit[both], net[both], errors[0][both], errors[1][both], single[both])
+    both = fitted & seen & (crowded | _weak(errors[0]))
+    weight[both] = fit_weight(fit[both], net[both], errors[0][both], errors[1][both], crowded[both])
     trusted = seen & (columns.get("quality", nothing) >= TRUST)
     method = np.select(
         [weight == 1, weight > 0, both | (~fitted & trusted), np.isfinite(braggnn).all(1)],
@@ -72,17 +72,14 @@ def combine(columns: Mapping[str, NDArray], overlap: Floats | None = None) -> di
 
 
 def fit_weight(
-    fit: Floats, net: Floats, fit_err: Floats, net_err: Floats, single: NDArray[np.bool_]
+    fit: Floats, net: Floats, fit_err: Floats, net_err: Floats, crowded: NDArray[np.bool_]
 ) -> Floats:
-    """(N,) weight of the fit in rules 2 and 3; positions and errors (N, 2) px."""
-    apart = fit - net
+    """(N,) weight of the fit in rule 2; positions and errors (N, 2) px, ``crowded`` (N,): peaks overlap."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        mine, theirs = (np.sqrt(np.mean(err**2, axis=1)) for err in (fit_err, net_err))
-        weight = 1 / (1 + (mine / theirs) ** 2)
-        strange = np.mean((apart / theirs[:, None]) ** 2, axis=1)
-        weight = np.where(_weak(fit_err), weight / (1 + strange), weight)
-        joint = np.sqrt(np.sum(apart**2 / (fit_err**2 + net_err**2), axis=1))
-    return np.nan_to_num(np.where(single & (joint > APART), 0.0, weight))
+        theirs = np.mean(net_err**2, axis=1)
+        weight = 1 / (1 + np.mean(fit_err**2, axis=1) / theirs)
+        strange = np.mean((fit - net) ** 2, axis=1) / theirs / np.where(crowded, REACH[1], REACH[0]) ** 2
+        return np.nan_to_num(np.where(_weak(fit_err), weight / (1 + strange), weight))
 
 
 def _average(
@@ -94,8 +91,11 @@ def _average(
         [np.where(w > 0, w * v, 0.0) for w, v in zip(shares, values, strict=True)]
         for values in (places, errors)
     )
-    together = np.where(_weak(errors[0])[:, None], CORRELATION[1], CORRELATION[0])
-    return x[0] + x[1], np.sqrt(s[0] ** 2 + s[1] ** 2 + 2 * together * s[0] * s[1])
+    weak = _weak(errors[0])[:, None]
+    variance = s[0] ** 2 + s[1] ** 2 + 2 * np.where(weak, CORRELATION[1], CORRELATION[0]) * s[0] * s[1]
+    mixed = weak & (shares[0] > 0) & (shares[1] > 0)
+    apart = np.where(mixed, shares[0] * shares[1] * (places[0] - places[1]) ** 2, 0.0)
+    return x[0] + x[1], np.sqrt(variance + 0.5 * apart)
 
 
 def _weak(fit_err: Floats) -> NDArray[np.bool_]:

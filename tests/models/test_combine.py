@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braggscope.models.combine import APART, PAIRED, TRUST, WEAK_PX, combine, fit_weight
+from braggscope.models.combine import PAIRED, TRUST, WEAK_PX, combine, fit_weight
 from braggscope.models.results import Source, Status
 
 NAN = np.nan
@@ -49,12 +49,18 @@ def test_a_weak_joint_fit_far_from_the_network_counts_little():
     assert far["x"] > 5.98
 
 
-def test_a_single_fit_where_two_peaks_are_seen_yields_to_the_network():
-    found = one(overlap=0.95, **fit(x=5.9, err=0.02), **net(x=5.0, err=0.1))
-    assert (found["x"], found["x_err"], found["method"]) == (5.0, 0.1, Source.NET)
-    close = one(overlap=0.95, **fit(x=5.02, err=0.02), **net(x=5.0, y=6.0, err=0.1))
-    assert close["method"] == Source.COMBINED
-    assert close["x"] == pytest.approx(5.02, abs=2e-3)
+def test_a_weak_fit_is_averaged_even_where_it_is_alone():
+    near = one(**fit(err=0.1), **net(x=5.1, y=6.0, err=0.1))
+    assert near["method"] == Source.COMBINED
+    assert 5.05 < near["x"] < 5.07
+    crowded = one(overlap=PAIRED, **fit(err=0.1), **net(x=5.1, y=6.0, err=0.1))
+    assert near["x"] < crowded["x"] < 5.1
+
+
+def test_a_good_fit_of_one_peak_where_two_are_seen_is_averaged():
+    found = one(overlap=0.95, **fit(x=5.02, err=0.02), **net(x=5.0, y=6.0, err=0.04))
+    assert found["method"] == Source.COMBINED
+    assert found["x"] == pytest.approx(5.016)
 
 
 def test_without_a_fit_the_network_then_braggnn_then_nothing():
@@ -87,24 +93,21 @@ def test_the_answer_lies_between_fit_and_network(dx, dy, fit_err, net_err, n, ov
     found = one(overlap, **fit(0.0, 0.0, fit_err, n), **net(dx, dy, net_err))
     for value, end in ((found["x"], dx), (found["y"], dy)):
         assert min(0, end) - 1e-9 <= value <= max(0, end) + 1e-9
-    assert 0 < found["x_err"] <= max(fit_err, net_err) + 1e-9
-    if n == 1 and overlap < PAIRED:
+    assert 0 < found["x_err"] <= np.hypot(max(fit_err, net_err), abs(dx)) + 1e-9
+    if n == 1 and overlap < PAIRED and fit_err <= WEAK_PX:
         assert found["method"] == Source.FIT
 
 
 @settings(max_examples=200, deadline=None)
 @given(numbers, errors, errors, st.booleans())
-def test_the_fit_weighs_less_the_worse_it_is(apart, fit_err, net_err, single):
+def test_the_fit_weighs_less_the_worse_it_is(apart, fit_err, net_err, crowded):
     def weight(err, away):
         rows = [np.full((1, 2), value) for value in (away, 0.0, err, net_err)]
-        return fit_weight(*rows, np.array([single]))[0]
+        return fit_weight(*rows, np.array([crowded]))[0]
 
     here = weight(fit_err, apart)
     assert 0 <= here <= 1
-    if not single:
-        assert weight(1.5 * fit_err, apart) <= here + 1e-9
+    assert weight(1.5 * fit_err, apart) <= here + 1e-9
     assert weight(fit_err, 1.5 * apart) <= here + 1e-9
-    if single and abs(apart) > APART * np.hypot(fit_err, net_err):
-        assert here == 0
-    if not single and fit_err < WEAK_PX:
+    if fit_err < WEAK_PX:
         assert here == pytest.approx(1 / (1 + (fit_err / net_err) ** 2))
