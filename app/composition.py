@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from PyQt6.QtCore import QByteArray, QObject, Qt, QTimer
 from PyQt6.QtGui import QGuiApplication
@@ -156,7 +157,7 @@ class Program(QObject):
         parameters = self.store.state.parameters
         names = weights_in_use(parameters.localize)
         if names:
-            text = ", ".join(f"{NETWORK_TITLES[method]} {name}" for method, name in names.items())
+            text = ", ".join(f"{NETWORK_TITLES[method]} {Path(name).stem}" for method, name in names.items())
             parts.append(text + ("" if self.networks_ready else " (loading)"))
         return "  ·  ".join(parts)
 

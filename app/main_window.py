@@ -258,8 +258,9 @@ class MainWindow(QMainWindow):
         self.pages.setCurrentWidget(self._page_of[name])
 
     def _lay_out(self) -> None:
-        kept = self._layouts.get(self._workspace)
+        kept, size = self._layouts.get(self._workspace), self.size()
         if kept is not None and self.restoreState(kept, VERSION):
+            self.resize(size)  # Qt stacks all docks for a moment, and the window would stay that large
             set_title_bars(self._docks, self._workspace)
         else:
             arrange(self, self._docks, self._workspace)

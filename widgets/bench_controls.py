@@ -73,7 +73,7 @@ class NumberSlider(QWidget):
         self.box.setSingleStep(max((scale.high - scale.low) / 50, 10.0**-scale.decimals))
         self.box.setKeyboardTracking(False)
         self.box.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.box.setFixedWidth(78)
+        self.box.setFixedWidth(84)
         self.labels = [QLabel(scale.name), QLabel(scale.unit)]
         for column, widget in enumerate((self.labels[0], self.slider, self.box, self.labels[1])):
             widget.setToolTip(scale.tip)

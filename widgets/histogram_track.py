@@ -97,7 +97,7 @@ class HistogramTrack(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.SizeHorCursor)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self.setMinimumHeight(64)
+        self.setMinimumHeight(48)
 
     def sizeHint(self) -> QSize:
         """Wide and low."""

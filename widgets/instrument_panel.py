@@ -99,11 +99,11 @@ class InstrumentPanel(QWidget):
             self.fields[key] = field
             grid.add(entry.name, field, entry.unit, entry.tip)
         section.add(grid)
-        self.load = button("From file…", "PONI of pyFAI, YAML or HDF5 of hexrd", self.load_requested)
+        self.load = button("Load…", "PONI of pyFAI, YAML or HDF5 of hexrd", self.load_requested)
         self.metadata = button("From metadata", "What the data file says", self.metadata_requested)
         self.save = button("Save PONI…", "For pyFAI and its relatives", self.save_requested)
-        section.add(row(self.load, self.metadata))
-        section.add(self.save)
+        section.add(row(self.load, self.save))  # as narrow as the dock of a small window
+        section.add(self.metadata)
         return section
 
     def _rings_section(self) -> Section:

@@ -26,7 +26,7 @@ class RefineSection(Section):
         self.free = {key: QCheckBox(title, self) for key, title in REFINABLE}
         for key in ("centre", "distance"):
             self.free[key].setChecked(True)
-        self.add(row(*self.free.values()))
+        self.add(row(*self.free.values(), spacing=0))
         self.refine = button("Refine on peaks", "Fit the rings to the peaks of the series, or of this frame")
         self.refine.clicked.connect(
             lambda: self.refine_requested.emit(
@@ -113,12 +113,12 @@ def button(text: str, tip: str, signal: object = None) -> QPushButton:
     return made
 
 
-def row(*widgets: QWidget) -> QWidget:
+def row(*widgets: QWidget, spacing: int = 4) -> QWidget:
     """Widgets side by side."""
     holder = QWidget()
     layout = QHBoxLayout(holder)
     layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(4)
+    layout.setSpacing(spacing)
     for widget in widgets:
         layout.addWidget(widget, 1)
     return holder

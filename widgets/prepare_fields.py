@@ -45,6 +45,7 @@ class NumberField(QLineEdit):
         """Show a number, or nothing."""
         self._shown = "" if value is None else f"{value:.10g}"
         self.setText(self._shown)
+        self.setCursorPosition(0)  # of a long number the first digits are seen, not the last
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Qt: Escape takes the edit back."""

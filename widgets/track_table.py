@@ -16,7 +16,7 @@ BUTTONS: tuple[tuple[str, str, str, str], ...] = (  # key, text, icon, explanati
     ("delete", "Delete", "delete", "Dissolve the selected tracks (Del); undo brings them back"),
     ("export", "Export…", "export", "Write all tracks with their peaks"),
 )
-_SAMPLES = {"name": "■ 888.8+", "first": "8888", "last": "8888", "length": "8888", "snr": "888"}
+_SAMPLES = {"name": "■ 888.8+", "first": "8888", "last": "8888", "length": "8888", "snr": "8888"}
 
 
 class TrackTable(QWidget):

@@ -13,6 +13,7 @@ from braggscope.widgets import theme
 from braggscope.widgets.plot_hint import PlotHint
 from braggscope.widgets.plotting import colour as tint
 from braggscope.widgets.plotting import make_plot
+from braggscope.widgets.snug_combo import SnugComboBox
 
 Floats = NDArray[np.float64]
 EMPTY = "Select one or several tracks in the table, or click a spot."
@@ -54,11 +55,12 @@ class TracksPlot(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._curves: list[TrackCurve] = []
-        self.quantity, self.axis = QComboBox(self), QComboBox(self)
+        self.quantity, self.axis = SnugComboBox(self), SnugComboBox(self)
         self.quantity.setToolTip("What is drawn")
         self.axis.setToolTip("Against what: frame, an axis of the series, or one from a CSV file")
         self.legend = QLabel(self)
         self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.legend.setMinimumWidth(40)  # many names are cut rather than widen the window
         self.plot = make_plot("frame", "", parent=self)
         self.hint = PlotHint(EMPTY, self.plot)
         self.cursor_line = pg.InfiniteLine(angle=90)

@@ -159,7 +159,7 @@ class TrainingPanel(SectionPage):
         """Show how the training stands."""
         self._standing = standing
         running, stopped = standing.stage == "running", standing.stage == "stopped"
-        self.bar.setVisible(running or stopped)
+        self.bar.setVisible(running or (stopped and standing.total > 0))
         self.bar.setRange(0, standing.total if standing.total or not running else 0)
         self.bar.setValue(standing.done)
         parts = [standing.note] if standing.note else []

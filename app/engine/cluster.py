@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import logging
 import queue
+import re
 import time
 import uuid
 from collections import deque
@@ -64,6 +65,8 @@ def connected(where: str, workers: int) -> Iterator[Any]:
             place = stack.enter_context(_queue(where, workers))
         elif where.startswith("local:"):
             place = stack.enter_context(_local(where))
+        elif not re.fullmatch(r"\w+://.+:\d+", where):  # dask would leave a broken client behind
+            raise ClusterError(f"{where} is no address of a scheduler; write tcp://host:8786, or local:2.")
         try:
             client = Client(place, timeout=CONNECT_S, set_as_default=False)
         except (OSError, TimeoutError, ValueError, ImportError) as error:

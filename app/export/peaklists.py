@@ -1,5 +1,6 @@
 """Positions of peaks from other programs' lists: tables with named columns, and CXI."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ def read_positions(path: Path) -> Positions:
     one all peaks are of frame 0); where there is a column ``visible``, what is not is left out. CXI as
     :mod:`braggscope.app.export.cxi` writes it; without ``frame`` its rows are the frames. Raises ExportError.
     """
+    if not path.is_file():
+        raise ExportError(f"There is no file {path}; check its name.")
     try:
         columns = _columns(path)
     except (OSError, KeyError, ValueError, RuntimeError) as error:
@@ -49,7 +52,7 @@ def _columns(path: Path) -> Mapping[str, NDArray]:
     if suffix == ".csv":
         from pyarrow import csv
 
-        return _from_arrow(csv.read_csv(path))
+        return _from_arrow(csv.read_csv(path, csv.ReadOptions(skip_rows=_remarks(path))))
     if suffix == ".parquet":
         import pyarrow.parquet as parquet
 
@@ -65,6 +68,16 @@ def _columns(path: Path) -> Mapping[str, NDArray]:
                 wanted = {*sum(PLACES, ()), *FRAMES, "visible"}
                 return {key: group[key][()] for key in group if key in wanted}
     return {}
+
+
+def _remarks(path: Path) -> int:
+    """Lines of comment before the names of the columns; names may be behind a comment sign themselves."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for count, line in enumerate(file):
+            if not line.startswith("#"):
+                words = re.search("[a-df-z]", line, re.IGNORECASE)  # e: as in 1e-3
+                return count if words else max(count - 1, 0)
+    return 0
 
 
 def _from_arrow(data: Any) -> Mapping[str, NDArray]:

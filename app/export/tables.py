@@ -89,6 +89,8 @@ def check_folder(path: Path) -> None:
 def read_peaks(path: Path) -> PeakTable:
     """Read a table back from CSV, Parquet or HDF5. Raises ExportError."""
     suffix = path.suffix.lower()
+    if not path.is_file():
+        raise ExportError(f"There is no file {path}; check its name.")
     try:
         if suffix == ".h5":
             return _read_hdf5(path)

@@ -167,6 +167,7 @@ class FramePresenter:
         if ask is None or engine is None or self._waiting:
             self._again = self._waiting
             return
+        self._asked_at = time.perf_counter()
         self._desk.lanes.render.submit(
             lambda context: engine.picture(ask, context), self._show_picture, on_error=self._desk.fail
         )

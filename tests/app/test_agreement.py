@@ -93,6 +93,9 @@ def test_lists_of_other_programs(tmp_path):
     plain = read_positions(tmp_path / "plain.csv")
     assert plain.frame.tolist() == [0, 0]
     assert plain.x.tolist() == [1.5, 3.0]
+    (tmp_path / "remarks.csv").write_text("# from elsewhere\n# 2 spots\nframe,row,col\n2,5,1e-1\n4,6,7\n")
+    remarks = read_positions(tmp_path / "remarks.csv")
+    assert (remarks.frame.tolist(), remarks.x.tolist()) == ([2, 4], [0.1, 7.0])
     with h5py.File(tmp_path / "network.h5", "w") as file:
         file["peak_fidx"], file["peak_row"], file["peak_col"] = [3.0], [10.5], [7.25]
     network = read_positions(tmp_path / "network.h5")

@@ -208,7 +208,9 @@ def test_a_scheduler_that_is_not_there(fails, series, tmp_path, monkeypatch):
     assert "No scheduler answers at tcp://127.0.0.1:9" in fails(*words, "--scheduler", "tcp://127.0.0.1:9")
     assert time.monotonic() - start < 5
     assert "write local:2" in fails(*words, "--scheduler", "local:none")
-    assert "No scheduler answers" in fails(*words, "--scheduler", "nonsense://x")
+    for where in ("nonsense", "127.0.0.1:8786", "tcp://host"):
+        assert f"{where} is no address of a scheduler" in fails(*words, "--scheduler", where)
+    assert "No scheduler answers" in fails(*words, "--scheduler", "nonsense://x:1")
     assert "no sbatch here" in fails(*words, "--cluster", "slurm")
     again = Journal.resume(tmp_path / "a.csv.journal", KEY)
     assert again.problems() == {7: "kept"}

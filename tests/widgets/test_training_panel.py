@@ -103,6 +103,7 @@ def test_an_unknown_length_moves_the_bar(panel):
 def test_a_stopped_training_is_resumed_or_discarded(panel, heard):
     panel.set_standing(Standing("stopped", note="It was interrupted."))
     assert not panel.start.isVisible()
+    assert not panel.bar.isVisible(), "nothing moves"
     click(panel.resume)
     click(panel.discard)
     assert heard == [("resume",), ("discard",)]
