@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 FRAME = "frame"
 MOST = 24  # curves at once
+UNITS = (  # that end names; other words belong to the name
+    "V", "mV", "A", "mA", "Ah", "mAh", "K", "C", "degC", "s", "ms", "us", "min", "h", "deg", "rad", "mrad",
+    "m", "mm", "um", "nm", "px", "eV", "keV", "N", "kN", "Pa", "kPa", "MPa", "GPa", "bar", "mbar", "percent",
+)  # fmt: skip
 AXIS_FILTER = "Text (*.csv *.txt *.dat);;All files (*)"
 
 
@@ -176,4 +180,4 @@ class TrackViews:
 def label(name: str) -> str:
     """The name of an axis with its unit: ``voltage_V`` is ``voltage / V``."""
     what, _, unit = name.rpartition("_")
-    return f"{what.replace('_', ' ')} / {unit}" if what and unit else name
+    return f"{what.replace('_', ' ')} / {unit}" if what and unit in UNITS else name.replace("_", " ")

@@ -9,6 +9,7 @@ from PyQt6.QtWidgets import QFileDialog
 from stage import CONTROL, LEFT, NONE, settle, until
 
 from braggscope.app.export.tables import read_peaks
+from braggscope.app.presenters.track_views import label
 from braggscope.models.tracks.quantities import SUMMARY_COLUMNS
 
 
@@ -129,6 +130,15 @@ def _every_quantity(tracked):
     assert plot.plot.getPlotItem().getAxis("bottom").labelText.startswith("voltage")
     volts = tracked.desk.info.axes["voltage_V"]
     np.testing.assert_array_equal(plot._curves[0].x, volts[plot._curves[0].frames])
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("voltage_V", "voltage / V"), ("omega_start_deg", "omega start / deg"), ("cell", "cell"),
+     ("exposure_time", "exposure time"), ("Spannung in V", "Spannung in V")],
+)  # fmt: skip
+def test_only_units_follow_the_stroke_of_an_axis(name, shown):
+    assert label(name) == shown
 
 
 def test_an_axis_from_a_file(tracked, monkeypatch, tmp_path):
