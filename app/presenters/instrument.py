@@ -137,6 +137,8 @@ class InstrumentPresenter:
         def done(rings: Sequence) -> None:
             if wanted == self._drawn:
                 self._window.frame_view.set_rings(rings)
+                if not rings:
+                    desk.say("info", f"No ring of {wanted[1].name} crosses this frame.")
 
         desk.lanes.small.submit(lambda _: frame_rings(*wanted), done, on_error=desk.fail)
 

@@ -67,6 +67,9 @@ def test_metadata_give_an_instrument_and_the_readout(program):
     assert f"d {program.desk.instrument.d_angstrom(64.0, 64.0):.4f} Å" in text
     assert "azimuth" in text
     assert np.isfinite(program.listed["d"]).any()
+    program.key(Key.Key_R)  # d of 4.7 angstrom; the largest of ceria is 3.1
+    until(lambda: program.notice is not None, "the sentence")
+    assert program.notice.text == "No ring of CeO2 crosses this frame."
 
 
 def test_a_poni_file_gives_rings_columns_and_readout(launch, powder, poni, monkeypatch, tmp_path):
