@@ -1,3 +1,4 @@
+import csv
 import json
 
 import pytest
@@ -117,3 +118,19 @@ def test_shipping_keeps_the_other_weights(tmp_path, monkeypatch):
     state, provenance = load_weights("net")
     assert provenance.shipped
     build_localizer(state)
+
+
+def test_the_command_line_trains_and_uses_what_it_trained(run, series, tmp_path):
+    weights, table = tmp_path / "w.safetensors", tmp_path / "p.csv"
+    code, _, said = run("train", "net", "-o", weights, "--minutes", "0.0001", "--seed", "2")
+    assert code == 0
+    assert "2000 held-out patches" in said
+    flags = ("--minval", "60", "--minscore", "150", "--frames", "0:1")
+    code, _, said = run("peaks", series.path, "-o", table, *flags, "--weights", f"net={weights}")
+    assert code == 0
+    provenance = json.loads((tmp_path / "p.csv.json").read_text())
+    assert provenance["weights"] == f"braggnn, {weights}"
+    assert provenance["weights_sha256"] == f"{weights_hash('braggnn')}, {weights_hash(weights)}"
+    first = next(csv.DictReader(table.read_text().splitlines()))
+    assert float(first["x_net_err"]) > 0
+    assert 0 <= float(first["quality"]) <= 1
