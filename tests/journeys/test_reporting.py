@@ -19,7 +19,7 @@ from braggscope.models.parameters import Parameters
 from braggscope.models.results import in_frame_pixels
 
 BATCH = [sys.executable, "-m", "braggscope.app", "peaks"]
-FLAGS = ["--minval", "60", "--minscore", "60", "--localize", "fit", "--device", "cpu"]
+FLAGS = ["--minval", "200", "--minscore", "200", "--localize", "fit", "--device", "cpu"]
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_a_batch_is_watched_while_it_runs_and_after(launch, long_series, tmp_pat
     assert process.wait(60) == 0
     until(lambda: "finished" in program.notice.text if program.notice else False, "the end of the batch")
     assert program.state.current.name == "peaks.csv"
-    assert program.state.parameters.detect.minval == 60
+    assert program.state.parameters.detect.minval == 200
     table = read_peaks(out)
     assert program.program.runs.record().peaks == len(table)
     counts = program.program.runs.record().curves.values["count"]
