@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from braggscope.models.tracks.assignment import match
+from braggscope.models.tracks.kinship import common, related
 from braggscope.models.tracks.motion import P_VV, P_XV, P_XX, POSITION, SPEED
+from braggscope.models.tracks.onset import EARLY, WINDOW, emerged, lag, seen
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 APART = 2.5  # sigma: from here on two peaks count as told apart
-VISIBLE = 5.0  # SNR from which on a peak counts as seen
 REACH = 5.5  # sigma: a new phase is first seen this near at the latest
-EARLY = 15  # steps after which a separation that grows must show
-WINDOW = 60  # steps over which the curve of the separation is fitted
+FAR = 9.0  # sigma: the same where both prove to be of one grain
 PEAKS = 8  # of a track that is to be called a new phase
+TOGETHER = 5  # steps in which both must be seen: what takes the place of another is no new phase
 PATIENCE = 100.0  # steps in which the separation, at its first speed, must have come from nothing
 DROP, KEPT = 0.2, 0.25  # share of its intensity that a parent loses at once, and what the sum may be off
-WIDTHS = np.array([4.0, 6, 8, 10, 15, 20, 30, 40, 50, 60, 80, 100, 140])  # of the curve, steps
 
 
 class Lines(NamedTuple):
@@ -50,14 +50,17 @@ class Lines(NamedTuple):
         return Lines(start, np.ascontiguousarray(step), *columns)
 
 
-def splits(lines: Lines) -> tuple[Integers, Floats]:
-    """(K,) parent of every track, -1 for none, and the step at which both are 2.5 sigma apart (NaN)."""
+def splits(lines: Lines, kin: bool = True) -> tuple[Integers, Floats]:
+    """(K,) parent of every track, -1 for none, and the step at which both are seen apart (NaN).
+
+    ``kin``: also where nothing is seen of the parting, but both are of one grain (:mod:`.kinship`).
+    """
     n = len(lines.start) - 1
     parent, when = np.full(n, -1, np.int64), np.full(n, np.nan)
     child, other = _neighbours(lines)
     if not len(child):
         return parent, when
-    onset, cost = _judge(child, other, *lines)
+    onset, cost = _judge(child, other, kin, *lines)
     for e in np.argsort(-cost, kind="stable"):  # the cheapest comes last and stays
         if np.isfinite(cost[e]):
             parent[child[e]], when[child[e]] = other[e], onset[e]
@@ -70,7 +73,7 @@ def _neighbours(lines: Lines) -> tuple[Integers, Integers]:
     born = np.flatnonzero((lines.step[begins] > lines.step.min(initial=0)) & (counts >= PEAKS))
     if not len(born) or np.isnan(lines.sigma).all():
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    reach = 1.5 * REACH * float(np.nanquantile(lines.sigma, 0.9))
+    reach = FAR * float(np.nanquantile(lines.sigma, 0.9))
     places = np.column_stack((lines.along[:, POSITION], lines.down[:, POSITION], lines.step * (reach / 2.5)))
     owner = np.repeat(np.arange(len(counts)), counts)
     found = cKDTree(places).query_ball_point(places[begins[born]], reach)
@@ -83,7 +86,7 @@ def _neighbours(lines: Lines) -> tuple[Integers, Integers]:
 
 @njit(cache=True, nogil=True)
 def _judge(
-    child: Integers, other: Integers, start: Integers, step: Integers, along: Floats, down: Floats,
+    child: Integers, other: Integers, kin: bool, start: Integers, step: Integers, along: Floats, down: Floats,
     sigma: Floats, flux: Floats, snr: Floats,
 ) -> tuple[Floats, Floats]:  # fmt: skip
     """(E,) step of the split and cost of every pair, infinite where there was none."""
@@ -92,24 +95,37 @@ def _judge(
         a, b = start[child[e]], start[child[e] + 1]
         pa, pb = start[other[e]], start[other[e] + 1]
         when, apart = _separation(a, b, pa, pb, step, along, down)
-        if len(when) < 3:
+        if len(when) < 3 or _together(a, b, pa, pb, step) < TOGETHER:
             continue
-        near = _mean(sigma, step, pa, pb, step[a] - EARLY, step[a] + EARLY) ** 2
-        size = np.sqrt((near + _mean(sigma, step, a, b, step[a], step[a] + EARLY) ** 2) / 2)
+        width = _mean(sigma, step, pa, pb, step[a] - EARLY, step[a] + EARLY) ** 2
+        size = np.sqrt((width + _mean(sigma, step, a, b, step[a], step[a] + EARLY) ** 2) / 2)
         first, rate = _line(when, apart)
-        if not first <= REACH * size:  # or one of them has no width: too little is known of it
+        if not first <= FAR * size:  # or one of them has no width: too little is known of it
             continue
         error = np.sqrt(along[a, P_XX] + down[a, P_XX])
         moves = rate * min(when[-1], EARLY) > max(2.0 * error, 0.3)
-        leaves = moves and first - APART * size < PATIENCE * rate
-        if leaves:
-            onset[e] = max(step[a] - _lag(when, apart, APART * size), _seen(a, b, step, snr))
-        elif _shares(a, b, pa, pb, step, flux):
+        near = first <= REACH * size
+        if near and moves and first - APART * size < PATIENCE * rate:
+            onset[e] = max(step[a] - lag(when, apart, APART * size), seen(a, b, step, snr))
+        elif near and _shares(a, b, pa, pb, step, flux):
             onset[e] = step[a]
+        elif kin and related(*common(a, b, pa, pb, step, flux), flux, sigma):
+            onset[e] = emerged(*common(a, b, pa, pb, step, flux), pa, step, flux, snr)
         else:
             continue
         cost[e] = first / size
     return onset, cost
+
+
+@njit(cache=True, nogil=True)
+def _together(a: int, b: int, pa: int, pb: int, step: Integers) -> int:
+    """Steps in which both tracks have a peak."""
+    n, p = 0, pa
+    for row in range(a, b):
+        while p < pb and step[p] < step[row]:
+            p += 1
+        n += p < pb and step[p] == step[row]
+    return n
 
 
 @njit(cache=True, nogil=True)
@@ -143,57 +159,6 @@ def _line(when: Floats, apart: Floats) -> tuple[float, float]:
     spread = ((t - t.mean()) ** 2).sum()
     rate = ((t - t.mean()) * (d - d.mean())).sum() / spread if spread > 0 else 0.0
     return d.mean() - rate * t.mean(), rate
-
-
-@njit(cache=True, nogil=True)
-def _lag(when: Floats, apart: Floats, target: float) -> float:
-    """Steps before the birth at which the separation passed ``target`` px; below 0 if it did so later.
-
-    From the best curve that leaves 0 smoothly and comes to rest, u^2 (3 - 2u): beginning, duration and
-    height are free.
-    """
-    best, begun, took, height = np.inf, 0.0, 1.0, 1.0
-    for lag in range(WINDOW):
-        for width in WIDTHS:
-            g = _rise((when + lag) / width)
-            norm = (g * g).sum()
-            if g[0] < 0.02 or norm == 0:
-                continue
-            scale = (g * apart).sum() / norm
-            miss = ((apart - scale * g) ** 2).sum()
-            if miss < best:
-                best, begun, took, height = miss, float(lag), width, scale
-    for t in np.arange(-begun, when[-1], 0.25):
-        if height * _rise(np.array([(t + begun) / took]))[0] >= target:
-            return -t
-    return 0.0
-
-
-@njit(cache=True, nogil=True)
-def _seen(a: int, b: int, step: Integers, snr: Floats) -> float:
-    """Step at which a new phase that becomes brighter reached :data:`VISIBLE`, else minus infinity.
-
-    What a phase takes over from another grows from nothing with the square of time at first, so its root
-    is a straight line.
-    """
-    n, t, root = 0, np.empty(b - a), np.empty(b - a)
-    for row in range(a, b):
-        if step[row] > step[a] + 2 * EARLY:
-            break
-        if snr[row] > 0:
-            t[n], root[n] = step[row] - step[a], np.sqrt(snr[row])
-            n += 1
-    if n < 4:
-        return -np.inf
-    at = t[:n].mean()
-    slope = ((t[:n] - at) * root[:n]).sum() / ((t[:n] - at) ** 2).sum()
-    return step[a] + at - (root[:n].mean() - np.sqrt(VISIBLE)) / slope if slope > 0 else -np.inf
-
-
-@njit(cache=True, nogil=True)
-def _rise(u: Floats) -> Floats:
-    u = np.minimum(np.maximum(u, 0.0), 1.0)
-    return u * u * (3.0 - 2.0 * u)
 
 
 @njit(cache=True, nogil=True)

@@ -165,7 +165,7 @@ def _assembled(
     count = len(begins)
     stride, origin = _clock(frame, lines.step)
     split_from, split_step = splits(lines)
-    merged, merge_step = splits(lines.reversed()) if count else (split_from, split_step)
+    merged, merge_step = splits(lines.reversed(), kin=False) if count else (split_from, split_step)
     merged_into = np.where(merged >= 0, count - 1 - merged, -1)[::-1]
     continues = returns(lines, q, split_from, settings.gap, settings.again, settings.gate_px)
     position = {name: np.full(n, np.nan) for name in ("x", "y", "x_err", "y_err")}

@@ -46,7 +46,7 @@ class Tracks:
     Per row of the table (N,): ``track`` int64, -1 for none; ``x y x_err y_err`` px: smoothed position with
     1 sigma, NaN without a track. Per track (K,), numbered by first peak: ``first last`` frames, ``length``
     peaks; ``split_from merged_into continues`` int64 tracks or -1; ``split_frame merge_frame`` float64: when
-    the two are 2.5 sigma apart, NaN where nothing splits or merges; ``name``: as shown.
+    the two are seen 2.5 sigma apart, NaN where nothing splits or merges; ``name``: as shown.
     """
 
     track: Integers

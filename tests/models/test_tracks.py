@@ -164,6 +164,49 @@ def test_a_neighbour_that_lights_up_is_no_split():
     assert tracks.split_from.tolist() == [-1, -1]
 
 
+def rocking(shared: bool, away=10.0):
+    """A grain that turns through the Bragg condition; beside it its new phase, or another grain."""
+    rng = np.random.default_rng(0)
+    t = np.arange(200)
+    u = np.clip((t - 30) / 60, 0, 1)
+    share = 0.6 * u * u * (3 - 2 * u)
+    swing = np.exp(-0.5 * (1.2 * np.sin(2 * np.pi * t / 90)) ** 2)
+    other = swing if shared else np.exp(-0.5 * (1.2 * np.sin(2 * np.pi * t / 130 + 1)) ** 2)
+    height = np.concatenate((1000 * swing * (1 - share), (1000 * other * share)[60:]))
+    x = np.concatenate((np.full(200, 60.0), np.full(140, 60.0 + away)))
+    height = height * rng.normal(1, 0.02, len(x))
+    return peaks(np.concatenate((t, t[60:])), x + rng.normal(0, 0.03, len(x)), np.full(len(x), 40.0), height)
+
+
+def test_phases_that_parted_in_the_dark_are_known_by_their_common_brightness():
+    tracks = link(rocking(shared=True))
+    assert tracks.split_from.tolist() == [-1, 0]
+    visible = 30 + 60 * np.sqrt(5 * np.sqrt(50.0) / (0.6 * 3 * 1000 * 0.75))  # where the share is small still
+    assert abs(tracks.split_frame[1] - visible) <= 4
+    assert (tracks.merged_into < 0).all()
+
+
+def test_neighbours_that_blink_by_themselves_are_not_related():
+    assert (link(rocking(shared=False)).split_from < 0).all()
+    assert (link(rocking(shared=True, away=20.0)).split_from < 0).all()
+
+
+def test_a_split_is_not_dated_before_the_new_phase_is_strong_enough_to_be_seen():
+    table, told_apart = phases(begin=20, seen=50)
+    late = (table["x"] > 62) & (table["frame"] >= 50)
+    height = np.where(late, 50 * (1 + (table["frame"] - 50) / 15) ** 2, table["amplitude"])
+    tracks = link(table.with_columns(amplitude=height))
+    assert told_apart < 45
+    assert tracks.split_from.tolist() == [-1, 0]
+    assert abs(tracks.split_frame[1] - (50 - 15 * (1 - np.sqrt(5 * np.sqrt(50) / 50)))) <= 1
+
+
+def test_what_takes_the_place_of_another_is_no_new_phase():
+    table, _ = phases(seen=52)
+    parent = table["x"] < 60 + 0.02 * table["frame"] + 0.5
+    assert (link(table.take(~(parent & (table["frame"] >= 55)))).split_from < 0).all()
+
+
 def test_scattered_noise_makes_no_track():
     rng = np.random.default_rng(0)
     n = 2000
