@@ -225,6 +225,7 @@ class MainWindow(QMainWindow):
             button.setText(key.capitalize())
             button.setCheckable(True)
             button.setProperty("role", "tab")
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves no frame around the tab
             button.clicked.connect(self.actions_by_key[f"{key}_workspace"].trigger)
             bar.addWidget(button)
             self._tabs[key] = button
@@ -258,9 +259,10 @@ class MainWindow(QMainWindow):
         self.pages.setCurrentWidget(self._page_of[name])
 
     def _lay_out(self) -> None:
-        kept, size = self._layouts.get(self._workspace), self.size()
+        kept = self._layouts.get(self._workspace)
+        for dock in self._docks.values():  # or those of both workspaces stand there for a moment, and the
+            self.removeDockWidget(dock)  # window grows until they all fit
         if kept is not None and self.restoreState(kept, VERSION):
-            self.resize(size)  # Qt stacks all docks for a moment, and the window would stay that large
             set_title_bars(self._docks, self._workspace)
         else:
             arrange(self, self._docks, self._workspace)

@@ -14,7 +14,6 @@ from PyQt6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QHeaderView,
-    QLabel,
     QProgressBar,
     QPushButton,
     QScrollArea,
@@ -27,6 +26,7 @@ from PyQt6.QtWidgets import (
 from braggscope.models.simbench import BOUND, BenchSettings, Outcome
 from braggscope.widgets import theme
 from braggscope.widgets.bench_controls import BenchControls
+from braggscope.widgets.elided import ElidedLabel
 from braggscope.widgets.patch_panels import Mark, Panel, PatchPanels, mark_colour
 from braggscope.widgets.plotting import log_ticks, make_plot
 
@@ -36,6 +36,9 @@ TIPS = (
     "mean error along x", "mean error along y", "share of x and y within their 1 σ; 0.683 is right",
     "draws without an answer", "CPU time of one draw",
 )  # fmt: skip
+BELOW = (
+    "the bound is that of unbiased methods; with little signal, one that knows what peaks are like errs less"
+)
 NONE = "–"
 _WHOLE, _MIDDLE = "one draw", "its middle, 3 × 3 px"
 _SHARES = (0.5, 0.95)  # of the draws, where the bound has its lines
@@ -72,7 +75,7 @@ class BenchView(QWidget):
         self.lines = [pg.InfiniteLine(angle=90, label=f"{share:.0%}") for share in _SHARES]
         self.table = QTableWidget(0, len(HEADINGS), self)
         self.progress = QProgressBar(self)
-        self.note = QLabel("", self)
+        self.note = ElidedLabel("", "muted", self)
         self.copy = QPushButton("Copy as Python", self)
         self._prepare_plot()
         self._prepare_table()
@@ -113,7 +116,7 @@ class BenchView(QWidget):
     def set_outcomes(self, outcomes: Sequence[Outcome], draws: int) -> None:
         """Show what is measured so far, the bound among it."""
         self._outcomes, self._draws = list(outcomes), draws
-        self.note.setText(f"{draws:,} draws" if outcomes else "")
+        self.note.setText(f"{draws:,} draws · {BELOW}" if outcomes else "")
         self._fill_table()
         self._draw_curves()
 
@@ -214,7 +217,6 @@ class BenchView(QWidget):
         top.addWidget(self.panels, 0, Qt.AlignmentFlag.AlignTop)
         top.addWidget(self.plot, 1)
         foot = QHBoxLayout()
-        self.note.setProperty("role", "muted")
         self.progress.setTextVisible(False)
         self.progress.setFixedWidth(160)
         foot.addWidget(self.note)

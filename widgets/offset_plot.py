@@ -4,7 +4,7 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PyQt6.QtCore import QRectF, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QPainterPath
+from PyQt6.QtGui import QColor, QPainterPath, QResizeEvent
 from PyQt6.QtWidgets import QGraphicsPathItem, QGridLayout, QWidget
 from pyqtgraph.GraphicsScene.mouseEvents import MouseClickEvent
 
@@ -14,6 +14,8 @@ from braggscope.widgets.point_cloud import PointCloud, opacity, point_at
 
 BINS = 64
 _STRIP = 46  # px, height of a marginal histogram
+_BOTTOM = 40  # px, height of the lower axis
+_FLAT = 220  # px; in less height there are no marginal histograms
 
 
 class OffsetPlot(QWidget):
@@ -121,11 +123,11 @@ class OffsetPlot(QWidget):
             plot.getPlotItem().getViewBox().disableAutoRange()
 
     def _arrange(self) -> None:
-        left, bottom = 54, 40
+        left = 54
         for plot in (self.plot, self.top):
             plot.getPlotItem().getAxis("left").setWidth(left)
         for plot in (self.plot, self.right):
-            plot.getPlotItem().getAxis("bottom").setHeight(bottom)
+            plot.getPlotItem().getAxis("bottom").setHeight(_BOTTOM)
         _blank_axes(self.top, "left", "bottom")
         _blank_axes(self.right, "bottom", "left")
         self.top.setFixedHeight(_STRIP)
@@ -144,6 +146,14 @@ class OffsetPlot(QWidget):
         self.median.setPen(pg.mkPen(colours.panel, width=1))
         self.median.setBrush(pg.mkBrush(colours.text))
         self.chosen.setPen(pg.mkPen(colours.accent, width=2.5))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Qt: little height goes to the points alone."""
+        roomy = self.height() >= _FLAT
+        self.top.setVisible(roomy)
+        self.right.setVisible(roomy)
+        self.plot.getPlotItem().getAxis("bottom").setHeight(_BOTTOM if roomy else _BOTTOM - 6)
+        super().resizeEvent(event)
 
     # gestures
 

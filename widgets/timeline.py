@@ -94,6 +94,7 @@ class Timeline(QWidget):
         self.fps.setFixedWidth(92)
         self.mode.setFixedWidth(124)
         self.axis.minimum_width = 72
+        self.axis.mode = Qt.TextElideMode.ElideRight
         for box in (self.number, self.sum, self.fps):
             box.setKeyboardTracking(False)
             box.setAlignment(Qt.AlignmentFlag.AlignRight)
@@ -215,5 +216,5 @@ class Timeline(QWidget):
         self.axis.setVisible(known)
         if known:
             name, _, unit = self._axis_name.rpartition("_")
-            text = f"{name or unit}  {self._axis_values[self.frame]:.4g}"
-            self.axis.setText(f"{text} {unit}" if name else text)
+            value = f"{self._axis_values[self.frame]:.4g} {unit if name else ''}".rstrip()
+            self.axis.setText(f"{value}  {name or unit}")  # the value first: the end is cut where room lacks

@@ -104,7 +104,7 @@ def test_the_table_says_what_was_measured(view, heard):
     assert rows[1][3:] == ["+0.0010", "−0.0020", "0.680", "0", "41"]
     assert rows[2][5:] == ["–", "20", "30"]
     assert rows[2][2] != "–"
-    assert view.note.text() == "1,000 draws"
+    assert view.note.text().startswith("1,000 draws · ")
     assert heard == []
 
 

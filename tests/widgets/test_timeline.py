@@ -127,7 +127,7 @@ def test_setters_do_not_emit(timeline):
 
 def test_the_axis_is_read_out_with_its_unit(timeline):
     timeline.set_axis("voltage_V", np.where(np.arange(480) == 7, np.nan, 3.925))
-    assert timeline.axis.text().split() == ["voltage", "3.925", "V"]
+    assert timeline.axis.text().split() == ["3.925", "V", "voltage"]
     timeline.set_frame(7)
     assert not timeline.axis.isVisible()
     timeline.set_axis("", None)
