@@ -34,7 +34,7 @@ def emerged(own: Integers, mate: Integers, pa: int, step: Integers, flux: Floats
     begun, took, height = _curve(
         (step[early] - born).astype(np.float64), flux[early] / (flux[early] + flux[parent])
     )
-    for row in range(pa, mate[0]):
+    for row in range(pa, mate[-1]):
         share = height * _rise(np.array([(step[row] - born + begun) / took]))[0]
         if share < 1 and snr[row] * share / (1 - share) >= VISIBLE:
             return float(step[row])

@@ -36,7 +36,7 @@ SUMMARY_COLUMNS: tuple[Column, ...] = (
     Column("last", "int64", "", "last frame"),
     Column("length", "int64", "", "peaks"),
     Column("split_from", "int64", "", "track from which this one split, -1 for none"),
-    Column("split_frame", "float64", "", "frame in which both are 2.5 sigma apart"),
+    Column("split_frame", "float64", "", "frame in which both are seen 2.5 sigma apart"),
     Column("merged_into", "int64", "", "track into which this one went, -1 for none"),
     Column("merge_frame", "float64", "", "frame in which both are 2.5 sigma apart for the last time"),
     Column("continues", "int64", "", "track that this one is again after a long gap, -1 for none"),
