@@ -128,9 +128,11 @@ class _Task:
             raise RefinementError("The beam does not meet the detector, so its centre cannot be refined.")
         two_theta = two_theta_of(d_angstrom, instrument.wavelength_angstrom)
         order = np.argsort(two_theta)[: np.count_nonzero(np.isfinite(two_theta))]
-        if not len(order) or not free:
+        if not free:
+            raise RefinementError("Nothing is free to be refined; choose centre, distance or tilt.")
+        if not len(order):
             raise RefinementError(
-                "There is no ring, or nothing to refine; choose a calibrant and what is free."
+                "There is no ring to refine on; choose another calibrant, or check the energy."
             )
         x, y, x_err, y_err = (np.asarray(a, np.float64) for a in np.broadcast_arrays(x, y, x_err, y_err))
         radial = instrument.jacobians(x, y)[0]

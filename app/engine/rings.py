@@ -62,6 +62,11 @@ def refine_on_peaks(
     table = table.take(np.isfinite(table["x"]) & np.isfinite(table["y"]))
     table = table.take(np.argsort(-table["score"], kind="stable")[:MOST_PEAKS])
     spacings = [ring.d_angstrom for ring in cell.rings(q_reach(instrument, shape), MOST_RINGS)]
+    if not spacings:
+        raise RefinementError(
+            f"No ring of {cell.name} reaches the frame; choose another substance, or correct distance, "
+            "centre and energy."
+        )
     if not len(table):
         raise RefinementError("There are no peaks with a position to refine on; lower the thresholds.")
     return refine(

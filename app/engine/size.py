@@ -62,10 +62,13 @@ def size_and_strain(
     rings = cell.rings(q_reach(instrument, shape), MOST_RINGS)
     centres = two_theta_of([ring.d_angstrom for ring in rings], instrument.wavelength_angstrom)
     table = _fitted(tables, binning, check)
-    if not len(table) or not rings:
+    if not rings:
         raise SizeError(
-            "There are no fitted peaks, or no rings on the frame; check thresholds and substance."
+            f"No ring of {cell.name} reaches the frame; choose another substance, or correct distance, "
+            "centre and energy."
         )
+    if not len(table):
+        raise SizeError("There are no fitted peaks to work on; lower the thresholds.")
     ring, offset = nearest_rings(instrument, table["x"], table["y"], centres)
     near = np.abs(offset) <= NEAR_PX
     table, ring = table.take(near), ring[near]

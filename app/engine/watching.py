@@ -94,9 +94,7 @@ def read_batch(path: Path) -> Batch:
     folder = path if path.suffix == ".journal" else path.with_name(path.name + ".journal")
     manifest = read_manifest(folder)
     if manifest is None or "settings" not in manifest:
-        raise JournalError(
-            f"There is no journal of a batch at {folder}; choose OUT.journal beside its table."
-        )
+        raise JournalError(f"There is no journal of a batch at {path}; choose OUT.journal beside its table.")
     if manifest.get("format") != FORMAT:
         raise JournalError(f"The journal {folder} belongs to another version of the program.")
     try:

@@ -10,9 +10,10 @@ import pytest
 from braggscope.app.api import analyse_series
 from braggscope.app.engine.batch import SeriesJob, assemble, run_series
 from braggscope.app.engine.jobs import Cancelled, Context, Ticket, silent_context
-from braggscope.app.engine.journal import Journal
+from braggscope.app.engine.journal import Journal, JournalError
 from braggscope.app.engine.networks import Networks
 from braggscope.app.engine.setup import make_preparer
+from braggscope.app.engine.watching import read_batch
 from braggscope.app.sources.protocol import SourceError
 from braggscope.app.sources.reader import Reader
 from braggscope.models.parameters import Parameters
@@ -217,6 +218,13 @@ def test_binning_regions_and_masks_act_on_the_table(series, fit_only, tmp_path):
     masked = analyse_series(str(series.path), fit_only.with_prepare(mask_file=str(tmp_path / "mask.h5")), [0])
     assert len(masked) == 2
     assert not mask[masked["row"], masked["col"]].any()
+
+
+def test_a_folder_that_is_no_batch_is_named_as_it_was_chosen(tmp_path):
+    folder = tmp_path / "newcomer"
+    folder.mkdir()
+    with pytest.raises(JournalError, match=r"no journal of a batch at .*/newcomer;"):
+        read_batch(folder)
 
 
 def test_a_mask_of_another_shape_is_one_sentence(series, fit_only, tmp_path):

@@ -65,6 +65,9 @@ def test_refinement_on_tables(binning):
     assert found.instrument.beam is not None
     assert found.instrument.beam.centre_px == pytest.approx((230, 210), abs=0.1)
     assert len(calls) == 2
+    far = Instrument.from_beam(5.0, (2e-4, 2e-4), beam)
+    with pytest.raises(RefinementError, match="No ring of CeO2 reaches the frame; choose another"):
+        refine_on_peaks(far, CALIBRANTS["CeO2"], halves, binning, SHAPE, ("centre",), lambda: None)
     with pytest.raises(RefinementError, match="no peaks"):
         refine_on_peaks(start, CALIBRANTS["CeO2"], [PeakTable.blank(3)], 1, SHAPE, ("centre",), lambda: None)
 

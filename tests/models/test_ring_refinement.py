@@ -92,6 +92,8 @@ def test_what_cannot_be_refined_is_said():
         refine(truth, *points[:5].T, SPACINGS)
     with pytest.raises(RefinementError, match="no ring"):
         refine(truth, *points.T, [0.1])
+    with pytest.raises(RefinementError, match="Nothing is free"):
+        refine(truth, *points.T, SPACINGS, free=())
     beside = truth.model_copy(update={"rot_rad": (math.pi / 2 + 0.2, 0.0, 0.0)})
     with pytest.raises(RefinementError, match="does not meet"):
         refine(beside, *points.T, SPACINGS)
