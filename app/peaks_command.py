@@ -28,9 +28,9 @@ from braggscope.app.options import (
 from braggscope.app.sources.many import join_locations
 from braggscope.app.sources.protocol import SourceInfo
 from braggscope.app.sources.reader import Reader
+from braggscope.app.wording import Tally, counted
 from braggscope.models.geometry import Instrument
 from braggscope.models.parameters import Parameters
-from braggscope.models.results import PeakTable
 
 Run = Callable[[Context, Journal], dict[int, str]]
 
@@ -98,19 +98,12 @@ def _run_batch(
         print(f"frame {frame} failed: {problem}", file=sys.stderr)
     if len(problems) == len(job.frames):
         raise CommandError(f"No frame of {found.location} could be analysed; {output} was not written.")
-    further = 0
-
-    def tables() -> Iterator[PeakTable]:
-        nonlocal further
-        for _, table in journal.tables():
-            further += int((~table.detected).sum())
-            yield table
-
+    tally = Tally()
     provenance, done = _provenance(job, found), sorted(journal.done())
-    rows = write_peaks(output, tables(), provenance, done, found.axes)
-    beside = f", and {further} beside them that were not detected" if further else ""
-    counted = f"{rows - further} peaks in {len(job.frames) - len(problems)} frames"
-    print(f"{output}: {counted}{beside}", file=sys.stderr)
+    tables = tally.over(table for _, table in journal.tables())
+    write_peaks(output, tables, provenance, done, found.axes)
+    frames = counted(len(job.frames) - len(problems), "frame")
+    print(f"{output}: {tally} in {frames}", file=sys.stderr)
     if report is not None:
         from braggscope.app.engine.reporting import make_report
 

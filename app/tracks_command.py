@@ -17,6 +17,7 @@ from braggscope.app.files import check_not_input
 from braggscope.app.options import CommandError
 from braggscope.app.sources.protocol import SourceError, SourceInfo
 from braggscope.app.version import VERSION
+from braggscope.app.wording import count_rows, counted
 from braggscope.models.geometry import Instrument
 from braggscope.models.peak_directions import with_directions
 from braggscope.models.results import PeakTable
@@ -136,9 +137,12 @@ def _provenance(
 
 
 def _sentence(table: PeakTable, found: Tracks) -> str:
-    linked = int(np.count_nonzero(found.track >= 0))
-    splits, merges = (int(np.count_nonzero(x >= 0)) for x in (found.split_from, found.merged_into))
+    splits, merges, again = (
+        int(np.count_nonzero(x >= 0)) for x in (found.split_from, found.merged_into, found.continues)
+    )
+    alone = int(np.count_nonzero(found.track < 0))
+    left = f", {alone:,} of them in no track" if alone else ""
     return (
-        f"{len(found)} tracks of {linked} among {len(table)} peaks; {splits} splits, {merges} merges, "
-        f"{int(np.count_nonzero(found.continues >= 0))} seen again"
+        f"{counted(len(found), 'track')} of {count_rows(table)}{left}; {counted(splits, 'split')}, "
+        f"{counted(merges, 'merge')}, {again:,} seen again"
     )

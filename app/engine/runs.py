@@ -16,6 +16,7 @@ from braggscope.app.engine.setup import input_files_key
 from braggscope.app.engine.summary import Curves, summarise
 from braggscope.app.folders import state_folder
 from braggscope.app.sources.protocol import SourceInfo
+from braggscope.app.wording import count_peaks
 from braggscope.models.parameters import Parameters
 from braggscope.models.results import PeakTable
 
@@ -63,6 +64,7 @@ class RunRecord:
     sample: AgreementSample = field(default_factory=AgreementSample)
     problems: dict[int, str] = field(default_factory=dict)
     peaks: int = 0
+    seconds: int = 0  # spots beside them that were not detected, but fitted with them
 
     def add(self, outcomes: list[Outcome]) -> None:
         """Take in newly analysed frames."""
@@ -73,7 +75,14 @@ class RunRecord:
             self.problems.pop(outcome.frame, None)
             self.curves.add(outcome.summary)
             self.sample.add(outcome.table)
-            self.peaks += int(outcome.table.detected.sum())
+            detected = int(outcome.table.detected.sum())
+            self.peaks += detected
+            self.seconds += len(outcome.table) - detected
+
+    @property
+    def counted(self) -> str:
+        """How many peaks, in words."""
+        return count_peaks(self.peaks, self.seconds)
 
     @property
     def done(self) -> int:

@@ -102,7 +102,11 @@ def read_peaks(path: Path) -> PeakTable:
             from pyarrow import csv
 
             return _from_arrow(csv.read_csv(path))
-    except (OSError, KeyError, ValueError) as error:
+    except KeyError as error:  # a column, or the group of the table: another file altogether
+        raise ExportError(
+            f"{path.name} is no peak table; choose one that Braggscope wrote (braggscope peaks, or Export)."
+        ) from error
+    except (OSError, ValueError) as error:
         raise ExportError(f"{path.name} could not be read as a peak table: {error}.") from error
     raise ExportError(f"{path.name} cannot be read as a peak table; use .csv, .parquet or .h5.")
 

@@ -25,6 +25,7 @@ from braggscope.app.presenters.peaks import PeakPresenter
 from braggscope.app.presenters.runs import RunPresenter
 from braggscope.app.presenters.views import watched, with_rejected
 from braggscope.app.presenters.weights import WeightShelf
+from braggscope.app.wording import Tally
 from braggscope.models.parameters import Parameters
 from braggscope.models.prepare import Prepared
 from braggscope.models.results import PeakTable
@@ -92,7 +93,7 @@ class ExportPresenter:
         done_frames = [state.frame] if record is None else np.flatnonzero(record.curves.done).tolist()
         frames = f"frame {state.frame}" if record is None else f"{len(done_frames)} frames"
         provenance = self.provenance(parameters, frames)
-        inputs = self.inputs()
+        inputs, tally = self.inputs(), Tally()
 
         def run(context: Context) -> int:
             check_suffix(path)
@@ -101,14 +102,14 @@ class ExportPresenter:
                 assert shown is not None
                 _, sha = weights_record(parameters.localize)
                 said = replace(provenance, weights_sha256=sha)
-                return write_peaks(path, [shown], said, done_frames, info.axes)
+                return write_peaks(path, tally.over([shown]), said, done_frames, info.axes)
             sha = ", ".join(record.key.inputs.split(" ")[: len(weights_in_use(parameters.localize))])
             found = watched(record.key.tables(), done_frames, rejected, context)
-            tables = (table for _, table in found)
+            tables = tally.over(table for _, table in found)
             return write_peaks(path, tables, replace(provenance, weights_sha256=sha), done_frames, info.axes)
 
-        def done(rows: int) -> str:
-            what = f"{rows:,} peaks of {frames} written to {path.name}"
+        def done(_: int) -> str:
+            what = f"{tally} of {frames} written to {path.name}"
             if record is None:
                 self._desk.say("info", f"{what}; analyse the whole series (Ctrl+R) to export all frames.")
             else:

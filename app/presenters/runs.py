@@ -149,12 +149,12 @@ class RunPresenter:
             self._progress.start()
 
     def _done(self, problems: dict[int, str]) -> str:
-        peaks = 0 if self._current is None else self._current.peaks
+        found = "0 peaks" if self._current is None else self._current.counted
         if not problems:
-            return f"{peaks:,} peaks"
+            return found
         first = min(problems)
         self._desk.say("warning", f"{len(problems)} frames failed; the first is {first}: {problems[first]}")
-        return f"{peaks:,} peaks, {len(problems)} frames failed"
+        return f"{found}, {len(problems)} frames failed"
 
     def cancel(self) -> None:
         """Stop the run; what is done stays."""

@@ -22,6 +22,7 @@ from braggscope.app.presenters.track_export import write_linked
 from braggscope.app.presenters.track_views import TrackViews
 from braggscope.app.presenters.views import watched
 from braggscope.app.state.session import PeakKey, Session
+from braggscope.app.wording import count_rows, counted
 from braggscope.models.tracks.table import KEYS, TrackSettings, row_of
 from braggscope.widgets.track_model import TrackRows
 
@@ -113,7 +114,7 @@ class TracksPresenter:
             if wanted == self._wanted:
                 self._base = base
                 self._finish()
-            return f"{len(base.tracks)} tracks of {len(base.table):,} peaks"
+            return f"{counted(len(base.tracks), 'track')} of {count_rows(base.table)}"
 
         def ended() -> None:
             self._window.track_table.set_hint("")

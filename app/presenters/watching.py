@@ -116,5 +116,5 @@ class WatchPresenter:
         if found or not watch.finished:
             self._timer.start(LOOK_MS // 4 if len(found) == MOST else LOOK_MS)
             return
-        what = f"The batch {watch.batch.output.name} is finished: {record.peaks:,} peaks"
+        what = f"The batch {watch.batch.output.name} is finished: {record.counted}"
         self._desk.say("info", f"{what} in {record.done:,} frames.")

@@ -45,7 +45,7 @@ def test_three_spots_are_three_tracks_in_every_format(run, table, tmp_path, poni
         out = tmp_path / f"out.{suffix}"
         code, printed, err = run("tracks", table, "-o", out, "--poni", poni[0])
         assert (code, printed) == (0, "")
-        assert "3 tracks of 36 among 36 peaks" in err
+        assert "3 tracks of 36 peaks; 0 splits, 0 merges" in err
     rows = parquet.read_table(tmp_path / "out.parquet")
     summary = csv.read_csv(tmp_path / "out_tracks.csv")
     text = csv.read_csv(tmp_path / "out.csv")
@@ -203,7 +203,10 @@ def test_what_cannot_work_is_one_sentence(run, table, tmp_path, words, said):
 
 def test_odd_files_are_refused(run, table, tmp_path, demo_peaks, poni):
     assert "no known suffix" in run("tracks", table, "-o", tmp_path / "a.cxi")[2]
-    assert "could not be read" in run("tracks", tmp_path / "no.csv", "-o", tmp_path / "a.csv")[2]
+    assert "There is no file" in run("tracks", tmp_path / "no.csv", "-o", tmp_path / "a.csv")[2]
+    err = run("tracks", demo_peaks[1], "-o", tmp_path / "a.csv")[2]
+    assert err.startswith("braggscope: series.h5 is no peak table; choose one"), "frames"
+    assert len(err.splitlines()) == 1
     copy = tmp_path / "copy.h5"
     copy.write_bytes(table.read_bytes())
     assert "choose another name" in run("tracks", copy, "-o", copy)[2]
@@ -222,7 +225,7 @@ def test_an_empty_table_has_no_tracks(run, series, tmp_path):
     for suffix in ("csv", "parquet", "h5"):
         code, _, err = run("tracks", empty, "-o", tmp_path / f"a.{suffix}")
         assert code == 0, err
-        assert "0 tracks of 0 among 0 peaks" in err
+        assert "0 tracks of 0 peaks;" in err
 
 
 def test_gap_and_gate_are_used(run, table, tmp_path):

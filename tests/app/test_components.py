@@ -252,7 +252,7 @@ def test_the_command_line_says_how_many(run, paired, tmp_path):
     further = int((~table.detected).sum())
     assert code == 0
     assert further > FRAMES // 2
-    assert f"{3 * FRAMES} peaks in {FRAMES} frames, and {further} beside them that were not detected" in err
+    assert f"{3 * FRAMES} peaks and {further} second spots beside them in {FRAMES} frames" in err
     words[3] = tmp_path / "b.csv"
     assert run(*words, "--workers", "1")[0] == 0
     same(tmp_path / "a.h5", tmp_path / "b.csv")
