@@ -59,12 +59,16 @@ The network sees 11 x 11 counts and which of them are valid; it gives the positi
 68 % interval in x and y, the probability of a second peak in the window with its position, and a quality:
 the probability that the position is less than 0.5 px from the truth. The rule of the combined answer:
 
-1. A fit whose own error is at most 0.06 px stands as it is where the peak is alone: one component, and the
-   network sees no second peak (probability below 0.5). There it reaches the bound.
-2. Every other fit is averaged with the network by inverse variance. A fit with a larger error of its own
-   loses weight as it leaves the network's interval, half of it at 1.5 of the network's errors, and at 0.7
+1. How likely the network finds a second peak depends on how frequent pairs were in its training (45 %).
+   Their share in the frame at hand is estimated from all its peaks (Saerens et al., Neural Computation 14,
+   21, 2002) and the probabilities are corrected for it. A peak is alone if it was fitted with one component
+   and the corrected probability is below 0.7.
+2. A fit whose own error is at most 0.06 px stands as it is where the peak is alone; there it reaches the
+   bound. So does any fit of a lone peak that the network, uncorrected, takes for two.
+3. Every other fit is averaged with the network by inverse variance. A fit with a larger error of its own
+   loses weight as it leaves the network's interval, half of it at 1.5 of the network's errors, and at 0.5
    where peaks overlap.
-3. Without a fit the network, if its quality is at least 0.5; else BraggNN; else nothing.
+4. Without a fit the network, if its quality is at least 0.5; else BraggNN; else nothing.
 
 A second peak that the network sees with a probability of at least 0.7, and that was not detected, is a start
 for the joint fit. The error of an average takes the errors of fit and network as correlated, by 0.35 where

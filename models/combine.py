@@ -1,8 +1,12 @@
 """One position from several methods, by a stated rule.
 
-1. A fit whose own error is at most :data:`WEAK_PX` stands as it is where the peak is alone: one component,
-   and the network sees no second peak (probability below :data:`PAIRED`). There it reaches the Cramér-Rao
-   bound.
+0. How likely the network finds a second peak depends on how frequent pairs were in its training. Their share
+   in the frame at hand is estimated from all its peaks, and the probabilities are corrected for it
+   (:func:`in_this_frame`). A peak is alone if it was fitted with one component and the corrected
+   probability is below :data:`PAIRED`.
+1. A fit whose own error is at most :data:`WEAK_PX` stands as it is where the peak is alone; there it reaches
+   the Cramér-Rao bound. So does any fit of a lone peak that only the training made the network take for two:
+   its position is then that of one of them.
 2. Every other fit is averaged with the network by inverse variance. A weak fit may have settled in a wrong
    place without knowing it: it loses weight as it leaves the network's interval, half of it at
    :data:`REACH` of the network's errors (root mean square of x and y), sooner where peaks overlap.
@@ -21,9 +25,11 @@ from numpy.typing import NDArray
 
 from braggscope.models.results import Source
 
-PAIRED = 0.5
+PAIRED = 0.7
 WEAK_PX = 0.06
-REACH = 1.5, 0.7  # of a lone peak, and where peaks overlap
+REACH = 1.5, 0.5  # of a lone peak, and where peaks overlap
+TRAINED_SHARE = 0.45  # of pairs in the training
+FORMER = 10, 0.1  # so many peaks with this share of pairs are added to those of a frame
 TRUST = 0.5
 CORRELATION = 0.35, 0.75  # of the errors of a good fit, and of a weak one, with the network's
 
@@ -33,7 +39,7 @@ Floats = NDArray[np.float64]
 def combine(columns: Mapping[str, NDArray], overlap: Floats | None = None) -> dict[str, NDArray]:
     """Columns ``x y x_err y_err method distance`` from those of the methods, as far as there are any.
 
-    ``overlap`` (N,): the network's probability of a second peak in the window.
+    ``overlap`` (N,): the network's probability of a second peak in the window, all of one frame.
     """
     n = len(columns["status"])
     nothing = np.full(n, np.nan)
@@ -44,11 +50,12 @@ def combine(columns: Mapping[str, NDArray], overlap: Floats | None = None) -> di
     fit, net, braggnn = pair("fit"), pair("net"), pair("braggnn")
     errors = pair("fit", "_err"), pair("net", "_err")
     fitted, seen = np.isfinite(fit).all(1), np.isfinite(net).all(1)
-    crowded = columns.get("n_components", np.ones(n)) > 1
-    if overlap is not None:
-        crowded = crowded | (overlap >= PAIRED)
+    overlap = np.zeros(n) if overlap is None else overlap
+    single = columns.get("n_components", np.ones(n)) <= 1
+    crowded = ~single | (in_this_frame(overlap) >= PAIRED)
+    deceived = ~crowded & (overlap >= 0.5)
     weight = np.where(fitted, 1.0, 0.0)
-    both = fitted & seen & (crowded | _weak(errors[0]))
+    both = fitted & seen & (crowded | _weak(errors[0])) & ~deceived
     weight[both] = fit_weight(fit[both], net[both], errors[0][both], errors[1][both], crowded[both])
     trusted = seen & (columns.get("quality", nothing) >= TRUST)
     method = np.select(
@@ -69,6 +76,21 @@ def combine(columns: Mapping[str, NDArray], overlap: Floats | None = None) -> di
         "y_err": error[:, 1],
         "method": method,
     }
+
+
+def in_this_frame(overlap: Floats) -> Floats:
+    """Probabilities of a second peak, (N,), corrected for the share of pairs in the frame that they are of.
+
+    The share is that of greatest likelihood, by expectation maximisation: Saerens, Latinne and Decaestecker,
+    Neural Computation 14, 21 (2002), eq. 4. A few imagined peaks keep that of small frames within bounds.
+    """
+    known, rate = FORMER
+    share, result = rate, overlap
+    for _ in range(50):
+        odds = share / (1 - share) * (1 - TRAINED_SHARE) / TRAINED_SHARE
+        result = odds * overlap / (odds * overlap + 1 - overlap + 1e-12)
+        share = float((result.sum() + known * rate) / (len(overlap) + known))
+    return np.asarray(result)
 
 
 def fit_weight(

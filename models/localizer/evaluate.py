@@ -14,7 +14,7 @@ from braggscope.models.patchsim import Scene
 
 
 class Accuracy(NamedTuple):
-    """Median and 95th percentile of the distance, px; share of x and y within the stated 68.3 % interval."""
+    """Median and 95th percentile of the distance, px; share of x and y within the stated 68 % interval."""
 
     median_px: float
     p95_px: float
@@ -44,5 +44,7 @@ def accuracy_table(
 def plain_crowd(scene: Scene, threshold_share: float) -> Crowd:
     """The scene with nothing added to it."""
     given = {entry.name: getattr(scene, entry.name) for entry in fields(Scene)}
-    nothing = {"stranger_share": 0.0, "gap_share": 0.0, "saturated_share": 0.0}
+    nothing = dict.fromkeys(
+        ("stranger_share", "gap_share", "saturated_share", "ridge_share", "found_share"), 0.0
+    )
     return Crowd(**{**given, **nothing, "threshold_share": threshold_share})

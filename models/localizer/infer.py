@@ -19,7 +19,7 @@ class Answer(NamedTuple):
     """What the network says of N patches, float64.
 
     ``x``, ``y`` (N,) px in the patch, the centre of whose first pixel is (0, 0); ``x_err``, ``y_err``
-    (N,) half-width of the 68.3 % interval, px. ``overlap``: probability of a second peak in the window,
+    (N,) half-width of the 68 % interval, px. ``overlap``: probability of a second peak in the window,
     and ``second`` (N, 2) its (x, y) in the patch, px. ``quality``: probability that the position is less
     than 0.5 px from the truth.
     """

@@ -24,7 +24,7 @@ class LocalizerConfig:
 class Output(NamedTuple):
     """What the network says of N patches; positions (x, y) in px from the middle pixel.
 
-    ``log_scale`` (N, 2): log of the half-width of the 68.3 % interval, px. ``overlap`` and ``quality``
+    ``log_scale`` (N, 2): log of the half-width of the 68 % interval, px. ``overlap`` and ``quality``
     (N,): logits of "a second peak lies in the window" and of "the error is below 0.5 px".
     """
 

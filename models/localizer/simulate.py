@@ -16,11 +16,13 @@ from braggscope.models.patchsim import (
     draw_missing,
     draw_shifts,
     draw_widths,
+    grid,
     profile,
     second_peak,
 )
 
-SIMULATION_VERSION = 2
+SIMULATION_VERSION = 4
+REACH = 2  # px, within which a detector looks for the highest pixel
 HELD_OUT_SEED = 2**40  # training draws its seeds below this
 
 
@@ -29,7 +31,9 @@ class Crowd(Scene):
     """A :class:`Scene` with what else befalls patches of real frames.
 
     ``stranger``: a further peak towards or beyond the rim, up to much brighter than the peak itself;
-    ``gap``: dead rows or columns of a detector; ``saturated``: pixels above a level are clipped, or masked.
+    ``gap``: dead rows or columns of a detector; ``saturated``: pixels above a level are clipped, or masked;
+    ``ridge``: the bright ring on which spots ride, straight at this scale, ``ridge_width`` its sigma.
+    ``found_share``: patches whose middle is the highest pixel within 2 px, as a detector finds it.
     """
 
     offset: float = 0.55
@@ -42,6 +46,11 @@ class Crowd(Scene):
     gap: tuple[int, int] = (1, 4)
     saturated_share: float = 0.06
     saturated_level: Range = (0.4, 0.95)  # of the amplitude
+    ridge_share: float = 0.25
+    ridge_width: Range = (2.0, 12.0)
+    ridge_height: Range = (0.2, 4.0)  # log-uniform, of the amplitude
+    ridge_distance: Range = (0.0, 10.0)  # of its crest from the middle
+    found_share: float = 0.7
 
 
 BROAD = Crowd()
@@ -58,6 +67,8 @@ WEAK_PAIRS = Crowd(
     cut_share=0.06,
     threshold_share=0.1,
     stranger_share=0.04,
+    ridge_share=0.15,
+    found_share=0.4,
 )
 ORDINARY = Crowd(
     sigma=(0.8, 4.0),
@@ -76,6 +87,8 @@ ORDINARY = Crowd(
     stranger_share=0.03,
     gap_share=0.03,
     saturated_share=0.02,
+    ridge_share=0.15,
+    found_share=0.5,
 )
 Mixture = tuple[tuple[float, Crowd], ...]  # shares that add up to 1
 MIXTURE: Mixture = ((0.45, BROAD), (0.3, WEAK_PAIRS), (0.25, ORDINARY))  # what training draws
@@ -90,6 +103,8 @@ _CLEAR = replace(
     stranger_share=0.0,
     gap_share=0.0,
     saturated_share=0.0,
+    ridge_share=0.0,
+    found_share=0.0,
 )
 CLEAR_PAIRS = replace(
     _CLEAR, sigma=(0.9, 1.7), second_share=1.0, second_distance=(2.3, 5.3), second_amplitude=(0.25, 1.1)
@@ -98,16 +113,18 @@ CLEAR_SLOPES = replace(_CLEAR, sigma=(2.0, 4.2), slope_share=1.0, slope=(0.01, 0
 CLEAR_EDGES = replace(_CLEAR, sigma=(0.9, 2.3), cut_share=1.0, cut=(2, 5))
 CLEAR_ELLIPSES = replace(_CLEAR, sigma=(0.9, 1.7), ratio=(1.7, 3.2), round_share=0.0)
 LONE = replace(_CLEAR, sigma=(0.9, 2.4), snr=(4.0, 150.0))
+FOUND = replace(LONE, ratio=(1.0, 2.5), round_share=0.3, poisson=(0.0, 1.0), ridge_share=0.2, found_share=1.0)
 FAINT_PAIRS = replace(CLEAR_PAIRS, snr=(5.0, 30.0))
 REGIMES: Mixture = (  # what calibration draws
-    (0.18, ORDINARY),
-    (0.12, BROAD),
-    (0.12, WEAK_PAIRS),
+    (0.15, ORDINARY),
+    (0.1, BROAD),
+    (0.11, WEAK_PAIRS),
     (0.18, LONE),
+    (0.08, FOUND),
     (0.12, FAINT_PAIRS),
     (0.1, CLEAR_PAIRS),
-    (0.07, CLEAR_SLOPES),
-    (0.07, CLEAR_EDGES),
+    (0.06, CLEAR_SLOPES),
+    (0.06, CLEAR_EDGES),
     (0.04, CLEAR_ELLIPSES),
 )
 
@@ -139,29 +156,54 @@ def simulate_mixture(n: int, seed: int, mixture: Mixture = MIXTURE) -> Samples:
 def simulate(n: int, seed: int, scene: Crowd = BROAD) -> Samples:
     """Draw n patches of one scene; the same seed gives the same patches on one version of torch."""
     draw = Draw(n, torch.Generator().manual_seed(seed))
+    large = replace(scene, window=scene.window + 2 * REACH)
     sigma, major = draw_widths(draw, scene)
     snr = torch.exp(draw.between(math.log(scene.snr[0]), math.log(scene.snr[1])))
     shift = draw_shifts(draw, scene, major, snr)
     eta = torch.where(draw.chance(scene.gauss_share), 0.0, draw.between(*scene.lorentz))
-    signal = profile(shift, sigma, major, draw.between(0.0, math.pi), eta, scene.window)
-    other = second_peak(draw, scene, shift, sigma, major, eta)
+    signal = profile(shift, sigma, major, draw.between(0.0, math.pi), eta, large.window)
+    other = second_peak(draw, large, shift, sigma, major, eta)
     place, there = shift, torch.zeros(n, dtype=torch.bool)
     if other is not None:
         signal += other.image
         place, there = other.position, other.amplitude > 0
-    place, there = _stranger(draw, scene, signal, (shift, sigma, major, eta), (place, there))
-    background = draw_background(draw, scene)
-    poisson = torch.where(draw.chance(1 - scene.poisson_share), 0.0, draw.between(*scene.poisson))[
-        :, None, None
-    ]
+    place, there = _stranger(draw, large, signal, (shift, sigma, major, eta), (place, there))
+    signal += _ridge(draw, large)
+    background = draw_background(draw, large)
+    poisson = torch.where(draw.chance(0.5), 0.0, draw.between(*scene.poisson))[:, None, None]
     counts = signal + background
     variance = (1 - poisson) + poisson * signal.clamp(min=0)
-    counts += torch.sqrt(variance) / snr[:, None, None] * draw.normal(scene.window, scene.window)
+    counts += torch.sqrt(variance) / snr[:, None, None] * draw.normal(large.window, large.window)
+    move = _found(draw, scene, counts)
+    counts, background = (_cut(image, move, scene.window) for image in (counts, background))
+    shift, place = _main_first(shift - move, place - move, there)
     valid = _valid(draw, scene)
     counts, valid = _saturate(draw, scene, counts, background, valid)
     counts = apply_threshold(draw, scene, counts, background, snr)
     inside = place.abs().amax(1) <= scene.window / 2
     return Samples(torch.where(valid, counts, 0.0), valid, shift, place, there & inside)
+
+
+def _found(draw: Draw, scene: Crowd, counts: Tensor) -> Tensor:
+    """(N, 2) x, y from the middle to the highest pixel near it, in a share of the patches, else 0."""
+    edge = counts.shape[1] // 2 - REACH
+    near = counts[:, edge : edge + 2 * REACH + 1, edge : edge + 2 * REACH + 1].flatten(1).argmax(1)
+    side = 2 * REACH + 1
+    highest = torch.stack([near % side, near // side], dim=1) - REACH
+    return highest * draw.chance(scene.found_share)[:, None]
+
+
+def _cut(image: Tensor, move: Tensor, size: int) -> Tensor:
+    """(N, size, size) around the pixels that lie ``move`` from the middle of larger images."""
+    first = (image.shape[1] - size) // 2 + torch.arange(size)
+    rows, cols = first + move[:, 1:], first + move[:, :1]
+    return image[torch.arange(len(image))[:, None, None], rows[:, :, None], cols[:, None, :]]
+
+
+def _main_first(shift: Tensor, place: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+    """The peak nearer to the middle is the one that the patch is of."""
+    swapped = (there & (place.norm(dim=1) < shift.norm(dim=1)))[:, None]
+    return torch.where(swapped, place, shift), torch.where(swapped, shift, place)
 
 
 def _stranger(
@@ -185,6 +227,17 @@ def _stranger(
     new = torch.zeros_like(there)
     new[rows] = ~there[rows]
     return torch.where(new[:, None], at, place), there | new
+
+
+def _ridge(draw: Draw, scene: Crowd) -> Tensor:
+    """(N, S, S): a Gaussian ridge in any direction, in a share of the patches."""
+    low, high = scene.ridge_height
+    height = torch.exp(draw.between(math.log(low), math.log(high))) * draw.chance(scene.ridge_share)
+    width, distance = draw.between(*scene.ridge_width), draw.between(*scene.ridge_distance)
+    direction = draw.between(0.0, 2 * math.pi)[:, None, None]
+    x, y = grid(scene.window)
+    across = torch.cos(direction) * x + torch.sin(direction) * y - distance[:, None, None]
+    return height[:, None, None] * torch.exp(-0.5 * (across / width[:, None, None]) ** 2)
 
 
 def _valid(draw: Draw, scene: Crowd) -> Tensor:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braggscope.models.combine import PAIRED, TRUST, WEAK_PX, combine, fit_weight
+from braggscope.models.combine import TRUST, WEAK_PX, combine, fit_weight, in_this_frame
 from braggscope.models.results import Source, Status
 
 NAN = np.nan
@@ -52,15 +52,35 @@ def test_a_weak_joint_fit_far_from_the_network_counts_little():
 def test_a_weak_fit_is_averaged_even_where_it_is_alone():
     near = one(**fit(err=0.1), **net(x=5.1, y=6.0, err=0.1))
     assert near["method"] == Source.COMBINED
-    assert 5.05 < near["x"] < 5.07
-    crowded = one(overlap=PAIRED, **fit(err=0.1), **net(x=5.1, y=6.0, err=0.1))
+    assert 5.04 < near["x"] < 5.07
+    crowded = one(**fit(err=0.1, n=2), **net(x=5.1, y=6.0, err=0.1))
     assert near["x"] < crowded["x"] < 5.1
 
 
 def test_a_good_fit_of_one_peak_where_two_are_seen_is_averaged():
-    found = one(overlap=0.95, **fit(x=5.02, err=0.02), **net(x=5.0, y=6.0, err=0.04))
+    found = one(overlap=0.999, **fit(x=5.02, err=0.02), **net(x=5.0, y=6.0, err=0.04))
     assert found["method"] == Source.COMBINED
     assert found["x"] == pytest.approx(5.016)
+
+
+def test_a_lone_fit_stands_where_only_the_training_speaks_for_two():
+    found = one(overlap=0.6, **fit(x=5.0, err=0.1), **net(x=5.9, y=6.0, err=0.1))
+    assert (found["method"], found["x"]) == (Source.FIT, 5.0)
+
+
+def test_the_share_of_pairs_in_a_frame_is_found():
+    rng = np.random.default_rng(0)
+
+    def frame(share, n=4000):
+        """Probabilities as a calibrated network trained on 45 % pairs would give them."""
+        signs = rng.normal(np.where(rng.random(n) < share, 1.0, -1.0), 1.0)
+        return 1 / (1 + 0.55 / 0.45 * np.exp(-2 * signs))
+
+    for share in (0.05, 0.45, 0.95):
+        assert in_this_frame(frame(share)).mean() == pytest.approx(share, abs=0.03)
+    assert in_this_frame(np.array([0.6]))[0] < 0.3  # one peak says little
+    assert in_this_frame(np.zeros(0)).shape == (0,)
+    np.testing.assert_allclose(in_this_frame(np.array([0.0, 1.0])), [0, 1], atol=1e-6)
 
 
 def test_without_a_fit_the_network_then_braggnn_then_nothing():
@@ -94,7 +114,7 @@ def test_the_answer_lies_between_fit_and_network(dx, dy, fit_err, net_err, n, ov
     for value, end in ((found["x"], dx), (found["y"], dy)):
         assert min(0, end) - 1e-9 <= value <= max(0, end) + 1e-9
     assert 0 < found["x_err"] <= np.hypot(max(fit_err, net_err), abs(dx)) + 1e-9
-    if n == 1 and overlap < PAIRED and fit_err <= WEAK_PX:
+    if n == 1 and overlap < 0.5 and fit_err <= WEAK_PX:
         assert found["method"] == Source.FIT
 
 

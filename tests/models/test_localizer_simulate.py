@@ -17,7 +17,9 @@ def test_patches_are_reproducible_and_whole():
     assert a.counts.shape == a.valid.shape == (400, 11, 11)
     assert torch.isfinite(a.counts).all()
     assert (a.counts[~a.valid] == 0).all()
-    assert a.centre.abs().max() <= 2.5
+    assert a.centre.abs().max() <= 4.5
+    nearer = a.centre.norm(dim=1) <= a.second.norm(dim=1) + 1e-6
+    assert nearer[a.paired].all()
     assert (a.second[a.paired].abs() <= 5.5).all()
 
 
@@ -55,6 +57,23 @@ def test_second_peaks_and_strangers_lie_where_they_are_said_to():
         found = drawn.counts[rows].flatten(1).argmax(1)
         away = torch.maximum((found % 11 - at[:, 0]).abs(), (found // 11 - at[:, 1]).abs())
         assert (away <= 1).float().mean() > 0.95
+
+
+def test_found_patches_have_their_highest_pixel_in_the_middle():
+    faint = replace(benchmark_scenes()["round, SNR 5"], sigma=(2.0, 2.0))
+    crowd = replace(plain_crowd(faint, 0.0), found_share=1.0)
+    drawn = simulate(400, 2, crowd)
+    near = drawn.counts[:, 4:7, 4:7].flatten(1)
+    assert (near.argmax(1) == 4).float().mean() > 0.85
+    wandered = drawn.centre.abs().max(1).values
+    assert 0.1 < (wandered > 1.0).float().mean() < 0.7
+
+
+def test_ridges_raise_whole_lines():
+    plain = plain_crowd(benchmark_scenes()["round, SNR 100"], 0.0)
+    ridge = replace(plain, ridge_share=1.0, ridge_height=(2.0, 2.0), pedestal=(0.0, 0.0), snr=(1e4, 1e4))
+    spread = simulate(300, 1, replace(ridge, ridge_width=(1.0, 1.0), ridge_distance=(3.0, 3.0))).counts
+    assert (spread > 1.0).sum((1, 2)).float().median() > 11
 
 
 def test_gaps_dead_pixels_and_saturation_occur():
