@@ -23,6 +23,7 @@ from braggscope.app.presenters.weights import WeightShelf
 from braggscope.app.sources.protocol import SourceInfo
 from braggscope.app.state.plan import Request
 from braggscope.app.state.session import ParameterSet, Session
+from braggscope.models.parameters import Parameters
 from braggscope.widgets.error_plot import Curve
 from braggscope.widgets.parameter_sets import SetEntry
 from braggscope.widgets.theme import SERIES_COLOURS
@@ -44,7 +45,7 @@ class RunPresenter:
         self._window = window
         self._jobs = jobs
         self._shelf = shelf
-        self._records = RunRecords(desk, self._recalled)
+        self._records = RunRecords(desk, self.grown)
         self._job = ""  # key of the running job
         self._current: RunRecord | None = None  # what it has found
         self._timer = QTimer(window)
@@ -75,11 +76,22 @@ class RunPresenter:
 
     def record(self, entry: ParameterSet | None = None) -> RunRecord | None:
         """The run that belongs to a set (default: the active one), as far as there is one."""
-        return self._records.find((entry or self._desk.store.state.current).parameters)
+        return self._records.find(entry or self._desk.store.state.current)
 
-    def show_record(self, record: RunRecord) -> None:
-        """Take in what a batch elsewhere has found, and show it."""
-        self._records.put(record)
+    def take_batch(self, record: RunRecord, parameters: Parameters, name: str) -> None:
+        """Give what a batch elsewhere has found a set: its own, or the active one if that has no run."""
+        store = self._desk.store
+        known = (e for e in store.state.sets if (r := self.record(e)) is not None and r.key == record.key)
+        if (mine := next(known, None)) is not None:  # opened before
+            store.update(active=mine.key)
+        elif self.record() is not None:
+            self.add_set()
+        active = store.state.active
+        store.replace(store.state.with_parameters(parameters).with_set(active, name=name))
+        self._records.bind(record, active)
+
+    def grown(self) -> None:
+        """A record has grown."""
         self.show()
         self._desk.runs_changed.emit()
 
@@ -91,10 +103,6 @@ class RunPresenter:
         for entry in self._desk.store.state.sets:
             self._records.look_up(entry.parameters)
         self.show()
-
-    def _recalled(self) -> None:
-        self.show()
-        self._desk.runs_changed.emit()
 
     # -- running ------------------------------------------------------------------------------
 
@@ -112,6 +120,7 @@ class RunPresenter:
         if info is None or self.running:
             return
         state = desk.store.state
+        self._records.release(state.active)  # the run holds the frames of its batch, too
         job = SeriesJob(
             info.location, range(info.frames), state.parameters, state.frame_axis, desk.device, desk.workers
         )
@@ -185,6 +194,7 @@ class RunPresenter:
         sets = tuple(s for s in state.sets if s.key != key)
         if sets:
             active = state.active if state.active != key else sets[-1].key
+            self._records.release(key)
             self._desk.store.update(sets=sets, active=active)
 
     def _set(self, key: str, **changes: object) -> None:

@@ -77,12 +77,6 @@ class WatchPresenter:
         info = self._desk.info
         assert info is not None
         self._waiting = None
-        store = self._desk.store
-        if store.state.parameters != batch.parameters:
-            if self._runs.record() is not None:
-                self._runs.add_set()
-            store.replace(store.state.with_parameters(batch.parameters))
-        store.replace(store.state.with_set(store.state.active, name=batch.output.name))
         watch = self._watch = Watch(batch)
 
         def run(context: Context) -> RunRecord:
@@ -91,6 +85,7 @@ class WatchPresenter:
         def done(record: RunRecord) -> None:
             if self._watch is watch:
                 self._record = record
+                self._runs.take_batch(record, batch.parameters, batch.output.name)
                 self._taken(watch, record, [])
 
         self._desk.lanes.small.submit(run, done, on_error=self._desk.fail)
@@ -112,7 +107,7 @@ class WatchPresenter:
 
     def _taken(self, watch: Watch, record: RunRecord, found: list[Outcome]) -> None:
         """Show what has come, and look again unless that was all."""
-        self._runs.show_record(record)
+        self._runs.grown()
         if found or not watch.finished:
             self._timer.start(LOOK_MS // 4 if len(found) == MOST else LOOK_MS)
             return

@@ -108,6 +108,31 @@ def test_a_batch_is_watched_while_it_runs_and_after(launch, long_series, tmp_pat
     assert len(again.program.tracks.linked.table) == len(table)
 
 
+def test_a_batch_stands_beside_a_run_with_the_same_parameters(launch, series, tmp_path):
+    out = tmp_path / "part.csv"
+    subprocess.run([*BATCH, str(series), "-o", str(out), "--frames", "0:8", *FLAGS], check=True)
+    batch = read_batch(out)
+    program = launch()
+    program.open(series)
+    store = program.program.store
+    store.replace(store.state.with_parameters(batch.parameters))
+    program.run_series()
+    runs = program.program.runs
+    whole = runs.record()
+    assert whole.done > 8
+    for _ in range(2):
+        program.program.watching.open(out)
+        until(lambda: runs.record().done == 8, "the record of the batch")
+        first, second = program.state.sets  # the second time too
+        assert (runs.record(first), runs.record(second).done) == (whole, 8)
+        assert (program.state.current.name, first.name) == ("part.csv", "A")
+        store.update(active=first.key)
+        assert runs.record() is whole
+    program.program.runs.remove_set(second.key)
+    runs.add_set()
+    assert runs.record() is whole, "the batch went with its set"
+
+
 def test_the_end_of_a_batch_holds_every_frame_in_its_own_pixels(series_of_nothing, tmp_path):
     out, binned = tmp_path / "peaks.h5", tmp_path / "p.json"
     parameters = Parameters().with_detect(minval=60, minscore=60).with_localize(methods=("fit",))
