@@ -39,14 +39,15 @@ class AgreementSample:
     def add(self, table: PeakTable, other: NDArray[np.float64] | None = None) -> None:
         """Take in peaks (reservoir sampling, Vitter 1985, algorithm R); ``other`` (N, 2) x, y px or NaN.
 
-        Peaks rejected by hand and those that were not detected do not count.
+        Peaks rejected by hand do not count, those that were not detected only where ``other`` has them.
         """
         nothing = np.full((len(table), 2), np.nan)
         answers = [np.stack([table[x], table[y]], axis=1) for x, y in POSITIONS.values()]
         positions = np.stack([*answers, nothing if other is None else other], axis=1)
         against = quantities(table)
         columns = np.stack([table["peak"], *(against[name] for name in QUANTITIES)], axis=1)
-        kept = table.detected & (table["status"] != Status.REJECTED)
+        kept = table.detected if other is None else table.detected | np.isfinite(other[:, 0])
+        kept = kept & (table["status"] != Status.REJECTED)
         positions, columns = positions[kept], columns[kept]
         self._count(positions)
         order = self.seen + np.arange(len(columns))
@@ -111,6 +112,7 @@ def compare(
         done = np.array([frame for frame, _ in waiting], np.int64)
         part = _of_frames(other, done)
         table = PeakTable.concatenate(in_frame_pixels(table, binning) for _, table in waiting)
+        table = table.take(table["status"] != Status.REJECTED)
         found = match(places(table), part)
         partner = np.full((len(table), 2), np.nan)
         partner[found.first] = np.stack((part.x, part.y), axis=1)[found.second]

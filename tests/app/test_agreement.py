@@ -64,6 +64,17 @@ def test_a_list_is_paired_within_frames_and_both_sides_are_counted():
     assert sample.unmatched.x.tolist() == [55.0]
 
 
+def test_entries_on_second_spots_are_pairs_and_on_rejected_peaks_are_alone():
+    at = np.array([10.0, 13.5, 40.0, 60.0])
+    table = PeakTable.blank(4, x=at, y=at, x_fit=at, y_fit=at, component=np.array([0, 1, 0, 0], np.int16))
+    table = table.with_columns(status=np.array([Status.OK] * 3 + [Status.REJECTED], np.uint8))
+    other = Positions(np.zeros(4, np.int64), at + 0.1, at)
+    sample = compare([(0, table)], 1, 1, other, silent_context())
+    found = sample.differences("fit", OTHER)
+    assert (found.pairs, found.only_second, found.silent) == (3, 1, 0)
+    assert found.pairs + found.only_second == len(other.x)
+
+
 def test_binned_runs_are_compared_in_pixels_of_the_frame():
     other = Positions(np.array([0]), np.array([20.5]), np.array([10.5]))  # pixel (10, 5) of bins of 2 x 2
     sample = compare([(0, table(0, 2))], 1, 2, other, silent_context())
