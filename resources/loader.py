@@ -44,6 +44,18 @@ def weights_hash(name_or_path: str | Path) -> str:
     return _sha256(_read(path))
 
 
+def file_stamp(name_or_path: str | Path) -> str:
+    """Size and time of a user's weight file; empty for shipped weights and for what is not there."""
+    path = Path(name_or_path).expanduser()
+    if path.suffix.lower() not in SUFFIXES:
+        return ""
+    try:
+        found = path.stat()
+    except OSError:
+        return ""
+    return f"{found.st_size} {found.st_mtime_ns}"
+
+
 def load_weights(name_or_path: str | Path) -> tuple[dict[str, "Tensor"], Provenance]:
     """State dict and provenance of shipped weights, by name, or of a user's file, by path.
 

@@ -8,6 +8,7 @@ from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.networks import CountsLocalizer, Networks, PatchLocalizer
 from braggscope.app.presenters.desk import Desk
 from braggscope.models.parameters import Localization, Parameters
+from braggscope.resources.loader import file_stamp
 
 Key = tuple[str, str]  # method and name of its weights
 
@@ -19,6 +20,7 @@ class WeightShelf:
         self._desk = desk
         self._loaded: dict[Key, PatchLocalizer | CountsLocalizer] = {}
         self._asked: set[Key] = set()
+        self._stamps: dict[Key, str] = {}  # of the files, when they were read
         desk.device_changed.connect(self._reload)
 
     def _reload(self) -> None:
@@ -44,8 +46,8 @@ class WeightShelf:
                 self._submit(key, self._desk.device_choice)
 
     def _submit(self, key: Key, choice: str) -> None:
-        def done(result: tuple[PatchLocalizer | CountsLocalizer, str]) -> None:
-            self._loaded[key], self._desk.device = result
+        def done(result: tuple[PatchLocalizer | CountsLocalizer, str, str]) -> None:
+            self._loaded[key], self._desk.device, self._stamps[key] = result
             if self._desk.engine is not None:
                 self._desk.engine.device = self._desk.device
             self._desk.weights_changed.emit()
@@ -58,8 +60,9 @@ class WeightShelf:
 
     def blocking(self, parameters: Parameters, context: Context) -> Networks:
         """The networks among the methods, loaded now if need be; for jobs on other lanes."""
-        known = self.ready(parameters)
-        if known.complete(parameters.localize.methods):
+        known, keys = self.ready(parameters), _keys(parameters.localize)
+        current = all(self._stamps.get(key) == file_stamp(key[1]) for key in keys)  # else replaced meanwhile
+        if known.complete(parameters.localize.methods) and current:
             return known
         return load(parameters, self._desk.device_choice, context)[0]
 
@@ -70,14 +73,15 @@ def _keys(settings: Localization) -> list[Key]:
     return list(weights_in_use(settings).items())
 
 
-def _load(key: Key, choice: str, context: Context) -> tuple[PatchLocalizer | CountsLocalizer, str]:
-    """Open one network on the chosen device; and which device that is."""
+def _load(key: Key, choice: str, context: Context) -> tuple[PatchLocalizer | CountsLocalizer, str, str]:
+    """Open one network on the chosen device; which device that is, and the stamp of its file."""
     from braggscope.app.engine.localizers import open_localizer, open_net
     from braggscope.models.device import resolve
 
     context.check()
     device, (method, name) = resolve(choice), key
-    return (open_net(name, device) if method == "net" else open_localizer(name, device)), device
+    stamp = file_stamp(name)  # before reading: what is written meanwhile is noticed
+    return (open_net(name, device) if method == "net" else open_localizer(name, device)), device, stamp
 
 
 def load(parameters: Parameters, choice: str, context: Context) -> tuple[Networks, str]:

@@ -1,11 +1,15 @@
 """What once went wrong in the window and must not again."""
 
 import json
+import os
 import shutil
 
 import pytest
 from PyQt6.QtCore import Qt
 from stage import CONTROL, settle, until
+
+from braggscope.app.engine.jobs import silent_context
+from braggscope.resources.loader import ROOT, manifest
 
 
 def test_shapes_stay_on_the_detector_when_the_binning_changes(program):
@@ -50,6 +54,18 @@ def test_weights_that_failed_are_tried_again(program, tmp_path):
     program.look()
     program.program.peaks.localize(braggnn=str(path))
     until(lambda: program.notice is not None, "the notice again", 5)
+
+
+def test_a_run_reads_replaced_weights_again(program, tmp_path):
+    path = tmp_path / "mine.safetensors"
+    shutil.copy(ROOT / manifest()["braggnn"]["file"], path)
+    program.program.peaks.localize(braggnn=str(path))
+    until(lambda: program.program.networks_ready, "the network")
+    shelf, parameters = program.program.shelf, program.state.parameters
+    first = shelf.blocking(parameters, silent_context()).braggnn
+    assert shelf.blocking(parameters, silent_context()).braggnn is first
+    os.utime(path, ns=(1, 1))
+    assert shelf.blocking(parameters, silent_context()).braggnn is not first
 
 
 def test_a_session_whose_file_is_missing_stays_on_disk(launch, home, series, tmp_path):
