@@ -114,18 +114,20 @@ CLEAR_EDGES = replace(_CLEAR, sigma=(0.9, 2.3), cut_share=1.0, cut=(2, 5))
 CLEAR_ELLIPSES = replace(_CLEAR, sigma=(0.9, 1.7), ratio=(1.7, 3.2), round_share=0.0)
 LONE = replace(_CLEAR, sigma=(0.9, 2.4), snr=(4.0, 150.0))
 FOUND = replace(LONE, ratio=(1.0, 2.5), round_share=0.3, poisson=(0.0, 1.0), ridge_share=0.2, found_share=1.0)
+CLEAR_BROAD = replace(_CLEAR, sigma=(2.4, 4.2), snr=(10.0, 150.0))
 FAINT_PAIRS = replace(CLEAR_PAIRS, snr=(5.0, 30.0))
 REGIMES: Mixture = (  # what calibration draws
-    (0.15, ORDINARY),
+    (0.13, ORDINARY),
     (0.1, BROAD),
-    (0.11, WEAK_PAIRS),
-    (0.18, LONE),
+    (0.1, WEAK_PAIRS),
+    (0.17, LONE),
     (0.08, FOUND),
     (0.12, FAINT_PAIRS),
     (0.1, CLEAR_PAIRS),
     (0.06, CLEAR_SLOPES),
-    (0.06, CLEAR_EDGES),
+    (0.05, CLEAR_EDGES),
     (0.04, CLEAR_ELLIPSES),
+    (0.05, CLEAR_BROAD),
 )
 
 
