@@ -19,6 +19,10 @@ Floats = NDArray[np.float64]
 EMPTY = "Select one or several tracks in the table, or click a spot."
 FROM_FILE = "from a file…"
 REACH_PX = 14.0  # a click farther from every point goes to the frame under it
+COLOURS = len(theme.SERIES_COLOURS)
+STYLES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine)  # one after each turn of colours
+SYMBOLS, SIGNS = ("o", "s", "t1"), ("●", "■", "▲")
+NAMED = 8  # tracks in the legend
 WIDE = 3000  # points; wider lines than 1 px take Qt long
 
 
@@ -93,14 +97,18 @@ class TracksPlot(QWidget):
             self._items.append(items)
         for k, (bars, line, points) in enumerate(self._items):
             if k < len(curves):
-                self._draw(curves[k], bars, line, points)
+                self._draw(curves[k], bars, line, points, k // COLOURS % len(STYLES))
             for item in (bars, line, points):
                 item.setVisible(k < len(curves))
         self.plot.setLabel("left", y_label)
         self.plot.setLabel("bottom", x_label)
         self.hint.cover(not any(np.isfinite(curve.values).any() for curve in curves))
-        names = [f'<span style="color:{c.colour}">●</span> {c.name}' for c in curves[:8]]
-        self.legend.setText("&nbsp;&nbsp; ".join(names) + (" …" if len(curves) > 8 else ""))
+        names = [
+            f'<span style="color:{c.colour}">{SIGNS[k // COLOURS % len(SIGNS)]}</span> {c.name}'
+            for k, c in enumerate(curves[:NAMED])
+        ]
+        more = f" … and {len(curves) - NAMED} more" if len(curves) > NAMED else ""
+        self.legend.setText("&nbsp;&nbsp; ".join(names) + more)
 
     def set_cursor(self, x: float) -> None:
         """Mark the frame on screen by its place on the axis; NaN hides the mark."""
@@ -109,15 +117,16 @@ class TracksPlot(QWidget):
             self.cursor_line.setValue(x)
 
     def _draw(
-        self, curve: TrackCurve, bars: pg.PlotCurveItem, line: pg.PlotCurveItem, points: pg.ScatterPlotItem
-    ) -> None:
+        self, curve: TrackCurve, bars: pg.PlotCurveItem, line: pg.PlotCurveItem,
+        points: pg.ScatterPlotItem, look: int,
+    ) -> None:  # fmt: skip
         known = np.isfinite(curve.x) & np.isfinite(curve.values)
         x, y, error = curve.x[known], curve.values[known], np.nan_to_num(curve.errors[known])
         bars.setData(np.repeat(x, 2), np.column_stack((y - error, y + error)).ravel())
         bars.setPen(pg.mkPen(tint(curve.colour, 0.45), width=1))
-        points.setData(x, y, brush=pg.mkBrush(tint(curve.colour, 0.75)))
+        points.setData(x, y, brush=pg.mkBrush(tint(curve.colour, 0.75)), symbol=SYMBOLS[look])
         line.setData(curve.x, curve.smooth)
-        line.setPen(pg.mkPen(curve.colour, width=2 if len(x) < WIDE else 1))
+        line.setPen(pg.mkPen(curve.colour, width=2 if len(x) < WIDE else 1, style=STYLES[look]))
 
     def _arrange(self) -> None:
         head = QHBoxLayout()

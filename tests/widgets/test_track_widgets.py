@@ -7,6 +7,7 @@ import pytest
 from PyQt6.QtCore import QPointF, Qt
 from PyQt6.QtTest import QTest
 
+from braggscope.widgets.theme import SERIES_COLOURS
 from braggscope.widgets.track_model import NAMES, TrackRows
 from braggscope.widgets.track_table import TrackTable
 from braggscope.widgets.tracks_plot import FROM_FILE, TrackCurve, TracksPlot
@@ -157,6 +158,15 @@ def test_the_plot_says_what_to_do_and_draws_error_bars(plot):
     assert "voltage" in plot.plot.getPlotItem().getAxis("bottom").labelText
     plot.set_curves([curve(0, 0.0)], "x / px")
     assert not plot._items[1][0].isVisible()
+
+
+def test_every_curve_looks_different_and_the_legend_says_how_many_it_leaves_out(plot):
+    inks = [SERIES_COLOURS[k % len(SERIES_COLOURS)] for k in range(24)]
+    plot.set_curves([curve(k, k, inks[k]) for k in range(24)], "x / px")
+    looks = {(line.opts["pen"].color().name(), line.opts["pen"].style()) for _, line, _ in plot._items}
+    marks = {(points.opts["brush"].color().name(), points.opts["symbol"]) for *_, points in plot._items}
+    assert len(looks) == len(marks) == 24
+    assert plot.legend.text().endswith("… and 16 more")
 
 
 def test_clicks_find_points_or_frames(plot):
