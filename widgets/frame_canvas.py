@@ -163,11 +163,17 @@ class FrameCanvas(QWidget):
         if title:
             box = paint_pill(painter, QPointF(8, y), title, font)
             left_end = box.right() + 8
-        if self.legend and not self.overlays.held:
-            wide = pill_width(self.legend, font)
+        legend = self.shown_legend()
+        if legend and not self.overlays.held:
+            wide = pill_width(legend, font)
             if right - wide < left_end:  # no room beside the title
                 y += 30
-            paint_pill(painter, QPointF(max(right - wide, 8), y), self.legend, font)
+            paint_pill(painter, QPointF(max(right - wide, 8), y), legend, font)
+
+    def shown_legend(self) -> tuple[LegendRow, ...]:
+        """The legend, with the crosses of another list where they are shown."""
+        missed = len(self.overlays.missed) and self.overlays.shows("peaks")
+        return (*self.legend, ("cross", "net", "only in the list")) if missed else self.legend
 
     # ---- gestures ----
 

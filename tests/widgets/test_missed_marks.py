@@ -35,8 +35,10 @@ def test_missed_peaks_are_crossed_where_they_are(view):
     view.set_missed(np.array([[20.0, 40.0], [500.0, 5.0]]))
     assert lit(view, 20.0, 40.0) > before + 5
     assert lit(view, 40.0, 20.0) == 0
+    assert view.canvas.shown_legend()[-1] == ("cross", "net", "only in the list")
     view.set_layer_visible("peaks", False)
     assert lit(view, 20.0, 40.0) == before
+    assert view.canvas.shown_legend() == ()
     view.set_layer_visible("peaks", True)
     view.set_missed(np.zeros((0, 2)))
     assert lit(view, 20.0, 40.0) == before
