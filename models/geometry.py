@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-HC_KEV_ANGSTROM = 12.398419843320026  # Planck's constant times the speed of light (CODATA 2018, exact)
+from braggscope.models.constants import HC_KEV_ANGSTROM
 
 Positive = Annotated[float, Field(gt=0)]
 Floats = NDArray[np.float64]

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from braggscope.models.geometry import HC_KEV_ANGSTROM
+from braggscope.models.constants import HC_KEV_ANGSTROM
 
 _LENGTH = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "micron": 1e-6, "microns": 1e-6, "nm": 1e-9}
 _LENGTH |= {"metre": 1.0, "meter": 1.0, "angstrom": 1e-10, "angstroms": 1e-10, "a": 1e-10, "å": 1e-10}

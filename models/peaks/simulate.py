@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from braggscope.models.geometry import HC_KEV_ANGSTROM
+from braggscope.models.constants import HC_KEV_ANGSTROM
 from braggscope.models.peaks.grains import Evolution, evolve
 
 Floats = NDArray[np.float64]

@@ -207,7 +207,7 @@ def test_nothing_is_left_after_close(series, stuck):
     before = own.num_fds(), threading.active_count(), len(own.children(recursive=True))
     memory = set(os.listdir("/dev/shm")) if os.path.isdir("/dev/shm") else set()
     for _ in range(3):
-        reader = Reader(timeout_s=1.0)
+        reader = Reader(timeout_s=2.0)
         reader.open(series)
         reader.read(0)
         with pytest.raises(SourceError):
