@@ -12,6 +12,7 @@ from braggscope.widgets.frame_stamps import (
     INK,
     LABEL_GROUND,
     bracket,
+    diamond,
     paint_stamps,
     plus,
     stroke_lines,
@@ -21,6 +22,7 @@ from braggscope.widgets.marks import Marks
 
 MAX_MARKS = 20_000
 MAX_LABELS = 200
+NET_SCALE = 3.0  # screen px per image px from which the diamonds of the network are clear of the rings
 EXACT = 400  # up to so many visible marks are stroked one by one
 Points = NDArray[np.float64]
 _QUIET = (Status.OK, Status.PENDING)
@@ -33,6 +35,7 @@ class Drawing:
     fit: Points
     arm: Points  # of every fit mark
     braggnn: Points
+    net: Points
     missing: Points
     gap: float  # free radius around the core
     ring: float  # radius of the BraggNN circle
@@ -61,6 +64,7 @@ def strongest(marks: Marks) -> Marks:
     return Marks(
         marks.x[keep], marks.y[keep], marks.score[keep], marks.status[keep],
         marks.x_braggnn[keep], marks.y_braggnn[keep], selected, labels,
+        None if marks.net is None else marks.net[keep],
     )  # fmt: skip
 
 
@@ -72,6 +76,9 @@ def build(marks: Marks, transform: QTransform, scale: float, window: QRectF) -> 
     gap = min(max(2.0 * scale, 3.0), 30.0)
     arm = _arms(marks.score, gap)
     missing = np.flatnonzero(seen & ~ok)
+    net = np.zeros((0, 2))
+    if marks.net is not None and scale >= NET_SCALE:
+        net = _mapped(*marks.net[seen & np.isfinite(marks.net[:, 0])].T, transform)
     selected = None
     if marks.selected is not None and 0 <= marks.selected < len(marks):
         half = gap + float(arm[marks.selected]) + 4
@@ -81,6 +88,7 @@ def build(marks: Marks, transform: QTransform, scale: float, window: QRectF) -> 
         fit=at[seen & ok],
         arm=arm[seen & ok],
         braggnn=nn[seen & np.isfinite(nn[:, 0])],
+        net=net,
         missing=at[missing],
         gap=gap,
         ring=min(max(1.6 * scale, 3.5), 14.0),
@@ -102,6 +110,8 @@ def paint(painter: QPainter, drawing: Drawing, font: QFont, device_ratio: float)
         _paint_exactly(painter, drawing)
     else:
         paint_stamps(painter, drawing, device_ratio)
+    half = 0.6 * drawing.ring
+    stroke_lines(painter, [line for at in drawing.net for line in diamond(at, half)], INK.net)
     if drawing.selected is not None:
         painter.setPen(QPen(QColor(0, 0, 0, 210), 4.0))
         painter.drawRect(drawing.selected)

@@ -139,7 +139,7 @@ def pill_width(rows: Sequence[LegendRow], font: QFont) -> float:
 
 
 def paint_symbol(painter: QPainter, symbol: str, at: QPointF, colour: QColor) -> None:
-    """One legend symbol: ``plus``, ``cross``, ``circle``, ``square``, ``hatch`` or ``line``."""
+    """One legend symbol: ``plus``, ``cross``, ``circle``, ``diamond``, ``square``, ``hatch`` or ``line``."""
     painter.setPen(QPen(colour, 1.6))
     x, y = at.x(), at.y()
     if symbol in ("plus", "+"):
@@ -148,6 +148,8 @@ def paint_symbol(painter: QPainter, symbol: str, at: QPointF, colour: QColor) ->
     elif symbol == "cross":
         for dx, dy in ((1, 1), (-1, 1), (1, -1), (-1, -1)):
             painter.drawLine(QPointF(x + 2 * dx, y + 2 * dy), QPointF(x + 5 * dx, y + 5 * dy))
+    elif symbol == "diamond":
+        painter.drawPolygon(*(QPointF(x + dx, y + dy) for dx, dy in ((4, 0), (0, 4), (-4, 0), (0, -4))))
     elif symbol in ("circle", "o", "○"):
         painter.drawEllipse(at, 4.0, 4.0)
     elif symbol in ("square", "□"):

@@ -47,6 +47,13 @@ def bracket(at: Sequence[float] | Points, half: float) -> list[QLineF]:
     return lines
 
 
+def diamond(at: Sequence[float] | Points, half: float) -> list[QLineF]:
+    """The four sides of a square on its corner."""
+    x, y = float(at[0]), float(at[1])
+    corners = [QPointF(x + half, y), QPointF(x, y + half), QPointF(x - half, y), QPointF(x, y - half)]
+    return [QLineF(corners[k - 1], corners[k]) for k in range(4)]
+
+
 def stroke_lines(painter: QPainter, lines: list[QLineF], colour: str) -> None:
     """Draw lines over their halo."""
     if lines:

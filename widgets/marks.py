@@ -13,7 +13,8 @@ class Marks:
     ``x, y`` float64: the fitted position, or the pixel of the maximum where there is no fit. ``score``
     float64 counts. ``status`` uint8: codes of :class:`braggscope.models.results.Status`. ``x_braggnn,
     y_braggnn`` float64, NaN where unknown. ``selected``: row of the selected peak. ``labels``: the reasons
-    shown beside peaks without a fit; None takes the names of their status.
+    shown beside peaks without a fit; None takes the names of their status. ``net``: (N, 2) x, y of the
+    network, NaN where unknown; None for no answers at all.
     """
 
     x: NDArray[np.float64]
@@ -24,6 +25,7 @@ class Marks:
     y_braggnn: NDArray[np.float64]
     selected: int | None = None
     labels: tuple[str, ...] | None = None
+    net: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.x)

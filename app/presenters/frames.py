@@ -24,6 +24,7 @@ RETRY_MS, RETRIES = 300, 6  # of a frame that cannot be read while its file is f
 LEGEND = (
     ("plus", "fit", "fit"),
     ("circle", "braggnn", "BraggNN"),
+    ("diamond", "net", "network (zoomed in)"),
     ("square", "reject", "no fit"),
     ("hatch", "#9db8d9", "masked"),
 )

@@ -28,6 +28,7 @@ def marks_of(table: PeakTable, state: Session) -> Marks:
         y_braggnn=table["y_braggnn"],
         selected=None if state.selected is None else state.selected.index_in(table),
         labels=None,
+        net=np.stack((table["x_net"], table["y_net"]), axis=1),
     )
 
 

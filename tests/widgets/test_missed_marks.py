@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
+from PyQt6.QtCore import QRectF
 
 from braggscope.widgets.frame_view import FrameView
+from braggscope.widgets.marks import Marks
 
 SIDE = 64
+WINDOW = QRectF(0, 0, 640, 640)
 
 
 @pytest.fixture
@@ -42,6 +45,20 @@ def test_missed_peaks_are_crossed_where_they_are(view):
     view.set_layer_visible("peaks", True)
     view.set_missed(np.zeros((0, 2)))
     assert lit(view, 20.0, 40.0) == before
+
+
+def test_positions_of_the_network_are_diamonds_when_zoomed_in(view):
+    nothing, away = np.array([np.nan]), np.array([50.0])
+    marks = Marks(away, away, np.array([9.0]), np.zeros(1, np.uint8), nothing, nothing,
+                  net=np.array([[20.0, 40.0]]))  # fmt: skip
+    view.set_marks(marks)
+    view.zoom_by(0.2)
+    assert not len(view.canvas._drawing(marks, view.canvas.viewport.transform(), WINDOW).net)
+    view.zoom_to_fit()
+    drawn = view.canvas._drawing(marks, view.canvas.viewport.transform(), WINDOW)
+    at = view.canvas.screen_position(20.0, 40.0)
+    np.testing.assert_allclose(drawn.net, [[at.x(), at.y()]])
+    assert lit(view, 20.0, 40.0, 12) > 10
 
 
 def test_many_of_them_are_drawn_in_time(view):
