@@ -78,7 +78,8 @@ def build(marks: Marks, transform: QTransform, scale: float, window: QRectF) -> 
     missing = np.flatnonzero(seen & ~ok)
     net = np.zeros((0, 2))
     if marks.net is not None and scale >= NET_SCALE:
-        net = _mapped(*marks.net[seen & np.isfinite(marks.net[:, 0])].T, transform)
+        known = marks.net[seen & np.isfinite(marks.net[:, 0])]
+        net = _mapped(known[:, 0], known[:, 1], transform)
     selected = None
     if marks.selected is not None and 0 <= marks.selected < len(marks):
         half = gap + float(arm[marks.selected]) + 4
