@@ -78,8 +78,8 @@ def test_mirrored_and_turned_patches_give_mirrored_and_turned_answers(localizer,
     flat = localizer.locate(np.ascontiguousarray(counts[:, :, ::-1]), whole(counts))
     turned = localizer.locate(np.ascontiguousarray(counts.transpose(0, 2, 1)), whole(counts))
     for x, y in ((2 * MIDDLE - flat.x, flat.y), (turned.y, turned.x)):
-        assert abs(x[0] - plain.x[0]) < 2 * plain.x_err[0] + 0.01
-        assert abs(y[0] - plain.y[0]) < 2 * plain.y_err[0] + 0.01
+        assert abs(x[0] - plain.x[0]) < 3 * plain.x_err[0] + 0.02
+        assert abs(y[0] - plain.y[0]) < 3 * plain.y_err[0] + 0.02
 
 
 @settings(max_examples=200, deadline=None)
