@@ -74,7 +74,7 @@ class Tour:
         program, started = self._program, time.perf_counter()
         program.start([str(series)])
         self._wait("the first frame", lambda: program.desk.table is not None)
-        self._wait("BraggNN", lambda: program.shelf.ready(program.store.state.parameters) is not None)
+        self._wait("networks", lambda: program.networks_ready)
         self._analyse()
         detect = program.store.state.parameters.detect
         program.trigger("add_set")
