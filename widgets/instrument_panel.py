@@ -8,7 +8,8 @@ from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QCheckBox, QComboBox, QLabel, QVBoxLayout, QWidget
 
 from braggscope.models.cells import Cell
-from braggscope.models.geometry import HC_KEV_ANGSTROM, Beam, Instrument
+from braggscope.models.constants import HC_KEV_ANGSTROM
+from braggscope.models.geometry import Beam, Instrument
 from braggscope.widgets.cell_fields import CellFields
 from braggscope.widgets.instrument_sections import DEGREE, RefineSection, SizeSection, button, row
 from braggscope.widgets.prepare_fields import FieldGrid, NumberField

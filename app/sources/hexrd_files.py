@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from braggscope.app.sources.instruments import LARGEST, InstrumentFile
 from braggscope.app.sources.protocol import SourceError
-from braggscope.models.geometry import HC_KEV_ANGSTROM, Instrument
+from braggscope.models.constants import HC_KEV_ANGSTROM
+from braggscope.models.geometry import Instrument
 
 _FLIP = np.diag([1.0, -1.0, -1.0])  # hexrd's laboratory turned by half a turn about x is ours
 Tree = dict[str, Any]
