@@ -215,7 +215,7 @@ def test_reading_something_else_is_one_sentence(tmp_path):
     with h5py.File(tmp_path / "b.h5", "w") as file:
         file["entry/data"] = [1]
     for name in ("a.csv", "a.h5", "a.parquet", "b.h5", "none.csv", "a.cxi"):
-        with pytest.raises(ExportError, match=r"read as a peak table|is no peak table|There is no file") as caught:
+        with pytest.raises(ExportError, match=r"(read as a|is no) peak table|There is no file") as caught:
             read_peaks(tmp_path / name)
         assert "\n" not in str(caught.value)
 
