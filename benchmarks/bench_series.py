@@ -9,7 +9,7 @@ import psutil
 from braggscope.app.demo import ensure_demo_series, write_demo_series
 from braggscope.app.engine.batch import SeriesJob, run_series
 from braggscope.app.engine.jobs import silent_context
-from braggscope.app.engine.localizers import open_localizer
+from braggscope.app.engine.localizers import open_networks
 from braggscope.app.engine.setup import make_preparer
 from braggscope.app.sources.reader import Reader
 from braggscope.models.parameters import Parameters
@@ -26,8 +26,8 @@ def big_series() -> Path:
 
 
 def measure(path: Path) -> dict:
-    """Time of one warm whole-series run with BraggNN and Gaussian fits."""
-    localizer = open_localizer("braggnn")
+    """Time of one warm whole-series run with fits, BraggNN and the localiser network."""
+    networks = open_networks(Parameters().localize)
     with Reader() as reader:
         info = reader.open(str(path))
         preparer = make_preparer(Parameters().prepare, info, reader)
@@ -42,7 +42,7 @@ def measure(path: Path) -> dict:
         start = time.perf_counter()
         run_series(
             job,
-            localizer,
+            networks,
             silent_context(),
             on_outcomes=lambda found: peaks.extend(int(o.table.detected.sum()) for o in found),
         )
