@@ -1,5 +1,6 @@
 """What the journeys need of a user: eyes that wait, a hand for the mouse, and the keys."""
 
+import gc
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -205,6 +206,7 @@ class Stage:
         self.program.deleteLater()
         QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
         QApplication.processEvents()
+        gc.collect()  # here, not while the next window is being made
         return seconds
 
 
