@@ -6,6 +6,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from braggscope.models.cdi.parameters import Phasing
+from braggscope.models.disks.parameters import Strain
 from braggscope.models.regions import Region
 
 Stage = Literal["prepare", "localize", "all"]
@@ -66,6 +67,7 @@ class Parameters(_Group):
     detect: Detection = Detection()
     localize: Localization = Localization()
     phasing: Phasing = Phasing()
+    strain: Strain = Strain()
 
     def fingerprint(self, stage: Stage = "all") -> str:
         """Short hash of what the results of a stage depend on.
@@ -97,6 +99,10 @@ class Parameters(_Group):
     def with_phasing(self, **changes: object) -> Self:
         """Copy with other values of coherent imaging, validated."""
         return self._with("phasing", changes)
+
+    def with_strain(self, **changes: object) -> Self:
+        """Copy with other values of 4D-STEM, validated."""
+        return self._with("strain", changes)
 
     def _with(self, group: str, changes: dict[str, object]) -> Self:
         old: BaseModel = getattr(self, group)

@@ -166,3 +166,14 @@ def apply_threshold(draw: Draw, scene: Scene, image: Tensor, background: Tensor,
     raised = image - pedestal
     cut = torch.where(raised < level, 0.0, raised + kept)
     return torch.where(chosen, cut, image)
+
+
+def draw_noise(draw: Draw, scene: Scene, signal: Tensor, snr: Tensor) -> Tensor:
+    """(N, H, W) noise of standard deviation 1 / ``snr`` (N,) where the peak is highest.
+
+    A share of its variance, drawn for every patch, follows ``signal``, peak height = 1.
+    """
+    poisson = torch.where(draw.chance(1 - scene.poisson_share), 0.0, draw.between(*scene.poisson))
+    poisson = poisson[:, None, None]
+    variance = (1 - poisson) + poisson * signal.clamp(min=0)
+    return torch.sqrt(variance) / snr[:, None, None] * draw.normal(*signal.shape[1:])

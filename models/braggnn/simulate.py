@@ -13,6 +13,7 @@ from braggscope.models.patchsim import (
     apply_threshold,
     draw_background,
     draw_missing,
+    draw_noise,
     draw_shifts,
     draw_widths,
     profile,
@@ -48,10 +49,7 @@ def simulate(n: int, seed: int, scene: Scene | None = None) -> Patches:
     if other is not None:
         signal += other.image
     background = draw_background(draw, scene)
-    poisson = torch.where(draw.chance(1 - scene.poisson_share), 0.0, draw.between(*scene.poisson))
-    image = signal + background
-    variance = (1 - poisson)[:, None, None] + poisson[:, None, None] * signal.clamp(min=0)
-    image += torch.sqrt(variance) / snr[:, None, None] * draw.normal(scene.window, scene.window)
+    image = signal + background + draw_noise(draw, scene, signal, snr)
     missing = draw_missing(draw, scene)
     image = normalise(apply_threshold(draw, scene, image, background, snr), missing)
     bound = 0.8 * torch.sqrt(major / sigma) / snr

@@ -14,6 +14,7 @@ from braggscope.models.patchsim import (
     apply_threshold,
     draw_background,
     draw_missing,
+    draw_noise,
     draw_shifts,
     draw_widths,
     grid,
@@ -172,10 +173,7 @@ def simulate(n: int, seed: int, scene: Crowd = BROAD) -> Samples:
     place, there = _stranger(draw, large, signal, (shift, sigma, major, eta), (place, there))
     signal += _ridge(draw, large)
     background = draw_background(draw, large)
-    poisson = torch.where(draw.chance(0.5), 0.0, draw.between(*scene.poisson))[:, None, None]
-    counts = signal + background
-    variance = (1 - poisson) + poisson * signal.clamp(min=0)
-    counts += torch.sqrt(variance) / snr[:, None, None] * draw.normal(large.window, large.window)
+    counts = signal + background + draw_noise(draw, large, signal, snr)
     move = _found(draw, scene, counts)
     counts, background = (_cut(image, move, scene.window) for image in (counts, background))
     shift, place = _main_first(shift - move, place - move, there)

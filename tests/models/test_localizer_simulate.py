@@ -93,3 +93,14 @@ def test_the_broad_scene_is_as_crowded_as_it_should_be():
     drawn = simulate(4000, 5, BROAD)
     assert 0.2 < drawn.paired.float().mean() < 0.4
     assert 0.05 < (~drawn.valid).any(2).any(1).float().mean() < 0.35
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_noise_follows_the_share_that_the_scene_asks_for(share):
+    """Under pure counting noise the background is noise-free; under uniform noise it is as noisy as the peak."""
+    scene = replace(
+        plain_crowd(benchmark_scenes()["round, SNR 10"], 0.0),
+        poisson=(1.0, 1.0), poisson_share=share, pedestal=(0.0, 0.0), slope_share=0.0,
+    )  # fmt: skip
+    corner = simulate(400, 0, scene).counts[:, 0, 0]
+    assert bool(corner.std() < 0.01) == (share == 1.0)  # uniform: 0.1
