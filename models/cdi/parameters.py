@@ -23,6 +23,9 @@ class Phasing(BaseModel):
     starts: int = Field(2, ge=1, le=100, description="random starts at low resolution")
     runs: int = Field(1, ge=1, le=100, description="best starts that are run at full resolution")
     start: Literal["coarse", "autocorrelation", "random"] = "coarse"
+    method: Literal["network", "network-only", "iterative", "all"] = Field(
+        "iterative", description="what finds the object: iterations, the network and iterations, or both"
+    )
     seed: int = Field(0, ge=0)
     beta: float = Field(0.9, gt=0, le=1, description="feedback of HIO and RAAR at full resolution")
     support_sigma: float = Field(1.0, ge=0, le=10, description="voxels, smoothing of the shrink-wrap")
