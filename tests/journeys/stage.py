@@ -38,11 +38,12 @@ def settle(seconds: float) -> None:
 
 
 def children() -> list[psutil.Process]:
-    """Living child processes of this one."""
+    """Living child processes, but for Python's own, which other tests may have started for good."""
     alive = []
     for child in psutil.Process(os.getpid()).children(recursive=True):
         try:
-            if child.status() != psutil.STATUS_ZOMBIE:
+            own = any("multiprocessing.resource_tracker" in word for word in child.cmdline())
+            if child.status() != psutil.STATUS_ZOMBIE and not own:
                 alive.append(child)
         except psutil.NoSuchProcess:
             continue

@@ -97,7 +97,7 @@ def test_the_broad_scene_is_as_crowded_as_it_should_be():
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_noise_follows_the_share_that_the_scene_asks_for(share):
-    """Under pure counting noise the background is noise-free; under uniform noise it is as noisy as the peak."""
+    """Under pure counting noise the background has none, under uniform noise as much as the peak."""
     scene = replace(
         plain_crowd(benchmark_scenes()["round, SNR 10"], 0.0),
         poisson=(1.0, 1.0), poisson_share=share, pedestal=(0.0, 0.0), slope_share=0.0,
