@@ -17,6 +17,7 @@ from braggscope.app.engine.warmup import warm_up
 from braggscope.app.main_window import MainWindow
 from braggscope.app.presenters.bench import BenchPresenter
 from braggscope.app.presenters.clipboard import ClipboardPresenter
+from braggscope.app.presenters.coherent import CoherentPresenter
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.exports import ExportPresenter
 from braggscope.app.presenters.following import FollowPresenter
@@ -34,6 +35,7 @@ from braggscope.app.presenters.reports import ReportPresenter
 from braggscope.app.presenters.runs import RunPresenter
 from braggscope.app.presenters.sessions import SessionPresenter
 from braggscope.app.presenters.sources import SourcePresenter
+from braggscope.app.presenters.strain import StrainPresenter
 from braggscope.app.presenters.tracks import TracksPresenter
 from braggscope.app.presenters.training import TrainingPresenter
 from braggscope.app.presenters.watching import WatchPresenter
@@ -81,6 +83,8 @@ class Program(QObject):
         self.exports = ExportPresenter(desk, window, self.jobs, self.runs, self.peaks, self.shelf)
         self.clipboard = ClipboardPresenter(desk, window)
         self.tracks = TracksPresenter(desk, window, self.jobs, self.runs, self.exports)
+        self.strain = StrainPresenter(desk, window, self.jobs)
+        self.coherent = CoherentPresenter(desk, window, self.jobs)
         self.watching = WatchPresenter(desk, window, self.sources, self.runs)
         self.reports = ReportPresenter(desk, window, self.jobs, self.runs, self.exports)
         self.preferences.attach(window, self.sessions)

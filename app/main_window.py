@@ -24,7 +24,9 @@ from PyQt6.QtWidgets import (
 )
 
 from braggscope.app.shell.actions import ACTIONS, GESTURES, MENUS, Action
+from braggscope.app.shell.coherent_panels import CoherentPanels
 from braggscope.app.shell.docks import DOCKS, VERSION, WORKSPACES, arrange, set_title_bars
+from braggscope.app.shell.strain_panels import StrainPanels
 from braggscope.widgets import theme
 from braggscope.widgets.agreement_plot import AgreementPlot
 from braggscope.widgets.bench_view import BenchView
@@ -105,6 +107,8 @@ class MainWindow(QMainWindow):
         self.track_table = TrackTable()
         self.tracks_plot = TracksPlot()
         self.waterfall = WaterfallView()
+        self.strain = StrainPanels()
+        self.coherent = CoherentPanels()
         self.palette_overlay = CommandPalette(self)
         self.help_overlay = HelpOverlay(self)
 
@@ -126,6 +130,8 @@ class MainWindow(QMainWindow):
         self._page_of: dict[str, QWidget] = {
             "series": series,
             "tracks": series,
+            "strain": series,
+            "coherent": self.coherent.page,
             "accuracy": self.accuracy_tabs,
             "export": self.export_panel,
         }
@@ -171,6 +177,8 @@ class MainWindow(QMainWindow):
             "tracks": self.track_table,
             "track_plot": self.tracks_plot,
             "waterfall": self.waterfall,
+            **self.strain.docks(),
+            **self.coherent.docks(),
         }
 
     def _make_status(self) -> None:

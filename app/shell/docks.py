@@ -63,6 +63,10 @@ WORKSPACES: Mapping[str, Arrangement] = {
         bottom=(Group(("tracks", "peaks", "jobs", "log"), 560), Group(("track_plot",), 600)),
         bottom_height=320,
     ),
+    "strain": Arrangement(
+        left=(_SETUP, Group(("frame", "prepare", "regions"), 300)), bottom=(_NEWS,), bottom_height=320
+    ),
+    "coherent": Arrangement(left=(_FILE,), bottom=(_NEWS,), bottom_height=200),
     "accuracy": Arrangement(bottom=(_NEWS,), bottom_height=160),
     "export": Arrangement(left=(_FILE,), right=(Group(("sets",), 190),), bottom=(_NEWS,), bottom_height=200),
 }

@@ -19,6 +19,9 @@ _LENGTH |= {
 _TIME = {"s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _TIME |= {"min": 60.0, "h": 3600.0}
 _ENERGY = {"kev": 1.0, "ev": 1e-3, "mev": 1e3, "j": 6.241509074e15}
+_VOLTAGE = {"kv": 1.0, "v": 1e-3}
+_RECIPROCAL = {"a": 1.0, "å": 1.0, "angstrom": 1.0, "nm": 0.1, "n_m": 0.1, "pm": 100.0, "m": 1e-10}
+_RECIPROCAL = {f: v for n, v in _RECIPROCAL.items() for f in (f"1/{n}", f"{n}^-1", f"{n}^{{-1}}", f"[{n}^-1]")}
 _ONE = {"": 1.0, "pixel": 1.0, "pixels": 1.0, "px": 1.0, "counts": 1.0, "count": 1.0}
 
 # quantity: units it may come in, its own unit in terms of those, title, number format, shown unit, factor
@@ -33,6 +36,9 @@ _KNOWN: dict[str, tuple[dict[str, float], float, str, str, str, float]] = {
     "beam_y_px": (_ONE, 1.0, "beam centre y", ".2f", "px", 1.0),
     "exposure_s": (_TIME, 1.0, "exposure", ".6g", "s", 1.0),
     "period_s": (_TIME, 1.0, "frame period", ".6g", "s", 1.0),
+    "voltage_kV": (_VOLTAGE, 1.0, "voltage", ".6g", "kV", 1.0),
+    "pixel_inv_angstrom": (_RECIPROCAL, 1.0, "pattern pixel", ".5g", "1/Å", 1.0),
+    "scan_step_nm": (_LENGTH | {"n_m": 1e-9, "[n_m]": 1e-9}, 1e-9, "scan step", ".5g", "nm", 1.0),
     "saturation": (_ONE, 1.0, "saturation", ".10g", "counts", 1.0),
 }
 

@@ -14,7 +14,7 @@ from braggscope.models.parameters import Parameters
 from braggscope.models.results import PeakTable
 
 VERSION = 1
-Workspace = Literal["series", "tracks", "accuracy", "export"]
+Workspace = Literal["series", "tracks", "strain", "coherent", "accuracy", "export"]
 
 
 class SessionError(Exception):
