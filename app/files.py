@@ -95,8 +95,9 @@ def _named(location: str) -> list[str]:
 def _reads(location: str, path: Path) -> bool:
     """Whether ``location`` names the existing file ``path``, or images among which it is."""
     from braggscope.app.sources.files import SUFFIXES, is_pattern, kind
+    from braggscope.app.sources.raw import raw_path
 
-    place = Path(location.partition("::")[0]).expanduser()
+    place = Path(raw_path(location) or location.partition("::")[0]).expanduser()
     if is_pattern(str(place)):
         return any(os.path.samefile(path, found) for found in glob.iglob(str(place)))
     if not place.exists():

@@ -9,7 +9,7 @@ import hdf5plugin  # noqa: F401  (registers the compression filters)
 import numpy as np
 from numpy.typing import NDArray
 
-from braggscope.app.sources import hdf5_meta
+from braggscope.app.sources import hdf5_meta, hdf5_stem
 from braggscope.app.sources.base import (
     Beat,
     Layout,
@@ -27,6 +27,7 @@ from braggscope.app.sources.hdf5_checks import VirtualMap, check_dataset, virtua
 from braggscope.app.sources.hdf5_choose import Choice, choose, tree
 from braggscope.app.sources.hdf5_links import follow
 from braggscope.app.sources.protocol import DatasetEntry, SourceError
+from braggscope.app.sources.quantities import shown
 
 CHUNK_CACHE_BYTES = 64 << 20
 
@@ -189,6 +190,10 @@ class Hdf5Source(Source):
         dataset, layout = head.dataset, head.layout
         frames = self._count()
         quantities, metadata = hdf5_meta.experiment(self._file, path, entries)
+        notes: tuple[str, ...] = ()
+        if len(dataset.shape) == 4:
+            electrons, notes = hdf5_stem.calibration(self._file, path, entries)
+            quantities, metadata = quantities | electrons, metadata | shown(electrons)
         self._mask = hdf5_meta.pixel_mask(self._file, path, entries, layout.frame_shape)
         maximum = dataset.maxshape[layout.frame_axis]
         grows = maximum is None or maximum > dataset.shape[layout.frame_axis] or self._file.swmr_mode
@@ -201,7 +206,7 @@ class Hdf5Source(Source):
             metadata=metadata | self._storage(),
             quantities=quantities,
             axes=hdf5_meta.axes(self._file, path, entries, frames),
-            warnings=self._warnings(choice),
+            warnings=self._warnings(choice) + notes,
             datasets=entries,
             can_grow=bool(grows or len(choice.paths) > 1),
             masked_pixels=None if self._mask is None else int(self._mask.sum()),

@@ -74,16 +74,19 @@ def _problem(dataset: Any, shape: tuple[int, ...], dtype: Any) -> str:
 
 
 def choose(file: Any, entries: tuple[DatasetEntry, ...], start: str = "/") -> Choice:
-    """Frames by NeXus default and signal, then Eiger data files, then detector data, then the largest stack.
+    """Frames: NeXus default, Eiger data files, EMD datacube, NeXus signal, detector data, the largest stack.
 
     Raises SourceError if nothing below ``start`` can be shown.
     """
     below = start.rstrip("/") + "/"
     inside = [e for e in entries if e.path.startswith(below)]
+    from braggscope.app.sources.hdf5_stem import datacube  # late: it builds on this module
+
     usable = {e.path: e for e in inside if not e.problem}
     for choice in (
         _by_default(file, start),
         _eiger(inside),
+        datacube(file, usable),
         _by_signal(file, usable),
         _detector(file, usable),
     ):
@@ -141,7 +144,7 @@ def _number(entry: DatasetEntry) -> int:
 def _by_signal(file: Any, usable: dict[str, DatasetEntry]) -> Choice | None:
     groups = dict.fromkeys(path.rsplit("/", 1)[0] or "/" for path in usable)
     found = [choice for group in groups if (choice := _signal(file, group)) and choice.paths[0] in usable]
-    return _with_warning(found[0].paths[0], [c.paths[0] for c in found]) if found else None
+    return with_warning(found[0].paths[0], [c.paths[0] for c in found]) if found else None
 
 
 def _detector(file: Any, usable: dict[str, DatasetEntry]) -> Choice | None:
@@ -150,7 +153,7 @@ def _detector(file: Any, usable: dict[str, DatasetEntry]) -> Choice | None:
         group, _, name = path.rpartition("/")
         if name == "data" and attribute(follow(file, group), "NX_class") in ("NXdetector", "NXdata"):
             found.append(path)
-    return _with_warning(found[0], found) if found else None
+    return with_warning(found[0], found) if found else None
 
 
 def _largest(file: Any, entries: list[DatasetEntry], usable: dict[str, DatasetEntry]) -> Choice:
@@ -164,7 +167,7 @@ def _largest(file: Any, entries: list[DatasetEntry], usable: dict[str, DatasetEn
         )
     stacks = {p: e for p, e in images.items() if len(e.shape) > 2} or images
     sizes = {p: _size(e) for p, e in stacks.items()}
-    return _with_warning(max(sizes, key=lambda p: sizes[p]), list(stacks))
+    return with_warning(max(sizes, key=lambda p: sizes[p]), list(stacks))
 
 
 def _size(entry: DatasetEntry) -> int:
@@ -174,7 +177,8 @@ def _size(entry: DatasetEntry) -> int:
     return total
 
 
-def _with_warning(path: str, candidates: list[str]) -> Choice:
+def with_warning(path: str, candidates: list[str]) -> Choice:
+    """The choice of ``path``, with the other candidates named."""
     if len(candidates) < 2:
         return Choice((path,))
     others = ", ".join(p for p in candidates[:4] if p != path)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from braggscope.app.sources.base import Location, reason
 from braggscope.app.sources.files import SUFFIXES, is_pattern, kind, list_files, natural
 from braggscope.app.sources.protocol import SourceError
+from braggscope.app.sources.raw import raw_path
 
 SEPARATOR = "\n"  # between locations that are one series
 MAX_LIST_BYTES = 64 << 20
@@ -70,7 +71,7 @@ def _listed(path: str) -> list[str]:
 def _stacks(location: str) -> list[str] | None:
     """Files of a glob that hold many frames each."""
     place = Location.parse(location)
-    if not is_pattern(place.path):
+    if not is_pattern(place.path) or raw_path(place.path) is not None:
         return None
     names, _ = list_files(place.path)
     with open(names[0], "rb") as file:

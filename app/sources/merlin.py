@@ -5,6 +5,7 @@ import re
 from typing import IO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from braggscope.app.sources.base import Beat, Location, reason, silent
 from braggscope.app.sources.protocol import SourceError
@@ -49,6 +50,11 @@ class MerlinSource(StridedSource):
             warnings=notes, quantities=exposure,
             metadata=shown(exposure) | {k: v for k, v in lines.items() if k.startswith(_LINES)},
         )  # fmt: skip
+
+    def _read_into(self, index: int, out: NDArray) -> None:
+        super()._read_into(index, out)
+        if self._layout.contiguous:  # the detector counts its rows from below; ours go down
+            out[:] = out[::-1].copy()
 
 
 def _header(file: IO[bytes], path: str) -> list[str]:

@@ -20,8 +20,12 @@ _TIME = {"s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 
 _TIME |= {"min": 60.0, "h": 3600.0}
 _ENERGY = {"kev": 1.0, "ev": 1e-3, "mev": 1e3, "j": 6.241509074e15}
 _VOLTAGE = {"kv": 1.0, "v": 1e-3}
-_RECIPROCAL = {"a": 1.0, "å": 1.0, "angstrom": 1.0, "nm": 0.1, "n_m": 0.1, "pm": 100.0, "m": 1e-10}
-_RECIPROCAL = {f: v for n, v in _RECIPROCAL.items() for f in (f"1/{n}", f"{n}^-1", f"{n}^{{-1}}", f"[{n}^-1]")}
+_INVERSE = {"a": 1.0, "å": 1.0, "angstrom": 1.0, "nm": 0.1, "n_m": 0.1, "pm": 100.0, "m": 1e-10}
+_RECIPROCAL = {
+    form.format(name): value
+    for name, value in _INVERSE.items()
+    for form in ("1/{}", "{}^-1", "{}^{{-1}}", "[{}^-1]")
+}
 _ONE = {"": 1.0, "pixel": 1.0, "pixels": 1.0, "px": 1.0, "counts": 1.0, "count": 1.0}
 
 # quantity: units it may come in, its own unit in terms of those, title, number format, shown unit, factor
@@ -60,6 +64,39 @@ def complete(quantities: dict[str, float]) -> dict[str, float]:
     elif wavelength and not energy:
         quantities["energy_keV"] = HC_KEV_ANGSTROM / wavelength
     return quantities
+
+
+def electron_wavelength_angstrom(voltage_kV: float) -> float:
+    """De Broglie wavelength of electrons, relativistic."""
+    volts = 1e3 * voltage_kV
+    return 12.264259 / math.sqrt(volts * (1 + 0.97847556e-6 * volts))
+
+
+def electron_quantities(
+    steps: Mapping[str, tuple[float, str]], known: Mapping[str, float]
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """(quantities, warnings) of a 4D-STEM scan: ``known`` and what the steps along its axes say.
+
+    ``steps``: ``pattern`` and ``scan``, the size of a pixel and its unit. Angles become inverse lengths where
+    the voltage is known.
+    """
+    found, notes = dict(known), []
+    value, unit = steps.get("scan", (0.0, ""))
+    if (step := convert("scan_step_nm", abs(value), unit)) is not None:
+        found["scan_step_nm"] = step
+    value, unit = steps.get("pattern", (0.0, ""))
+    angle = {"mrad": 1e-3, "rad": 1.0}.get(unit.strip().lower())
+    if angle is None:
+        size = convert("pixel_inv_angstrom", abs(value), unit)
+        found |= {} if size is None else {"pixel_inv_angstrom": size}
+    elif "voltage_kV" in found and value:
+        found["pixel_inv_angstrom"] = abs(value) * angle / electron_wavelength_angstrom(found["voltage_kV"])
+    elif value:
+        notes.append(
+            f"A pixel of the pattern is {abs(value):g} {unit}; without the voltage that gives no 1/Å, set it"
+            " by hand."
+        )
+    return found, tuple(notes)
 
 
 def shown(quantities: Mapping[str, float]) -> dict[str, str]:

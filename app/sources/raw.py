@@ -11,12 +11,12 @@ from typing import Self
 
 import numpy as np
 
-from braggscope.app.sources.base import Beat, Location, silent
+from braggscope.app.sources.base import Beat, Location, image_dtype, silent
 from braggscope.app.sources.protocol import SourceError
 from braggscope.app.sources.strided import StridedSource
 
 _MARK = re.compile(r"\?(?=[a-z]+=)")
-SUFFIXES = (".raw", ".bin", ".dat")
+SUFFIXES = (".raw", ".bin")
 
 
 def raw_path(location: str) -> str | None:
@@ -58,7 +58,7 @@ class RawLayout:
                 raise ValueError
         except ValueError:
             raise SourceError(
-                f"{location} holds a number that makes no sense; write shape=R,C,H,W with whole numbers above 0."
+                f"{location} holds a number that makes no sense; write shape=R,C,H,W in whole numbers."
             ) from None
         try:
             dtype = np.dtype(given.get("dtype", "uint16"))
@@ -76,14 +76,15 @@ class RawSource(StridedSource):
     def __init__(self, location: Location, frame_axis: int | None, beat: Beat = silent) -> None:
         layout = RawLayout.parse(location.path)
         super().__init__(location, frame_axis, beat, layout.path)
+        image_dtype(layout.dtype, layout.path)
         frames = int(np.prod(layout.shape[:-2], dtype=object))
         frame = int(np.prod(layout.shape[-2:], dtype=object)) * layout.dtype.itemsize
         needed = layout.offset + frames * frame + (frames - 1) * layout.gap
         size = self._stamps[0].size
         if size < needed:
             raise SourceError(
-                f"{layout.path} has {size} bytes, too few for shape {layout.shape} of {layout.dtype} ({needed}"
-                " bytes); correct the shape, the data type or the offset."
+                f"{layout.path} has {size} bytes, too few for shape {layout.shape} of {layout.dtype}"
+                f" ({needed} bytes); correct the shape, the data type or the offset."
             )
         left = size - needed - layout.gap
         notes = (f"{left} bytes at the end of {layout.path} belong to no frame.",) if left > 0 else ()

@@ -10,6 +10,9 @@ from braggscope.app.sources.files import FilesSource, is_pattern
 from braggscope.app.sources.images import TIFF_MAGIC, head
 from braggscope.app.sources.many import are_images, several
 from braggscope.app.sources.protocol import DatasetEntry, SourceError
+from braggscope.app.sources.raw import SUFFIXES as RAW_SUFFIXES
+from braggscope.app.sources.raw import RawSource, raw_path
+from braggscope.app.sources.rosetta import RosettaSource, is_rosetta
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
@@ -18,6 +21,8 @@ SMALL_FRAME = 64 << 20
 
 def open_source(location: str, frame_axis: int | None = None, beat: Beat = silent) -> Source:
     """Source of frames at ``path``, ``file.h5::/dataset``, a folder, a glob, or ``@list.txt``.
+
+    Raw binary files carry their shape behind the name: ``scan.raw?shape=64,64,256,256&dtype=uint16``.
 
     ``frame_axis`` of a stack counts frames slowest; ``beat`` is called during long scans. Raises SourceError.
     """
@@ -40,6 +45,9 @@ def _reader(place: Location) -> Callable[[Location, int | None, Beat], Source]:
     path = place.path
     if not path:
         raise SourceError("No file was named; give a file, a folder or a quoted glob.")
+    if (raw := raw_path(path)) is not None:
+        _check_file(raw)
+        return RawSource
     if os.path.isdir(path) or is_pattern(path):
         return FilesSource
     _check_file(path)
@@ -61,6 +69,21 @@ def _reader(place: Location) -> Callable[[Location, int | None, Beat], Source]:
         from braggscope.app.sources.framecache import open_archive
 
         return open_archive
+    return _electron_reader(path, magic) or _images(path, magic)
+
+
+def _electron_reader(path: str, magic: bytes) -> Callable[[Location, int | None, Beat], Source] | None:
+    """Readers of formats in which electron microscopes write scans."""
+    from braggscope.app.sources import blockfile, merlin
+
+    if magic.startswith(merlin.MAGIC):
+        return merlin.MerlinSource
+    if magic.startswith(blockfile.MAGIC):
+        return blockfile.BlockfileSource
+    return RosettaSource if is_rosetta(path) else None
+
+
+def _images(path: str, magic: bytes) -> Callable[[Location, int | None, Beat], Source]:
     _refuse(path, magic)
     return FilesSource
 
@@ -96,6 +119,12 @@ def _refuse(path: str, magic: bytes) -> None:
     if magic[:2] in PICKLES:
         raise SourceError(
             f"{path} is a Python pickle, which is never read; save plain arrays with numpy.save."
+        )
+    if magic[:4] == b"HDR," and path.lower().endswith(".hdr"):
+        raise SourceError(f"{path} only describes a Merlin file; open {path[:-4]}.mib.")
+    if path.lower().endswith(RAW_SUFFIXES):
+        raise SourceError(
+            f"{path} does not say what it holds; write {path}?shape=R,C,H,W&dtype=uint16 with its shape."
         )
     if path.lower().endswith((".h5", ".hdf5", ".nxs", ".hdf", ".cxi")):
         raise SourceError(f"{path} is not an HDF5 file, or its beginning is damaged; copy it again.")

@@ -63,7 +63,7 @@ class StridedSource(Source):
 
     def _gather(self, index: int, out: NDArray) -> None:
         """A frame along another axis: scattered over the file, of which the part needed is mapped."""
-        rows, columns = self._plain.frame_shape
+        columns = self._plain.frame_shape[1]
         size = self._stored.itemsize
         strides = [columns * size, size]
         step = self._step
