@@ -4,9 +4,23 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from braggscope.models.cdi.geometry import BraggGeometry
 from braggscope.models.cdi.sequence import parse
 
 Vector = tuple[float, float, float]
+
+
+class Stroke(BaseModel):
+    """Balls masked by hand, middles in voxels (z, y, x) of the stack as measured.
+
+    ``erase``: takes earlier strokes away instead.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    places: tuple[tuple[int, int, int], ...]
+    radius: float = Field(gt=0, le=200)
+    erase: bool = False
 
 
 class Phasing(BaseModel):
@@ -18,6 +32,10 @@ class Phasing(BaseModel):
     crop: int | None = Field(None, ge=16, le=1024, description="voxels a side around the peak; None = all")
     binning: tuple[int, int, int] = Field((1, 1, 1), description="voxels summed along each axis")
     saturation: float | None = Field(None, gt=0, description="counts at and above this are not used")
+    hot_voxels: bool = Field(True, description="voxels far brighter than all neighbours are masked")
+    aliens: bool = Field(False, description="peaks without a counterpart at -q are masked")
+    brushed: tuple[Stroke, ...] = Field((), description="voxels masked by hand, in this order")
+    centre: bool = Field(True, description="the peak is moved to the middle")
     iterations: str = Field("40*RAAR+20*ER", description="at full resolution")
     coarse_iterations: str = Field("200*RAAR+20*ER", description="at half resolution and below")
     starts: int = Field(2, ge=1, le=100, description="random starts at low resolution")
@@ -40,6 +58,7 @@ class Phasing(BaseModel):
     background: bool = True
     voxel_nm: Vector | None = Field(None, description="size of a voxel of the object")
     q_inv_angstrom: Vector | None = Field(None, description="scattering vector of the peak")
+    geometry: BraggGeometry | None = Field(None, description="goes before voxel_nm and q_inv_angstrom")
 
     @field_validator("iterations", "coarse_iterations")
     @classmethod

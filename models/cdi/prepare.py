@@ -2,12 +2,14 @@
 binning.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.ndimage as ndimage
 from numpy.typing import NDArray
 
+from braggscope.models.cdi.aliens import aliens
+from braggscope.models.cdi.brush import brushed
 from braggscope.models.cdi.fourier import good_length, to_centre, to_corner
 from braggscope.models.cdi.parameters import Phasing
 from braggscope.models.cdi.support import autocorrelation
@@ -32,7 +34,8 @@ class Pattern:
 
     ``scale``: per axis, size of the object's voxel relative to that of the stack as measured (cropping
     makes voxels larger, binning does not change them). ``oversampling``: estimate per axis. ``notes``: what
-    was done, sentences.
+    was done, sentences. ``steps``: what every step amounts to, by its name. ``origin``: place in the stack of
+    the first voxel (of its block).
     """
 
     amplitude: NDArray[np.float32]
@@ -40,6 +43,8 @@ class Pattern:
     scale: tuple[float, float, float]
     oversampling: tuple[float, float, float]
     notes: tuple[str, ...]
+    steps: dict[str, str] = field(default_factory=dict)
+    origin: tuple[int, int, int] = (0, 0, 0)
 
 
 def prepare(
@@ -62,6 +67,7 @@ def prepare(
             " rocking curve."
         )
     notes: list[str] = []
+    steps: dict[str, str] = {}
     values = stack.astype(np.float32)
     bad = ~np.isfinite(values) | (values < 0)
     if mask is not None:
@@ -70,27 +76,61 @@ def prepare(
     if parameters.input == "amplitude":
         values *= values
     values, bad = _calibrated(values, bad, dark, flat)
-    hot = _hot(values, bad)
-    if hot.any():
-        notes.append(f"{np.count_nonzero(hot)} hot voxels were masked.")
-        bad |= hot
-        values[hot] = 0
+    steps["calibration"] = (
+        ", ".join(n for n, i in (("dark", dark), ("flat", flat)) if i is not None) or "none"
+    )
+    steps["gaps"] = f"{np.count_nonzero(bad):,} voxels"
+    values, bad = _cleaned(values, bad, parameters, steps, notes)
     peak = _peak(values, bad)
     bad |= _saturated(values, peak, parameters)
     values[bad] = 0
-    values, bad, cut = _centred(values, bad, peak, parameters.crop, notes)
-    values, bad = _binned(values, bad, parameters.binning)
+    values, bad, cut, start = _centred(values, bad, peak, parameters, notes)
+    steps["centre"] = f"peak at {', '.join(map(str, peak))}"
+    steps["crop"] = " × ".join(map(str, values.shape))
+    if parameters.aliens:
+        found, count = aliens(values, bad)
+        bad |= found
+        values[found] = 0
+        steps["aliens"] = f"{count} peak{'s' * (count != 1)}, {np.count_nonzero(found):,} voxels"
+        if count:
+            notes.append(f"{count} alien peak{'s were' if count != 1 else ' was'} masked.")
+    values, bad, first = _binned(values, bad, parameters.binning)
+    steps["binning"] = " × ".join(map(str, values.shape))
     if bad.any():
         notes.append(f"{100 * bad.mean():.1f} % of the voxels are masked.")
     amplitude = np.sqrt(values)
-    found = oversampling(amplitude)
-    if min(found) < OVERSAMPLING:
-        axis = "zyx"[int(np.argmin(found))]
+    sampling = oversampling(amplitude)
+    steps["oversampling"] = ", ".join(f"{side:.1f}" for side in sampling)
+    if min(sampling) < OVERSAMPLING:
+        axis = "zyx"[int(np.argmin(sampling))]
         raise PreparationError(
-            f"The pattern is oversampled only {min(found):.1f} times along {axis}, it needs 2; measure with"
-            " finer steps or farther away, or bin less."
+            f"The pattern is oversampled only {min(sampling):.1f} times along {axis}, it needs 2; measure"
+            " with finer steps or farther away, or bin less."
         )
-    return Pattern(amplitude, bad, cut, found, tuple(notes))
+    z, y, x = (s + f for s, f in zip(start, first, strict=True))
+    return Pattern(amplitude, bad, cut, sampling, tuple(notes), steps, (z, y, x))
+
+
+def _cleaned(
+    values: NDArray[np.float32],
+    bad: NDArray[np.bool_],
+    parameters: Phasing,
+    steps: dict[str, str],
+    notes: list[str],
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Without hot voxels and what was masked by hand."""
+    if parameters.hot_voxels:
+        hot = _hot(values, bad)
+        steps["hot"] = f"{np.count_nonzero(hot):,} voxels"
+        if hot.any():
+            notes.append(f"{np.count_nonzero(hot)} hot voxels were masked.")
+            bad = bad | hot
+    if parameters.brushed:
+        drawn = brushed(bad.shape, parameters.brushed)
+        steps["brush"] = f"{np.count_nonzero(drawn):,} voxels"
+        bad = bad | drawn
+    values[bad] = 0
+    return values, bad
 
 
 def oversampling(amplitude: NDArray[np.float32]) -> tuple[float, float, float]:
@@ -178,20 +218,25 @@ def _saturated(values: NDArray, peak: tuple[int, int, int], parameters: Phasing)
 
 
 def _centred(
-    values: NDArray, bad: NDArray[np.bool_], peak: tuple[int, int, int], crop: int | None, notes: list[str]
-) -> tuple[NDArray, NDArray[np.bool_], tuple[float, float, float]]:
-    """Cut around the peak to lengths that transform fast; what lies beyond the stack is not measured."""
+    values: NDArray, bad: NDArray[np.bool_], peak: tuple[int, int, int], parameters: Phasing, notes: list[str]
+) -> tuple[NDArray, NDArray[np.bool_], tuple[float, float, float], list[int]]:
+    """Cut around the peak to lengths that transform fast; what lies beyond the stack is not measured.
+
+    Also returns the enlargement of the object's voxels and where the cut starts.
+    """
+    crop = parameters.crop
     lengths = [good_length(n if crop is None else min(n, crop)) for n in values.shape]
     shift = [p - n // 2 for p, n in zip(peak, values.shape, strict=True)]
-    if max(map(abs, shift)) <= OFF_CENTRE:
+    if not parameters.centre or max(map(abs, shift)) <= OFF_CENTRE:
         middle = tuple(n // 2 for n in values.shape)
     else:
         middle = peak
         notes.append(f"The peak at {peak} was moved to the middle.")
     out, mask = np.zeros(lengths, np.float32), np.ones(lengths, np.bool_)
-    source, target = [], []
+    source, target, starts = [], [], []
     for m, length, n in zip(middle, lengths, values.shape, strict=True):
         start = m - length // 2
+        starts.append(start)
         low, high = max(start, 0), min(start + length, n)
         source.append(slice(low, high))
         target.append(slice(low - start, high - start))
@@ -201,24 +246,25 @@ def _centred(
             f"{' x '.join(map(str, values.shape))} voxels were cut to {' x '.join(map(str, lengths))}."
         )
     z, y, x = (n / length for n, length in zip(values.shape, lengths, strict=True))
-    return out, mask, (z, y, x)
+    return out, mask, (z, y, x), starts
 
 
 def _binned(
     values: NDArray, bad: NDArray[np.bool_], binning: tuple[int, int, int]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], list[int]]:
     """Sums of blocks around the middle; blocks with missing voxels are scaled up, bad from half missing
-    on.
+    on. Also returns where the first block starts.
     """
     if max(binning) == 1:
-        return values, bad
+        return values, bad, [0, 0, 0]
     if min(binning) < 1 or any(n // b < 8 for n, b in zip(values.shape, binning, strict=True)):
         raise PreparationError(f"Binning by {binning} leaves too few voxels; use smaller numbers.")
-    shape, blocks = [], []
+    shape, blocks, starts = [], [], []
     for n, b in zip(values.shape, binning, strict=True):
         half = n // (2 * b)
         shape.append(2 * half)
         first = n // 2 - half * b - b // 2  # the middle voxel stays in the middle of its block
+        starts.append(first)
         blocks.append((np.arange(2 * half)[:, None] * b + np.arange(b)[None, :] + first).ravel() % n)
     grid = np.ix_(*blocks)
     split = [k for n, b in zip(shape, binning, strict=True) for k in (n, b)]
@@ -226,4 +272,4 @@ def _binned(
     total = values[grid].reshape(split).sum(axis=(1, 3, 5), dtype=np.float64)
     whole = int(np.prod(binning))
     mask = 2 * good <= whole
-    return np.where(mask, 0, total * whole / np.maximum(good, 1)).astype(np.float32), mask
+    return np.where(mask, 0, total * whole / np.maximum(good, 1)).astype(np.float32), mask, starts
