@@ -26,7 +26,8 @@ def phase(options: argparse.Namespace) -> int:
     with Reader() as reader, progress_bar("reading") as context:
         found = opened(reader, options)
         frames = parse_range(options.frames, found.frames)
-        stack = read_stack(reader, context, frames, parameters.prepare.mask_file)
+        files = parameters.prepare
+        stack = read_stack(reader, context, frames, files.mask_file, files.dark_file, files.flat_file)
     with progress_bar("phasing", "iteration") as context:
         result = phase_stack(stack, parameters.phasing, context)
     chosen = f"{frames.start}:{frames.stop}:{frames.step}"

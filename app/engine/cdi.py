@@ -20,12 +20,17 @@ from braggscope.models.mask import native, raw_mask
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A rocking curve as read: ``values`` (Z, Y, X) as stored, ``mask`` True = bad; where it comes from."""
+    """A rocking curve as read: ``values`` (Z, Y, X) as stored, ``mask`` True = bad; where it comes from.
+
+    ``dark``, ``flat``: (Y, X) images that belong to it.
+    """
 
     values: NDArray
     mask: NDArray[np.bool_]
     location: str
     identity: str
+    dark: NDArray | None = None
+    flat: NDArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,12 @@ class Phased:
 
 
 def read_stack(
-    reader: Reader, context: Context, frames: range | None = None, mask_file: str | None = None
+    reader: Reader,
+    context: Context,
+    frames: range | None = None,
+    mask_file: str | None = None,
+    dark_file: str | None = None,
+    flat_file: str | None = None,
 ) -> Stack:
     """All frames of the open source. Raises SourceError: too few frames, too little memory, a wrong mask."""
     info = reader.info
@@ -81,7 +91,11 @@ def read_stack(
                 f"{mask_file} is {drawn.shape}, the frames {info.shape}; choose one of that size."
             )
         mask |= drawn != 0
-    return Stack(values, mask, info.location, info.identity)
+    dark, flat = (
+        None if name is None else reader.load_image(name, context.cancelled)
+        for name in (dark_file, flat_file)
+    )
+    return Stack(values, mask, info.location, info.identity, dark, flat)
 
 
 def check_memory(shape: tuple[int, ...], frame_bytes: int = 0, available: int | None = None) -> None:
@@ -102,7 +116,7 @@ def phase_stack(stack: Stack, parameters: Phasing, context: Context, start: NDAr
     Progress counts iterations; its payload is the running state, to be looked at in the reporting call only.
     Raises PreparationError; Cancelled within one iteration.
     """
-    pattern = prepare(stack.values, parameters, stack.mask)
+    pattern = prepare(stack.values, parameters, stack.mask, stack.dark, stack.flat)
     work = Reconstructor(pattern.amplitude, pattern.mask, parameters, start)
     for live in work.iterate():
         context.progress(live.done, live.total, _note(live), live)

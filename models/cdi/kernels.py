@@ -9,14 +9,19 @@ from numpy.typing import NDArray
 _TINY = np.float32(1e-30)
 
 
-def replace_modulus(spectrum: NDArray, target: NDArray) -> float:
-    """Give ``spectrum`` (contiguous) the measured modulus where there is one. Returns the squared change."""
-    return float(_replace(_pairs(spectrum), target.reshape(-1)))
+def replace_modulus(spectrum: NDArray, target: NDArray) -> tuple[float, float]:
+    """Give ``spectrum`` (contiguous) the measured modulus where there is one.
+
+    Returns the sums of the squared and of the absolute changes.
+    """
+    squares, sizes = _replace(_pairs(spectrum), target.reshape(-1))
+    return float(squares), float(sizes)
 
 
-def replace_blurred(spectrum: NDArray, blurred: NDArray, target: NDArray) -> float:
+def replace_blurred(spectrum: NDArray, blurred: NDArray, target: NDArray) -> tuple[float, float]:
     """The same where the detector sees ``blurred``, the intensity after partial coherence."""
-    return float(_replace_blurred(_pairs(spectrum), blurred.reshape(-1), target.reshape(-1)))
+    squares, sizes = _replace_blurred(_pairs(spectrum), blurred.reshape(-1), target.reshape(-1))
+    return float(squares), float(sizes)
 
 
 def combine(
@@ -38,8 +43,9 @@ def _pairs(volume: NDArray) -> NDArray:
 
 
 @njit(cache=True, nogil=True, fastmath={"nsz", "arcp", "contract", "reassoc"})
-def _replace(values: NDArray, wanted: NDArray) -> float:
+def _replace(values: NDArray, wanted: NDArray) -> tuple[float, float]:
     change: Any = 0.0
+    total: Any = 0.0
     for i in range(wanted.size):
         modulus = np.sqrt(values[i, 0] * values[i, 0] + values[i, 1] * values[i, 1] + _TINY)
         known = wanted[i] >= 0
@@ -48,12 +54,14 @@ def _replace(values: NDArray, wanted: NDArray) -> float:
         values[i, 0] *= factor
         values[i, 1] *= factor
         change += off * off
-    return change
+        total += abs(off)
+    return change, total
 
 
 @njit(cache=True, nogil=True, fastmath={"nsz", "arcp", "contract", "reassoc"})
-def _replace_blurred(values: NDArray, seen: NDArray, wanted: NDArray) -> float:
+def _replace_blurred(values: NDArray, seen: NDArray, wanted: NDArray) -> tuple[float, float]:
     change: Any = 0.0
+    total: Any = 0.0
     for i in range(wanted.size):
         modulus = np.sqrt(max(seen[i], np.float32(0)) + _TINY)
         known = wanted[i] >= 0
@@ -62,7 +70,8 @@ def _replace_blurred(values: NDArray, seen: NDArray, wanted: NDArray) -> float:
         values[i, 0] *= factor
         values[i, 1] *= factor
         change += off * off
-    return change
+        total += abs(off)
+    return change, total
 
 
 @njit(cache=True, nogil=True, fastmath={"nsz", "contract"})

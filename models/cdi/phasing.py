@@ -38,13 +38,15 @@ class Settings:
 @dataclass(frozen=True, slots=True)
 class State:
     """Where an iteration stands. ``residual``: relative L2 difference between the modulus of the iterate's
-    transform and the measured one. ``obj``, ``support``: live arrays, origin at index 0; copy what is kept.
+    transform and the measured one, ``residual_l1``: the relative L1 difference. ``obj``, ``support``: live
+    arrays, origin at index 0; copy what is kept.
     """
 
     done: int
     total: int
     algorithm: str
     residual: float
+    residual_l1: float
     obj: Complex
     support: Support
 
@@ -69,6 +71,8 @@ class Phaser:
         self.support = np.ascontiguousarray(support, np.bool_)
         self.settings = settings
         self._norm = math.sqrt(float(np.sum(self.target**2, where=self.target > 0, dtype=np.float64))) or 1.0
+        self._sum = float(np.sum(self.target, where=self.target > 0, dtype=np.float64)) or 1.0
+        self.residual_l1 = 1.0  # of the last projection
         shape = (target.shape[0], target.shape[1], target.shape[2])
         self._factor = None if coherence is None else Lags(shape).factor(coherence)
 
@@ -76,10 +80,11 @@ class Phaser:
         """(P x, relative L2 change of the modulus)."""
         spectrum = forward(self.obj)
         if self._factor is None:
-            change = kernels.replace_modulus(spectrum, self.target)
+            change, total = kernels.replace_modulus(spectrum, self.target)
         else:
             seen = blur(spectrum.real**2 + spectrum.imag**2, self._factor)
-            change = kernels.replace_blurred(spectrum, seen, self.target)
+            change, total = kernels.replace_blurred(spectrum, seen, self.target)
+        self.residual_l1 = total / self._sum
         return backward(spectrum), math.sqrt(change) / self._norm
 
     def iterate(self, steps: tuple[Step, ...]) -> Iterator[State]:
@@ -95,7 +100,7 @@ class Phaser:
                 if self.settings.every and done % self.settings.every == 0:
                     source = self.obj if step.algorithm == "ER" else projected
                     self.support = shrink_wrap(source, self.settings.sigma, self.settings.threshold)
-                yield State(done, total, step.algorithm, residual, self.obj, self.support)
+                yield State(done, total, step.algorithm, residual, self.residual_l1, self.obj, self.support)
 
     def result(self) -> Complex:
         """The object inside its support, a copy."""

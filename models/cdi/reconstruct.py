@@ -44,8 +44,8 @@ FINISH = (Step(10, "ER"),)
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """One iteration of a reconstruction, for whoever watches. ``obj``, ``support``: live, origin at index
-    0.
+    """One iteration of a reconstruction, for whoever watches. ``residual``, ``residual_l1``: of the modulus;
+    ``obj``, ``support``: live, origin at index 0.
     """
 
     done: int
@@ -54,6 +54,7 @@ class Live:
     residual: float
     obj: Complex
     support: Support
+    residual_l1: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +261,7 @@ class Reconstructor:
                 state.residual,
                 state.obj,
                 state.support,
+                state.residual_l1,
             )
 
     def _work(self) -> int:

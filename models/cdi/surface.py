@@ -82,7 +82,7 @@ def _vertices(
     index = np.full(shape, -1, np.int32)
     index[tuple(cells.T)] = np.arange(len(cells))
     at = tuple(cells.T)
-    return index, (cells + (total[(slice(None), *at)] / count[at]).T).astype(np.float32)
+    return index, (cells + np.stack([part[at] / count[at] for part in total], axis=1)).astype(np.float32)
 
 
 def _quads(inside: NDArray[np.bool_], index: NDArray[np.int32], axis: int) -> NDArray[np.int32]:
