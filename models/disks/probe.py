@@ -1,0 +1,259 @@
+"""The probe: where the undiffracted disk stands, how large it is, how soft its edge."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, optimize, special
+
+from braggscope.models.disks.results import Probe
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+SPOKES = 48  # directions in which the edge is looked for
+STEP = 0.25  # px along a spoke
+CONTRAST = 6.0  # sigma by which a disk must stand over its surroundings
+STRUCTURE = 0.15  # of the height: what the disk's inside must vary by to count as a pattern of the probe
+EDGE_PER_SIGMA = 2 * 1.2815515655446004  # from 90 to 10 % of an error function
+
+
+class _Circle(NamedTuple):
+    """A disk found: centre and radius in px, levels inside and outside."""
+
+    x: float
+    y: float
+    radius: float
+    inside: float
+    outside: float
+
+
+def synthetic_probe(radius: float, edge: float, size: int) -> Probe:
+    """A flat round disk whose edge falls as an error function, ``edge`` px from 90 to 10 %, in size x size.
+
+    Raises ValueError where the disk does not fit.
+    """
+    if not 0.5 <= radius + edge / 2 < size / 2:
+        raise ValueError(f"a disk of radius {radius:g} px does not fit into {size} x {size} pixels")
+    axis = np.arange(size) - size // 2
+    distance = np.hypot(axis[:, None], axis)
+    image = special.erfc((distance - radius) / (np.sqrt(2) * max(edge, 0.2) / EDGE_PER_SIGMA))
+    half = size // 2
+    return Probe(
+        (image / image.sum()).astype(np.float32), radius, edge, (float(half), float(half)), "synthetic"
+    )
+
+
+def measure_probe(image: NDArray, mask: Bools | None = None) -> Probe:
+    """The brightest disk of a pattern (H, W), taken in vacuum or the mean of a few patterns; counts.
+
+    The edge is looked for along spokes, each between its own levels inside and outside, and a circle is
+    laid through it that does not heed outliers: a beam stop, saturation or a structure inside the disk do
+    not move it. Raises ValueError where there is no disk.
+    """
+    values, good = _clean(image, mask)
+    return _measure(values, good, "vacuum", keep=True)
+
+
+def probe_from_patterns(patterns: NDArray, mask: Bools | None = None) -> Probe:
+    """The central disk of patterns (B, H, W) of thin or averaged material, where there is none in vacuum.
+
+    Patterns are laid over each other by the place of their central disk before they are averaged; what
+    the disk shows inside is smoothed round. Raises ValueError where there is no disk.
+    """
+    if patterns.ndim != 3 or not len(patterns):
+        raise ValueError("there are no patterns to take the probe from; choose some scan positions")
+    values, good = _clean(np.asarray(np.mean(patterns, 0, dtype=np.float64)), mask)
+    try:
+        first = _find(values, good)
+    except ValueError:
+        raise ValueError(
+            "there is no central disk in these patterns; choose a probe file or other positions"
+        ) from None
+    reach = int(np.ceil(1.6 * first.radius)) + 1
+    shifts: list[_Circle | None] = []
+    for pattern in patterns:
+        one, sure = _clean(pattern, mask)
+        try:
+            shifts.append(_refine(one, sure, first, reach))
+        except ValueError:
+            shifts.append(None)
+    known = [(k, c) for k, c in enumerate(shifts) if c is not None]
+    if len(known) > 1 and np.std([(c.x, c.y) for _, c in known], axis=0).max() > 0.3:
+        total = np.zeros_like(values)
+        for k, c in known:
+            one, _ = _clean(patterns[k], mask)
+            total += ndimage.shift(one, (first.y - c.y, first.x - c.x), order=1, mode="nearest")
+        values = total / len(known)
+    return _measure(values, good, "data", keep=False)
+
+
+def _clean(image: NDArray, mask: Bools | None) -> tuple[Floats, Bools]:
+    """Values with bad pixels filled from the nearest good ones, and which are good."""
+    values = np.array(image, np.float64)
+    if values.ndim != 2:
+        raise ValueError(f"a pattern has two axes, not {values.ndim}")
+    good = np.isfinite(values)
+    if mask is not None:
+        good &= ~mask
+    if not good.any():
+        raise ValueError("every pixel of the pattern is masked; there is no disk to measure")
+    if not good.all():
+        nearest = ndimage.distance_transform_edt(~good, return_distances=False, return_indices=True)
+        values = values[tuple(nearest)]
+    return values, good
+
+
+def _measure(values: Floats, good: Bools, source: str, keep: bool) -> Probe:
+    """The disk as a probe; ``keep``: as it is inside, where that is more than noise."""
+    circle = _find(values, good)
+    radii, profile = _profile(values, good, circle)
+    height = (profile - circle.outside) / (circle.inside - circle.outside)
+    radius, edge = _soft_edge(values, good, circle)
+    half = int(np.ceil(1.3 * radius + 1.5 * edge)) + 2
+    axis = np.arange(-half, half + 1.0)
+    distance = np.hypot(axis[:, None], axis)
+    fade = np.clip((half - distance) / (half - radius - edge), 0, 1)
+    fade = np.where(distance < radius + edge, 1.0, fade)
+    image = np.interp(distance, radii, np.maximum(height, 0))
+    if keep:
+        own = (_shifted(values, circle, half, 3) - circle.outside) / (circle.inside - circle.outside)
+        seen = _shifted(good.astype(np.float64), circle, half, 1) > 0.999
+        inner = seen & (distance < radius - edge)
+        noise = np.sqrt(max(circle.inside, 0.0)) / (circle.inside - circle.outside)
+        rough = float(np.std((own - image)[inner])) if inner.sum() > 8 else 0.0
+        if rough > max(STRUCTURE, 3 * noise) and seen.mean() > 0.95:
+            image = np.maximum(own, 0)
+    image = image * fade
+    return Probe(
+        (image / image.sum()).astype(np.float32), radius, edge, (float(circle.x), float(circle.y)), source
+    )
+
+
+def _shifted(values: Floats, circle: _Circle, half: int, order: int) -> Floats:
+    """Pixels about the circle's centre."""
+    axis = np.arange(-half, half + 1.0)
+    at = np.meshgrid(circle.y + axis, circle.x + axis, indexing="ij")
+    return ndimage.map_coordinates(values, at, order=order, mode="nearest")
+
+
+def _find(values: Floats, good: Bools) -> _Circle:
+    """The brightest disk, by its pixels over half height, then by its edge."""
+    smooth = ndimage.gaussian_filter(values, 1.0)
+    ground = float(np.median(values[good]))
+    spread = 1.4826 * float(np.median(np.abs(values[good] - ground)))
+    noise = max(spread, np.sqrt(max(ground, 0.0))) / 3.5  # of the smoothed image
+    top = float(np.quantile(smooth[good], 1 - min(0.5, 12 / good.sum())))
+    if not top - ground > CONTRAST * noise or top <= ground:
+        raise ValueError("there is no disk in this pattern: nothing stands out over the noise")
+    label, n = ndimage.label(smooth > ground + (top - ground) / 2)
+    if not n:
+        raise ValueError("there is no disk in this pattern: nothing stands out over the noise")
+    sums = ndimage.sum_labels(smooth - ground, label, np.arange(1, n + 1))
+    largest = label == 1 + int(np.argmax(sums))
+    area = float(largest.sum())
+    if area > 0.5 * values.size:
+        raise ValueError("there is no disk in this pattern: more than half of it is bright")
+    y, x = ndimage.center_of_mass(largest)
+    rough = _Circle(float(x), float(y), float(np.sqrt(area / np.pi)), top, ground)
+    return _refine(values, good, rough, None)
+
+
+def _refine(values: Floats, good: Bools, rough: _Circle, reach: int | None) -> _Circle:
+    """A circle through the half heights along spokes; with ``reach``, from the centre of mass there."""
+    if reach is not None:
+        y, x = np.ogrid[: values.shape[0], : values.shape[1]]
+        near = (np.hypot(x - rough.x, y - rough.y) < reach) & good
+        bright = np.where(near, values - rough.outside, 0.0)
+        bright[bright < 0.3 * np.quantile(bright[near], 0.9)] = 0.0
+        if not bright.sum() > 0:
+            raise ValueError("there is no disk in this pattern")
+        down, along = ndimage.center_of_mass(bright)
+        rough = rough._replace(x=float(along), y=float(down))
+    circle = rough
+    for _ in range(4):
+        points = _edge_points(values, good, circle)
+        if len(points) < SPOKES // 4:
+            if circle.radius < 2.5:  # a disk of few pixels has no edge to follow
+                return circle
+            raise ValueError("there is no disk in this pattern: its edge cannot be followed")
+        cx, cy, radius = _fit_circle(points)
+        moved = np.hypot(cx - circle.x, cy - circle.y) + abs(radius - circle.radius)
+        circle = circle._replace(x=cx, y=cy, radius=radius)
+        if moved < 1e-3:
+            break
+    if not 0.5 < circle.radius < 0.5 * max(values.shape):
+        raise ValueError("there is no disk in this pattern: its edge cannot be followed")
+    return circle
+
+
+def _edge_points(values: Floats, good: Bools, circle: _Circle) -> Floats:
+    """(K, 2) x, y px where each spoke passes half its height; none through bad pixels."""
+    angle = np.arange(SPOKES) * (2 * np.pi / SPOKES)
+    reach = max(2.5, 0.45 * circle.radius)
+    radii = np.arange(max(circle.radius - reach, 0.0), circle.radius + reach + STEP / 2, STEP)
+    x = circle.x + radii * np.cos(angle)[:, None]
+    y = circle.y + radii * np.sin(angle)[:, None]
+    line = ndimage.map_coordinates(values, (y, x), order=1, mode="nearest")
+    sure = ndimage.map_coordinates(good.astype(np.float64), (y, x), order=1, cval=0.0).min(1) > 0.999
+    width = max(2, int(0.35 * len(radii)))
+    inside, outside = np.median(line[:, :width], 1), np.median(line[:, -width:], 1)
+    share = inside - outside > 0.2 * (circle.inside - circle.outside)
+    half = 0.5 * (inside + outside)
+    below = line < half[:, None]
+    last = len(radii) - 1 - np.argmax(~below[:, ::-1], axis=1)  # the outermost sample over half height
+    use = sure & share & (last < len(radii) - 1) & ~below.all(1)
+    rows = np.flatnonzero(use)
+    before, after = line[rows, last[rows]], line[rows, last[rows] + 1]
+    at = radii[last[rows]] + STEP * (before - half[rows]) / np.maximum(before - after, 1e-12)
+    return np.column_stack((circle.x + at * np.cos(angle[rows]), circle.y + at * np.sin(angle[rows])))
+
+
+def _fit_circle(points: Floats) -> tuple[float, float, float]:
+    """Centre and radius: algebraic start (Kasa), then bisquare-weighted Gauss-Newton."""
+    x, y = points.T
+    rows = np.column_stack((x, y, np.ones_like(x)))
+    solution = np.linalg.lstsq(rows, x**2 + y**2, rcond=None)[0]
+    cx, cy = solution[:2] / 2
+    radius = float(np.sqrt(max(solution[2] + cx**2 + cy**2, 1e-6)))
+    for _ in range(8):
+        dx, dy = x - cx, y - cy
+        distance = np.maximum(np.hypot(dx, dy), 1e-9)
+        off = distance - radius
+        scale = 4.685 * max(1.4826 * float(np.median(np.abs(off - np.median(off)))), 0.02)
+        weight = np.clip(1 - (off / scale) ** 2, 0, None) ** 2
+        if (weight > 0).sum() < 4:
+            weight = np.ones_like(off)
+        jacobian = np.column_stack((dx / distance, dy / distance, np.ones_like(off)))
+        step = np.linalg.lstsq(jacobian * weight[:, None], off * weight, rcond=None)[0]
+        cx, cy, radius = cx + step[0], cy + step[1], radius + step[2]
+    return float(cx), float(cy), float(radius)
+
+
+def _profile(values: Floats, good: Bools, circle: _Circle) -> tuple[Floats, Floats]:
+    """Radii px and mean values in rings of half a pixel: no interpolation, which would soften the edge."""
+    y, x = np.indices(values.shape)
+    distance = np.hypot(x - circle.x, y - circle.y)
+    use = good & (distance < 1.6 * circle.radius + 6)
+    ring = np.round(distance[use] * 2).astype(np.int64)
+    count = np.bincount(ring)
+    seen = count > 0
+    radii = np.bincount(ring, distance[use])[seen] / count[seen]
+    return radii, np.bincount(ring, values[use])[seen] / count[seen]
+
+
+def _soft_edge(values: Floats, good: Bools, circle: _Circle) -> tuple[float, float]:
+    """Radius at half height and width from 90 to 10 %: an error function through the pixels near the edge."""
+    y, x = np.indices(values.shape)
+    distance = np.hypot(x - circle.x, y - circle.y)
+    use = good & (np.abs(distance - circle.radius) < max(2.5, 0.45 * circle.radius))
+    r, height = distance[use], (values[use] - circle.outside) / (circle.inside - circle.outside)
+
+    def misfit(parameters: Floats) -> Floats:
+        radius, sigma, top, low = parameters
+        return low + (top - low) * 0.5 * special.erfc((r - radius) / (np.sqrt(2) * sigma)) - height
+
+    start = (circle.radius, 0.8, 1.0, 0.0)
+    bounds = ([0.3 * circle.radius, 0.05, 0.1, -1.0], [1.6 * circle.radius, circle.radius + 1, 10.0, 2.0])
+    found = optimize.least_squares(misfit, start, bounds=bounds)
+    return float(found.x[0]), float(EDGE_PER_SIGMA * found.x[1])
