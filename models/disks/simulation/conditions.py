@@ -28,8 +28,8 @@ class Range:
     disk's diameter may be of the spacing; in ``overlap_share`` of the experiments it may be 1.2. ``tilt``
     and ``cone`` in rad, ``pixel_rad`` the largest angle of a pixel. ``absorption``: U' / U, up to.
     ``strain``: largest component of strain and rotation. ``stretch``: ellipse, long over short axis - 1, up
-    to. ``shift`` of the origin from the middle, rms. ``dose`` electrons per pattern, log-uniform; ``probe_dose`` of the vacuum image.
-    ``background``: share of the electrons, up to.
+    to. ``shift`` of the origin from the middle, rms. ``dose`` electrons per pattern, log-uniform;
+    ``probe_dose`` of the vacuum image. ``background``: share of the electrons, up to.
     """
 
     spacing: tuple[float, float] = (10.0, 40.0)
