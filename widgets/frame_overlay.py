@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Protocol, cast
 
 import numpy as np
 import pyqtgraph as pg
@@ -17,12 +17,20 @@ from braggscope.widgets.frame_stamps import HALO, INK, LABEL_GROUND, stroke_line
 
 Curve = NDArray[np.float64]  # (N, 2) raw x, y; a NaN row breaks the line
 LABEL_GAP = 48  # screen px between the labels of rings
-LAYERS = ("peaks", "mask", "rings", "regions", "trails")
+LAYERS = ("peaks", "mask", "rings", "regions", "trails", "disks")
 RING = QColor("#7fd6c2")
 MASKED = QColor("#9db8d9")
 REGION = QColor("#ffffff")
 _MASK_LIGHT, _MASK_DENSE = 0x5A2A3A50, 0x8E3A526F  # premultiplied ARGB: slate, hatched light and dense
 LegendRow = tuple[str, str, str]  # symbol, colour (hex or role), text
+
+
+class Paintable(Protocol):
+    """A layer that paints itself in screen coordinates."""
+
+    def paint(self, painter: QPainter, transform: QTransform, window: QRectF, font: QFont) -> None:
+        """``transform``: from raw pixels to the screen; ``window``: what is seen."""
+        ...
 
 
 @dataclass(slots=True)
@@ -34,6 +42,7 @@ class Overlays:
     masked: tuple[Region, ...] = ()
     rings: tuple[tuple[str, Curve], ...] = ()
     trails: tuple[Curve, ...] = ()
+    disks: Paintable | None = None
     missed: Curve = field(default_factory=lambda: np.zeros((0, 2)))
     visible: dict[str, bool] = field(default_factory=lambda: dict.fromkeys(LAYERS, True))
     held: bool = False
@@ -53,6 +62,8 @@ class Overlays:
             _paint_curves(painter, coloured, transform)
         if self.shows("peaks"):
             paint_crosses(painter, self.missed, transform, window)
+        if self.disks is not None and self.shows("disks"):
+            self.disks.paint(painter, transform, window, font)
         if self.shows("regions"):
             for region in self.masked:
                 paint_outline(painter, transform.map(region_path(region)), MASKED, hatched=True)

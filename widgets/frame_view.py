@@ -10,7 +10,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QStackedLayout, QV
 from braggscope.models.regions import Region
 from braggscope.widgets import icons, theme
 from braggscope.widgets.frame_canvas import FrameCanvas
-from braggscope.widgets.frame_overlay import LAYERS, Curve, LegendRow, mask_image
+from braggscope.widgets.frame_overlay import LAYERS, Curve, LegendRow, Paintable, mask_image
 from braggscope.widgets.frame_tools import ToolName
 from braggscope.widgets.marks import Marks
 from braggscope.widgets.orientation import Orientation
@@ -160,6 +160,11 @@ class FrameView(QWidget):
     def set_missed(self, points: Curve) -> None:
         """Cross the positions (N, 2) of peaks that another list holds and ours does not."""
         self.canvas.overlays.missed = points
+        self.canvas.update()
+
+    def set_disks(self, disks: Paintable | None) -> None:
+        """Draw disks, detector and lattice of the Strain workspace."""
+        self.canvas.overlays.disks = disks
         self.canvas.update()
 
     def set_layer_visible(self, layer: str, visible: bool) -> None:
