@@ -9,7 +9,7 @@ from braggscope.models.cdi.parameters import Phasing
 from braggscope.models.disks.parameters import Strain
 from braggscope.models.regions import Region
 
-Stage = Literal["prepare", "localize", "all"]
+Stage = Literal["prepare", "localize", "all", "disks", "strain"]
 Method = Literal["fit", "braggnn", "net"]
 
 
@@ -73,13 +73,18 @@ class Parameters(_Group):
         """Short hash of what the results of a stage depend on.
 
         ``prepare``: the image, its mask and its candidates. ``localize``: fits and network outputs of
-        one candidate (independent of thresholds unless patches are thresholded). ``all``: everything.
+        one candidate (independent of thresholds unless patches are thresholded). ``all``: everything about
+        peaks. ``disks``: the disks of a 4D-STEM scan. ``strain``: its strain.
         """
         parts = [self.prepare.model_dump_json()]
         if stage == "localize":
             parts.append(self.localize.model_dump_json())
             if self.localize.patch == "thresholded":
                 parts.append(f"minval={self.detect.minval!r}")
+        elif stage == "disks":
+            parts.append(self.strain.about_disks().model_dump_json())
+        elif stage == "strain":
+            parts.append(self.strain.model_dump_json())
         elif stage == "all":
             parts.append(self.localize.model_dump_json() + self.detect.model_dump_json())
         return hashlib.sha256("\n".join([stage, *parts]).encode()).hexdigest()[:16]

@@ -116,10 +116,16 @@ class Journal:
 
     def tables(self) -> Iterator[tuple[int, PeakTable]]:
         """Recorded tables by rising frame."""
+        with self._readable():
+            for frame, data in self.packed():
+                yield frame, decode(data)
+
+    def packed(self) -> Iterator[tuple[int, bytes]]:
+        """Recorded frames as they were packed, by rising frame."""
         query = "SELECT frame, peaks FROM frames WHERE peaks IS NOT NULL ORDER BY frame"
         with self._readable():
             for frame, data in self._database.execute(query):
-                yield int(frame), decode(data)
+                yield int(frame), bytes(data)
 
     def problems(self) -> dict[int, str]:
         """Failed frames and why."""

@@ -44,12 +44,12 @@ class Line:
 
 def error_figure(path: Path, lines: Sequence[Line], quantity: str, x_label: str = "frame") -> None:
     """Curves of a quantity against frame, one per parameter set."""
-    _save(curve_plot(lines, quantity, x_label), path)
+    save_figure(curve_plot(lines, quantity, x_label), path)
 
 
 def curve_plot(lines: Sequence[Line], quantity: str, x_label: str = "frame") -> Any:
     """The same as a matplotlib figure."""
-    figure, axes = _figure(6.0, 3.2)
+    figure, axes = new_figure(6.0, 3.2)
     for line in lines:
         axes.plot(line.x, line.y, color=line.colour, lw=1.0, label=line.name, rasterized=len(line.x) > MANY)
     axes.set_xlabel(x_label)
@@ -62,12 +62,12 @@ def curve_plot(lines: Sequence[Line], quantity: str, x_label: str = "frame") -> 
 
 def offset_figure(path: Path, dx: NDArray, dy: NDArray, colour: str) -> None:
     """Scatter of the differences fit - BraggNN with their median and 68 % radius."""
-    _save(offset_plot(dx, dy, colour), path)
+    save_figure(offset_plot(dx, dy, colour), path)
 
 
 def offset_plot(dx: NDArray, dy: NDArray, colour: str) -> Any:
     """The same as a matplotlib figure."""
-    figure, axes = _figure(3.4, 3.4)
+    figure, axes = new_figure(3.4, 3.4)
     axes.scatter(dx, dy, s=3, color=colour, alpha=0.35, lw=0, rasterized=True)
     if len(dx):
         centre = np.median(dx), np.median(dy)
@@ -90,7 +90,7 @@ def offset_plot(dx: NDArray, dy: NDArray, colour: str) -> Any:
 
 def histogram_plot(dx: NDArray, dy: NDArray, colours: tuple[str, str]) -> Any:
     """Histograms of the differences fit - BraggNN, by axis, as a matplotlib figure."""
-    figure, axes = _figure(4.4, 3.4)
+    figure, axes = new_figure(4.4, 3.4)
     reach = max(float(np.percentile(np.abs([dx, dy]), 99)), 1e-3) if len(dx) else 1.0
     for name, values, colour in zip("xy", (dx, dy), colours, strict=True):
         axes.hist(values, np.linspace(-reach, reach, 61), histtype="step", color=colour, label=f"Δ{name}")
@@ -118,14 +118,18 @@ def picture_figure(path: Path, picture: Any, title: str) -> None:
             picture.save(temporary)
         return
     width, height = picture.size
-    figure, axes = _figure(width / 100, height / 100)
+    figure, axes = new_figure(width / 100, height / 100)
     axes.imshow(picture, interpolation="nearest")
     axes.set_axis_off()
     axes.set_title(title, fontsize=9)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def _figure(width: float, height: float) -> tuple[Any, Any]:
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, Any]:
+    """A matplotlib figure of this size in inches, in our style and without a display, and its axes.
+
+    One axes object, or an array (rows, columns) of them.
+    """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -133,10 +137,12 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
-        return figure, figure.add_subplot()
+        axes = figure.subplots(rows, columns, squeeze=False)
+        return figure, axes if axes.size > 1 else axes[0, 0]
 
 
-def _save(figure: Any, path: Path) -> None:
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure; the suffix decides the format. Raises ExportError."""
     import matplotlib
 
     if path.suffix.lower() not in (".png", ".svg", ".pdf"):

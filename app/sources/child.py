@@ -109,6 +109,15 @@ class Child:
         self._plan(index, ahead)
         return {"slot": self._pinned}, {}
 
+    def _do_block(self, first: int, count: int) -> Answer:
+        """Frames into the first slots, in their order; the parent copies them before it asks again."""
+        self._forget()
+        for slot in range(count):
+            self._beat()
+            self._need().read_into(first + slot, self._slots[slot])
+            self._filled[first + slot] = slot
+        return {}, {}
+
     def _plan(self, index: int, ahead: list[int] | None) -> None:
         """Read on in the direction of two like steps, unless told what comes next."""
         before, last = self._last

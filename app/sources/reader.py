@@ -22,6 +22,7 @@ from braggscope.models.geometry import Instrument
 
 RING_BYTES = 128 << 20
 MAX_SLOTS = 8
+BLOCK_BYTES = 8 << 20  # small frames come in blocks of this size, see Reader.read_block
 MEMORY_LIMIT = 1 << 30
 MEMORY_CHECK_S = 0.1
 
@@ -124,6 +125,26 @@ class Reader:
             np.copyto(out, frame)
             return out
 
+    @property
+    def block(self) -> int:
+        """Most frames that :meth:`read_block` gives at once."""
+        return self._slots
+
+    def read_block(self, first: int, count: int, cancelled: threading.Event | None = None) -> NDArray:
+        """Frames ``first`` to ``first + count``, (count, H, W) of ``info.dtype``, at most :attr:`block`.
+
+        One request for all: with small frames the way to the process and back costs more than a read.
+        """
+        with self._turn(cancelled):
+            self._ensure_open(cancelled)
+            info = self._known()
+            if not 0 < count <= self._slots:
+                raise ValueError(f"a block of {count} frames; 1 to {self._slots} can be read at once")
+            what = f"frames {first} to {first + count - 1} of {info.location}"
+            self._ask({"op": "block", "first": int(first), "count": int(count)}, cancelled, what)
+            values = np.frombuffer(self._memory.view(0, count * info.frame_bytes), info.dtype)
+            return values.reshape(count, *info.shape).copy()
+
     def prefetch(self, indices: Sequence[int]) -> None:
         """Say which frames are wanted next, nearest first; a hint, never an error."""
         self._hint = [int(k) for k in indices[: MAX_SLOTS - 2]]
@@ -180,10 +201,10 @@ class Reader:
 
     def _take(self, plain: Message, axes: dict[str, NDArray], cancelled: threading.Event | None) -> None:
         info = info_from_wire(plain, axes)
-        slots = max(1, min(MAX_SLOTS, RING_BYTES // info.frame_bytes))
+        slots = max(1, min(max(MAX_SLOTS, BLOCK_BYTES // info.frame_bytes), RING_BYTES // info.frame_bytes))
         self._memory.resize(slots * info.frame_bytes)
         self._ask({"op": "ring", "slots": slots}, cancelled)
-        self._info, self._opened = info, True
+        self._info, self._opened, self._slots = info, True, slots
 
     # -- the process ------------------------------------------------------------------------------------
 

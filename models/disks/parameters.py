@@ -57,6 +57,18 @@ class Strain(BaseModel):
     )
     weights_file: str = Field("disks", description="name or path of the weights of the network")
 
+    def about_disks(self) -> "Strain":
+        """The same with all that does not change the disks that are found at its default."""
+        later = {
+            "origin", "ellipse", "rotation", "transpose", "pixel_inv_angstrom", "tolerance", "fewest", "weights",
+            "reference", "frame",
+        }  # fmt: skip
+        if self.method != "lattice":
+            later.add("lattice")
+        if self.method != "network":
+            later.add("weights_file")
+        return self.model_copy(update={name: type(self).model_fields[name].default for name in later})
+
     @model_validator(mode="after")
     def _regions(self) -> "Strain":
         for name in ("probe_region", "reference"):
