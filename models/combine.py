@@ -10,7 +10,9 @@
 2. Every other fit is averaged with the network by inverse variance. A weak fit may have settled in a wrong
    place without knowing it: it loses weight as it leaves the network's interval, half of it at
    :data:`REACH` of the network's errors (root mean square of x and y), sooner where peaks overlap.
-3. Without a fit the network, if its quality is at least :data:`TRUST`; else BraggNN; else nothing.
+3. Without a fit the network, if its quality is at least :data:`TRUST`; else BraggNN; else nothing. Nothing
+   at all where an edge or bad pixels cut the peak off (:data:`CUT_OFF`): its highest pixel is then not where
+   its centre is, and the errors of the network were 2 to 5 times too small there.
 
 The error of an average takes the two errors as correlated, for they come from the same noise: as measured on
 simulated pairs, 0.75 where the fit is weak (SNR 10), 0.35 where not, because there the network errs by itself
@@ -23,7 +25,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from braggscope.models.results import Source
+from braggscope.models.results import Source, Status
 
 PAIRED = 0.7
 WEAK_PX = 0.06
@@ -31,6 +33,7 @@ REACH = 1.5, 0.5  # of a lone peak, and where peaks overlap
 TRAINED_SHARE = 0.45  # of pairs in the training
 FORMER = 10, 0.1  # so many peaks with this share of pairs are added to those of a frame
 TRUST = 0.5
+CUT_OFF = Status.EDGE, Status.MASKED
 CORRELATION = 0.35, 0.75  # of the errors of a good fit, and of a weak one, with the network's
 
 Floats = NDArray[np.float64]
@@ -57,9 +60,10 @@ def combine(columns: Mapping[str, NDArray], overlap: Floats | None = None) -> di
     weight = np.where(fitted, 1.0, 0.0)
     both = fitted & seen & (crowded | _weak(errors[0])) & ~deceived
     weight[both] = fit_weight(fit[both], net[both], errors[0][both], errors[1][both], crowded[both])
+    whole = ~np.isin(columns["status"], CUT_OFF)
     trusted = seen & (columns.get("quality", nothing) >= TRUST)
     method = np.select(
-        [weight == 1, weight > 0, both | (~fitted & trusted), np.isfinite(braggnn).all(1)],
+        [weight == 1, weight > 0, both | (~fitted & trusted & whole), np.isfinite(braggnn).all(1) & whole],
         [Source.FIT, Source.COMBINED, Source.NET, Source.BRAGGNN],
         Source.NONE,
     ).astype(np.uint8)
@@ -67,6 +71,7 @@ def combine(columns: Mapping[str, NDArray], overlap: Floats | None = None) -> di
     from_net = (method == Source.NET)[:, None]
     ours = (method != Source.BRAGGNN) & (method != Source.NONE)
     place = np.where(ours[:, None], np.where(from_net, net, place), braggnn)
+    place[method == Source.NONE] = np.nan
     error = np.where(ours[:, None], np.where(from_net, errors[1], error), np.nan)
     return {
         "distance": np.hypot(*(fit - braggnn).T),

@@ -68,6 +68,14 @@ def test_a_lone_fit_stands_where_only_the_training_speaks_for_two():
     assert (found["method"], found["x"]) == (Source.FIT, 5.0)
 
 
+@pytest.mark.parametrize("status", [Status.EDGE, Status.MASKED])
+def test_a_peak_that_is_cut_off_has_no_combined_position(status):
+    found = one(**net(), **braggnn(), status=status)
+    assert found["method"] == Source.NONE
+    assert np.isnan([found["x"], found["y"], found["x_err"], found["y_err"]]).all()
+    assert one(**net(), status=Status.SATURATED)["method"] == Source.NET
+
+
 def test_the_share_of_pairs_in_a_frame_is_found():
     rng = np.random.default_rng(0)
 
