@@ -120,7 +120,7 @@ def command_parser() -> argparse.ArgumentParser:
 
 def _add_demo(commands: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:
     demo = commands.add_parser("demo", parents=[common], help="write demo data with its truth")
-    demo.add_argument("what", choices=("series", "coherent"))
+    demo.add_argument("what", choices=("series", "coherent", "strain"))
     demo.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: demo_WHAT.h5")
     demo.add_argument("--seed", type=int, default=0)
     demo.add_argument("--open", action="store_true", help="open it in the window")

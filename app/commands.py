@@ -57,6 +57,10 @@ def demo(options: argparse.Namespace) -> int:
             from braggscope.app.demo_coherent import write_demo_coherent
 
             write_demo_coherent(output, options.seed, context)
+        elif options.what == "strain":
+            from braggscope.app.demo_strain import write_demo_strain
+
+            write_demo_strain(output, options.seed, context)
         else:
             from braggscope.app.demo import write_demo_series
 

@@ -21,6 +21,7 @@ from braggscope.models.disks.simulation.samples import visible
 from braggscope.models.disks.simulation.scattering import Zone, zone_beams
 
 Floats = NDArray[np.float64]
+Tick = Callable[[int, int], None]
 VOLTAGE_KV = 200.0
 CONE_RAD = 2e-3
 TURN = 0.2  # rad, of the crystal in the pattern
@@ -60,6 +61,11 @@ def deformation(exx: Floats, eyy: Floats, exy: Floats, theta: Floats) -> Floats:
     return np.asarray(turn @ stretch)
 
 
+def per_px(radius: float) -> float:
+    """1/Å of a pixel where the disk has this radius in px."""
+    return CONE_RAD * Beam(VOLTAGE_KV).wavenumber / radius
+
+
 def random_strains(n: int, seed: int, largest: float = 0.02) -> Floats:
     """(N, 4) exx eyy exy theta, even within +- largest, the latter two within half of it."""
     numbers = np.random.default_rng([seed, 7]).uniform(-largest, largest, (n, 4))
@@ -67,12 +73,13 @@ def random_strains(n: int, seed: int, largest: float = 0.02) -> Floats:
 
 
 def multilayer(
-    strain: Floats, modulation: float, dose: float, seed: int, size: int = 256, radius: float = 6.5
-) -> Scene:
+    strain: Floats, modulation: float, dose: float, seed: int, size: int = 256, radius: float = 6.5,
+    tick: Tick = lambda done, total: None,
+) -> Scene:  # fmt: skip
     """Disks of single scattering, Si [110] in shape, for strains (N, 4): exx eyy exy theta.
 
     The intensity inside every disk is 1 + ``modulation`` times a smooth field from -1 to 1 that is random for
-    every disk and position. ``dose`` electrons per pattern.
+    every disk and position. ``dose`` electrons per pattern. ``tick`` is told patterns done and to do.
     """
     rng = np.random.default_rng([seed, 1])
     film = _experiment(zone_beams(crystal("Si"), (1, 1, 0)), radius)
@@ -88,12 +95,13 @@ def multilayer(
         values = (heights[shown, None] * (1 + modulation * field)).astype(np.float32)
         return torch.from_numpy(values)[:, :, inside.source]
 
-    return _expose(film, strain, nodes, shown, dose, seed, size, np.full(len(strain), np.nan))
+    return _expose(film, strain, nodes, shown, dose, seed, size, np.full(len(strain), np.nan), tick)
 
 
 def wedge(
     strain: Floats, thickness_nm: Floats, tilt: Floats, dose: float, seed: int, size: int = 128,
     radius: float = 5.0, formula: str = "Si", axis: tuple[int, int, int] = (1, 1, 0),
+    tick: Tick = lambda done, total: None,
 ) -> Scene:  # fmt: skip
     """Multiple scattering at 200 kV, cone of 2 mrad, for strains (N, 4): exx eyy exy theta.
 
@@ -103,31 +111,30 @@ def wedge(
     """
     foil = _experiment(zone_beams(crystal(formula), axis), radius)
     inside = cone(foil.optics)
+    shown = _near(foil, size)
+    kept = torch.from_numpy(shown)
     thickness, table = np.empty(len(strain)), {}
     tilts, which = np.unique(tilt, axis=0, return_inverse=True)
     which = which.ravel()
     offsets = foil.wave_vectors(inside.inside)
     for k, (x, y) in enumerate(tilts.tolist()):
+        tick(0, len(strain))
         beam = Beam(VOLTAGE_KV, (x, y), 0.03)
         wanted = np.unique(thickness_nm[which == k])
         steps, length = whole_steps(foil.zone, beam, offsets, 10 * wanted)
         images = propagate(foil.zone, beam, offsets, 10 * wanted).mT
         for image, nominal, step in zip(images, wanted, steps, strict=True):
-            table[k, nominal] = image
+            table[k, nominal] = image[kept]
             thickness[(which == k) & (thickness_nm == nominal)] = step * length / 10
-    shown = _near(foil, size)
-    kept = torch.from_numpy(shown)
 
     def nodes(rows: NDArray[np.int64]) -> Tensor:
-        return torch.stack([table[which[row], thickness_nm[row]][kept] for row in rows])[:, :, inside.source]
+        return torch.stack([table[which[row], thickness_nm[row]] for row in rows])[:, :, inside.source]
 
-    return _expose(foil, strain, nodes, shown, dose, seed, size, thickness)
+    return _expose(foil, strain, nodes, shown, dose, seed, size, thickness, tick)
 
 
 def _experiment(zone: Zone, radius: float) -> Experiment:
-    beam = Beam(VOLTAGE_KV)
-    per_px = CONE_RAD * beam.wavenumber / radius
-    return Experiment(0, zone, beam, Optics(radius, 0.3, 0.4), per_px, TURN, False)
+    return Experiment(0, zone, Beam(VOLTAGE_KV), Optics(radius, 0.3, 0.4), per_px(radius), TURN, False)
 
 
 def _near(experiment: Experiment, size: int) -> NDArray[np.bool_]:
@@ -137,7 +144,7 @@ def _near(experiment: Experiment, size: int) -> NDArray[np.bool_]:
 
 def _expose(
     experiment: Experiment, strain: Floats, nodes: Callable[[NDArray[np.int64]], Tensor],
-    shown: NDArray[np.bool_], dose: float, seed: int, size: int, thickness_nm: Floats,
+    shown: NDArray[np.bool_], dose: float, seed: int, size: int, thickness_nm: Floats, tick: Tick,
 ) -> Scene:  # fmt: skip
     """Patterns with noise; ``nodes`` gives the intensities (B, M, G, G) of the rows asked for."""
     count, optics = len(strain), experiment.optics
@@ -152,6 +159,7 @@ def _expose(
     patterns, present = torch.empty(count, size, size), torch.empty(xy.shape[:2], dtype=torch.bool)
     for start in range(0, count, CHUNK):
         rows = np.arange(start, min(start + CHUNK, count))
+        tick(start, count)
         of = slice(start, start + len(rows))
         many = (len(rows), -1, -1)
         drawn = render(optics, nodes(rows), transmission.expand(many), weights.expand(many), xy[of], size)
