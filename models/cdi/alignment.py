@@ -31,18 +31,24 @@ def aligned(obj: NDArray, reference: NDArray) -> tuple[NDArray, bool]:
     Shift: maximum of the cross-correlation, refined by a parabola along every axis. The modulus is kept.
     """
     fixed = np.conj(scipy.fft.fftn(reference))
-    best: tuple[float, NDArray, NDArray, bool] | None = None
+    best: tuple[float, NDArray, bool] | None = None
     for candidate, twin in ((obj, False), (twin_of(obj), True)):
-        height, shift = _peak(scipy.fft.ifftn(scipy.fft.fftn(candidate) * fixed))
+        height = _peak(scipy.fft.ifftn(scipy.fft.fftn(candidate) * fixed))[0]
         if best is None or height > best[0]:
-            best = (height, shift, candidate, twin)
+            best = (height, candidate, twin)
     assert best is not None
-    _, shift, chosen, twin = best
-    moved = shifted(chosen, -shift)
+    _, chosen, twin = best
+    return moved_onto(chosen, reference), twin
+
+
+def moved_onto(obj: NDArray, reference: NDArray) -> NDArray:
+    """``obj`` itself, not its twin, moved and turned onto ``reference``."""
+    fixed = np.conj(scipy.fft.fftn(reference))
+    shift = _peak(scipy.fft.ifftn(scipy.fft.fftn(obj) * fixed))[1]
+    moved = shifted(obj, -shift)
     again = _peak(scipy.fft.ifftn(scipy.fft.fftn(moved) * fixed))[1]
-    moved = shifted(chosen, -(shift + again))
-    offset = np.angle(np.vdot(reference, moved))
-    return (moved * np.exp(-1j * offset)).astype(obj.dtype), twin
+    moved = shifted(obj, -(shift + again))
+    return (moved * np.exp(-1j * np.angle(np.vdot(reference, moved)))).astype(obj.dtype)
 
 
 def _peak(correlation: NDArray) -> tuple[float, NDArray[np.float64]]:
