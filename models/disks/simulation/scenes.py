@@ -28,6 +28,7 @@ TURN = 0.2  # rad, of the crystal in the pattern
 THICKNESSES_NM = (6.0, 27.0, 48.0, 68.0, 89.0, 110.0)
 BACKGROUND = 0.02  # share of the electrons, the same everywhere
 PROBE_ELECTRONS = 1e7
+FOIL_BEAMS = 200
 CHUNK = 32  # patterns rendered together
 
 
@@ -109,7 +110,7 @@ def wedge(
     is calculated once for every different tilt: draw few of them. Thicknesses are rounded to whole steps of
     about 1 nm, and given back as they are.
     """
-    foil = _experiment(zone_beams(crystal(formula), axis), radius)
+    foil = _experiment(zone_beams(crystal(formula), axis, FOIL_BEAMS), radius)
     inside = cone(foil.optics)
     shown = _near(foil, size)
     kept = torch.from_numpy(shown)
