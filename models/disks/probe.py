@@ -141,12 +141,11 @@ def _find(values: Floats, good: Bools) -> _Circle:
     """The brightest disk, by its pixels over half height, then by its edge."""
     smooth = ndimage.gaussian_filter(values, 1.0)
     ground = float(np.median(values[good]))
-    spread = 1.4826 * float(np.median(np.abs(values[good] - ground)))
-    noise = max(spread, np.sqrt(max(ground, 0.0))) / 3.5  # of the smoothed image
+    noise = 1.4826 * float(np.median(np.abs(smooth[good] - np.median(smooth[good]))))
     top = float(np.quantile(smooth[good], 1 - min(0.5, 12 / good.sum())))
     if not top - ground > CONTRAST * noise or top <= ground:
         raise ValueError("there is no disk in this pattern: nothing stands out over the noise")
-    label, n = ndimage.label(smooth > ground + (top - ground) / 2)
+    label, n = ndimage.label((smooth > ground + (top - ground) / 2) & good)
     if not n:
         raise ValueError("there is no disk in this pattern: nothing stands out over the noise")
     sums = ndimage.sum_labels(smooth - ground, label, np.arange(1, n + 1))
