@@ -13,7 +13,7 @@ from braggscope.app.errors import sentence
 from braggscope.app.version import VERSION
 
 Opener = Callable[[list[str]], int]  # opens the window on some locations; returns the exit code
-COMMANDS = ("demo", "info", "peaks", "tracks", "movie", "phase", "train")
+COMMANDS = ("demo", "info", "peaks", "tracks", "movie", "strain", "phase", "train")
 INTERRUPTED = 130
 FAILED = 2
 
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str], open_window: Opener) -> int:
             code = open_window(_window_parser().parse_args(words).files)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        resumable = bool(arguments) and arguments[0] in ("peaks", "train")
+        resumable = bool(arguments) and arguments[0] in ("peaks", "strain", "train")
         print("Interrupted; --resume goes on from here." if resumable else "Interrupted.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough
@@ -62,7 +62,14 @@ def _mute() -> None:
 
 
 def _run(options: argparse.Namespace, open_window: Opener) -> int:
-    from braggscope.app import commands, peaks_command, phase_command, tracks_command, train_command
+    from braggscope.app import (
+        commands,
+        peaks_command,
+        phase_command,
+        strain_command,
+        tracks_command,
+        train_command,
+    )
 
     logging.basicConfig(stream=sys.stderr)
     logging.getLogger("braggscope").setLevel(logging.DEBUG if options.debug else logging.ERROR)
@@ -72,6 +79,7 @@ def _run(options: argparse.Namespace, open_window: Opener) -> int:
         "peaks": peaks_command.peaks,
         "tracks": tracks_command.tracks,
         "movie": commands.movie,
+        "strain": strain_command.strain,
         "phase": phase_command.phase,
         "train": train_command.train,
     }[options.command]
@@ -113,6 +121,7 @@ def command_parser() -> argparse.ArgumentParser:
     _add_peaks(commands, common)
     _add_tracks(commands, common)
     _add_movie(commands, common)
+    _add_strain(commands, common)
     _add_phase(commands, common)
     _add_train(commands, common)
     return parser
@@ -195,6 +204,28 @@ def _add_movie(commands: "argparse._SubParsersAction", common: argparse.Argument
         help="OUT.mp4, OUT.gif, or a folder of PNGs",
     )
     movie.add_argument("--fps", type=float, default=12.0)
+
+
+def _add_strain(commands: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:
+    strain = commands.add_parser("strain", parents=[common], help="strain maps of a 4D-STEM scan")
+    strain.add_argument(
+        "file", metavar="FILE",
+        help="a 4-D dataset or a series of patterns: HDF5, EMD, MIB, BLO, DM4, npy, raw, folder, glob",
+    )  # fmt: skip
+    strain.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help=".h5 .csv .tif")
+    strain.add_argument("--probe", metavar="FILE", help="probe in vacuum; default: from the data")
+    strain.add_argument("--probe-region", metavar="R0:R1,C0:C1", help="scan positions in vacuum")
+    strain.add_argument("--scan-shape", metavar="R,C", help="rows and columns of a series")
+    strain.add_argument("--method", choices=("correlation", "lattice", "network"), help="default: network")
+    strain.add_argument(
+        "--reference", metavar="R0:R1,C0:C1", help="unstrained positions; default: the median of all"
+    )
+    strain.add_argument("--frame-axis", type=int, metavar="N", help="axis of the scan that varies slowest")
+    strain.add_argument("--raw-shape", metavar="R,C,H,W", help="of a raw binary file")
+    strain.add_argument("--raw-dtype", default="uint16", metavar="TYPE", help="uint8, >u2, float32 …")
+    strain.add_argument("--mask", metavar="FILE", help="image whose non-zero pixels are bad")
+    strain.add_argument("--resume", action="store_true", help="go on where a killed run was")
+    strain.add_argument("--workers", type=int, metavar="N", help="threads; default: the cores")
 
 
 def _add_phase(commands: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:

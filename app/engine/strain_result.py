@@ -1,0 +1,56 @@
+"""What is known once the strain of a scan was measured."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from braggscope.app.engine.scan import Scan
+from braggscope.models.disks.results import Disks, Lattice, LatticeMap, Probe, StrainMap
+from braggscope.models.parameters import Parameters
+
+Image = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds of wall time: of the probe, of the pass over the scan, of calibration to strain."""
+
+    probe: float = 0.0
+    disks: float = 0.0
+    strain: float = 0.0
+    patterns: int = 0  # found in this run, not in the journal
+
+    @property
+    def rate(self) -> float:
+        """Patterns per second of the pass."""
+        return self.patterns / self.disks if self.disks > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StrainResult:
+    """The strain of a scan and all that it was made from.
+
+    ``disks`` as found, px of the prepared pattern (while maps fill in: the latest few); ``lattices``: of
+    every position, of disks corrected for the ellipse; ``lattice``: what they were indexed by. ``images``:
+    virtual images by name, (rows, columns). ``problems``: sentences, by position, about patterns that could
+    not be read or measured. ``notes``: sentences about the whole. ``complete``: False while maps fill in.
+    """
+
+    scan: Scan
+    probe: Probe
+    disks: Disks
+    lattices: LatticeMap
+    lattice: Lattice
+    strain: StrainMap
+    parameters: Parameters
+    images: dict[str, Image] = field(default_factory=dict)
+    problems: dict[int, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    timing: Timing = Timing()
+    complete: bool = True
+
+    @property
+    def scan_step_nm(self) -> float | None:
+        """Distance of two positions, where the source says so."""
+        return self.scan.info.quantities.get("scan_step_nm")

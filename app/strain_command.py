@@ -1,0 +1,175 @@
+"""The command that turns a 4D-STEM scan into strain maps, resumable."""
+
+import argparse
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from braggscope.app.commands import check_output, opened, progress_bar
+from braggscope.app.engine.journal import Journal
+from braggscope.app.errors import sentence
+from braggscope.app.export.provenance import Provenance
+from braggscope.app.files import check_not_input
+from braggscope.app.options import CommandError, parameters_file, worker_count
+from braggscope.app.sources.many import absolute
+from braggscope.app.sources.protocol import SourceInfo
+from braggscope.app.sources.raw import raw_location
+from braggscope.app.sources.reader import Reader
+from braggscope.app.wording import counted
+from braggscope.models.parameters import Parameters
+
+if TYPE_CHECKING:
+    from braggscope.app.engine.strain_result import StrainResult
+
+
+def strain(options: argparse.Namespace) -> int:
+    """Measure the strain of a scan."""
+    from braggscope.app.engine.scan import Scan  # late: compiled kernels
+    from braggscope.app.engine.strain import run_strain
+    from braggscope.app.engine.strain_key import strain_key
+    from braggscope.app.export.strain import output_paths, write_strain
+
+    outputs = output_paths(options.output)
+    workers = worker_count(options.workers)
+    parameters = strain_parameters(options)
+    options.file = _location(options)
+    _check_outputs(options, outputs, parameters)
+    with Reader() as reader:
+        found = opened(reader, options)
+        scan = Scan.of(found, parameters, options.frame_axis)
+        scan.at(parameters.strain.reference)
+        scan.at(parameters.strain.probe_region)
+    parameters = with_calibration(parameters, found)
+    key = strain_key(found, parameters)
+    folder = options.output.with_name(options.output.name + ".journal")
+    if options.resume and Journal.is_finished(folder, key, outputs[0]):
+        print(f"{options.output} is finished; nothing to do.", file=sys.stderr)
+        return 0
+    device = _device(options.device, parameters)
+    begin = Journal.resume if options.resume else Journal.start
+    with contextlib.closing(begin(folder, key)) as journal:
+        with progress_bar("strain", "pattern") as context:
+            result = run_strain(
+                options.file, parameters, journal, context,
+                frame_axis=options.frame_axis, device=device, workers=workers,
+            )  # fmt: skip
+        write_strain(options.output, result, provenance_of(result, device))
+        _tell(result, options.output)
+        if not result.problems:
+            journal.finish(outputs[0])
+    return 0
+
+
+def strain_parameters(options: argparse.Namespace) -> Parameters:
+    """Parameters from the file, overridden by flags. Raises CommandError."""
+    parameters = Parameters() if options.parameters is None else parameters_file(options.parameters)
+    given = {
+        "method": options.method,
+        "probe_file": None if options.probe is None else absolute(os.path.expanduser(options.probe)),
+        "scan_shape": _whole("--scan-shape", options.scan_shape, 2),
+        "reference": _rectangle("--reference", options.reference),
+        "probe_region": _rectangle("--probe-region", options.probe_region),
+    }
+    for entry in options.weights:
+        name, _, file = entry.partition("=")
+        if name != "disks" or not file:
+            raise CommandError(f"--weights {entry} is not known; use disks=FILE.")
+        given["weights_file"] = file
+    try:
+        parameters = parameters.with_strain(**{k: v for k, v in given.items() if v is not None})
+    except ValueError as error:
+        raise CommandError(f"The options make no sense together: {sentence(error)}") from error
+    if options.mask is not None:
+        parameters = parameters.with_prepare(mask_file=os.path.abspath(os.path.expanduser(options.mask)))
+    return parameters
+
+
+def with_calibration(parameters: Parameters, found: SourceInfo) -> Parameters:
+    """Parameters with the pixel size of the source, where none is set."""
+    size = found.quantities.get("pixel_inv_angstrom")
+    if size is None or parameters.strain.pixel_inv_angstrom is not None:
+        return parameters
+    return parameters.with_strain(pixel_inv_angstrom=size * parameters.prepare.binning)
+
+
+def provenance_of(result: "StrainResult", device: str = "cpu") -> Provenance:
+    """Where a result comes from. Raises WeightsError."""
+    from braggscope.app.engine.strain_key import weights_record
+
+    info, (name, sha) = result.scan.info, weights_record(result.parameters)
+    rows, columns = result.scan.scan_shape
+    return Provenance(
+        info.location, info.identity, result.parameters, name, sha, device, f"{rows} x {columns}", info.parts
+    )
+
+
+def _location(options: argparse.Namespace) -> str:
+    """The source; a raw file with its shape."""
+    if options.raw_shape is None:
+        return str(options.file)
+    shape = _whole("--raw-shape", options.raw_shape, None)
+    assert shape is not None
+    return raw_location(options.file, shape, options.raw_dtype)
+
+
+def _whole(flag: str, text: str | None, count: int | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        values = tuple(int(part) for part in text.split(","))
+        if min(values) < 1 or (count is not None and len(values) != count):
+            raise ValueError
+    except ValueError:
+        wanted = "R,C" if count else "R,C,H,W"
+        raise CommandError(f"{flag} {text} is no shape; give whole numbers above 0 as {wanted}.") from None
+    return values
+
+
+def _rectangle(flag: str, text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        rows, columns = text.split(",")
+        values = tuple(int(part) for side in (rows, columns) for part in side.split(":"))
+        r0, r1, c0, c1 = values
+        if not (0 <= r0 < r1 and 0 <= c0 < c1):
+            raise ValueError
+    except ValueError:
+        raise CommandError(
+            f"{flag} {text} is no region of the scan; give R0:R1,C0:C1, 0-based and half-open."
+        ) from None
+    return values
+
+
+def _check_outputs(options: argparse.Namespace, outputs: tuple[Path, ...], parameters: Parameters) -> None:
+    check_output(options, parameters)
+    inputs = [options.file, parameters.strain.probe_file, parameters.strain.weights_file]
+    inputs += [None if options.parameters is None else str(options.parameters)]
+    for path in outputs:
+        check_not_input(path, inputs)
+
+
+def _device(name: str, parameters: Parameters) -> str:
+    """``auto`` becomes what there is; the processor where no network is asked for."""
+    if name == "cpu" or (name == "auto" and parameters.strain.method != "network"):
+        return "cpu"
+    from braggscope.models.device import resolve
+
+    return resolve(name)
+
+
+def _tell(result: "StrainResult", output: Path) -> None:
+    for position, problem in sorted(result.problems.items())[:10]:
+        print(f"position {position} failed: {problem}", file=sys.stderr)
+    for note in result.notes:
+        print(note, file=sys.stderr)
+    measured = int(result.strain.valid.sum())
+    words = [f"strain at {counted(measured, 'position')} of {result.scan.positions:,}"]
+    words.append(f"{len(result.disks) / max(result.scan.positions, 1):.1f} disks a pattern")
+    print(f"{output}: {', '.join(words)}", file=sys.stderr)
+    if result.problems:
+        print(
+            f"{counted(len(result.problems), 'pattern')} failed; --resume tries them again.", file=sys.stderr
+        )
