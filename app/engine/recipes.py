@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from braggscope.models.localizer.network import LocalizerNet
     from braggscope.models.trainer import AveragedTrainer
 
-Trained = Literal["braggnn", "net"]
+Trained = Literal["braggnn", "net", "disks", "disks-fcunet"]
+DISKS = ("disks", "disks-fcunet")
 FINE_TUNE_RATE = 3e-4
 FINE_TUNE_AVERAGE = 0.998
 NET_GO_ON_RATE = 1e-3  # simulation never ends: there is nothing to be kept from
@@ -70,6 +71,10 @@ class Recipe(Protocol):
 
 def simulation_version(what: str) -> int:
     """Number of the simulation that a network is trained on."""
+    if what in DISKS:
+        from braggscope.models.disks.network.scenes import SIMULATION_VERSION
+
+        return SIMULATION_VERSION
     from braggscope.models.braggnn import simulate as braggnn
     from braggscope.models.localizer import simulate as localizer
 
@@ -78,6 +83,10 @@ def simulation_version(what: str) -> int:
 
 def recipe(what: Trained, start: Start) -> Recipe:
     """The recipe of a network. Raises TrainingError, and WeightsError for an unusable base."""
+    if what in DISKS:
+        from braggscope.app.engine.disk_recipes import DisksRecipe
+
+        return DisksRecipe(what, start.data, start.base, start.seed)
     return NetRecipe(start) if what == "net" else BraggNNRecipe(start)
 
 
@@ -137,7 +146,7 @@ class BraggNNRecipe:
         """Nothing is left to do."""
 
 
-def _history(provenance: Provenance) -> dict[str, Any]:
+def history_of(provenance: Provenance) -> dict[str, Any]:
     """Where a base comes from, for the record of what is made of it."""
     training = provenance.metadata.get("training", {})
     return {
@@ -159,7 +168,7 @@ def _braggnn_base(start: Start) -> "tuple[BraggNN | None, dict[str, Any]]":
     except ValueError as error:
         raise TrainingError(f"{provenance.path.name}: {error}") from error
     order = provenance.axis_order or detect_axis_order(network)
-    return (swap_axes(network) if order == "yx" else network), _history(provenance)
+    return (swap_axes(network) if order == "yx" else network), history_of(provenance)
 
 
 class NetRecipe:
@@ -231,6 +240,6 @@ def _net_base(start: Start) -> "tuple[LocalizerNet | None, dict[str, Any]]":
         return None, {}
     state, provenance = load_weights(start.base)
     try:
-        return build_localizer(state), _history(provenance)
+        return build_localizer(state), history_of(provenance)
     except ValueError as error:
         raise TrainingError(f"{provenance.path.name}: {error}") from error

@@ -1,0 +1,121 @@
+"""Disk networks against correlation on multiply scattering Si [110], a crystal they never saw.
+
+    .venv/bin/python benchmarks/bench_disknet.py [--weights disks disks-fcunet] [--positions 48] [--dose 5e5]
+
+Prints tables for docs/disk-network.md: position error (median / RMS, px) by thickness, recall, precision,
+share of errors within the stated 1 sigma, and CPU time per pattern on one thread.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+
+from braggscope.app.engine.disk_networks import open_disk_network
+from braggscope.models.disks.correlate import Correlator
+from braggscope.models.disks.parameters import Strain
+from braggscope.models.disks.results import Disks, Probe
+from braggscope.models.disks.simulation.scenes import THICKNESSES_NM, Scene, random_strains, wedge
+
+TILT_RAD = 6e-3
+GATE = 0.7  # radii
+
+
+def scene_of(positions: int, dose: float, seed: int, tilts: int = 8) -> Scene:
+    """A wedge: every thickness at as many positions."""
+    count = positions * len(THICKNESSES_NM)
+    rng = np.random.default_rng([seed, 11])
+    angle, size = rng.uniform(0, 2 * np.pi, tilts), TILT_RAD * np.sqrt(rng.random(tilts))
+    directions = size[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    thickness = np.repeat(THICKNESSES_NM, positions)
+    return wedge(random_strains(count, seed), thickness, directions[np.arange(count) % tilts], dose, seed)
+
+
+def probe_of(scene: Scene) -> Probe:
+    middle = float(scene.probe.shape[0] // 2)
+    return Probe(scene.probe, scene.radius, 1.0, (middle, middle), "simulated")
+
+
+def judge(disks: Disks, scene: Scene, rows: np.ndarray) -> dict[str, float]:
+    """Figures of the disks of some patterns."""
+    pattern, disk = np.nonzero(scene.present)
+    size = scene.patterns.shape[1]
+    everywhere = ((scene.xy > -0.5) & (scene.xy < size - 0.5)).all(2)
+    chosen = np.isin(pattern, rows)
+    true = scene.xy[pattern, disk][chosen]
+    mine = np.isin(disks.pattern, rows)
+    far = 1e5
+    a = np.column_stack([disks.x, disks.y, far * disks.pattern])[mine]
+    b = np.column_stack([true, far * pattern[chosen]])
+    distance, nearest = cKDTree(a).query(b)
+    found = distance < GATE * scene.radius
+    p, d = np.nonzero(everywhere)
+    real = cKDTree(np.column_stack([scene.xy[p, d], far * p])).query(a)[0] < GATE * scene.radius
+    error = a[nearest[found]][:, :2] - true[found]
+    sigma = np.column_stack([disks.x_err, disks.y_err])[mine][nearest[found]]
+    return {
+        "median": float(np.median(distance[found])), "rms": float(np.sqrt(np.mean(distance[found] ** 2))),
+        "recall": float(found.mean()), "precision": float(real.mean()),
+        "coverage": float((np.abs(error) < sigma).mean()),
+    }  # fmt: skip
+
+
+def correlation(intensity: str) -> Callable[[Scene, Probe], Disks]:
+    def run(scene: Scene, probe: Probe) -> Disks:
+        parameters = Strain(method="correlation", intensity=intensity, subpixel="upsampled")
+        return Correlator(probe, scene.patterns.shape[1:], parameters).find(scene.patterns)
+
+    return run
+
+
+def network(name: str) -> Callable[[Scene, Probe], Disks]:
+    opened = open_disk_network(name)
+    return lambda scene, probe: opened.find(scene.patterns, None, probe)
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--weights", nargs="*", default=["disks", "disks-fcunet"])
+    options.add_argument("--positions", type=int, default=48, help="per thickness")
+    options.add_argument("--dose", type=float, nargs="*", default=[5e5, 2e4])
+    options.add_argument("--seed", type=int, default=0)
+    given = options.parse_args()
+    torch.set_num_threads(1)
+    methods = {f"correlation, {kind}": correlation(kind) for kind in ("linear", "sqrt", "log")}
+    methods |= {name: network(name) for name in given.weights}
+    for dose in given.dose:
+        scene = scene_of(given.positions, dose, given.seed)
+        probe = probe_of(scene)
+        print(f"\ndose {dose:g}, {given.positions} positions per thickness, median / RMS error in px\n")
+        print(
+            "| method | "
+            + " | ".join(f"{t:g} nm" for t in THICKNESSES_NM)
+            + " | recall | precision | in 1 sigma | ms |"
+        )
+        print("|---" * (len(THICKNESSES_NM) + 5) + "|")
+        for name, run in methods.items():
+            run(Scene(*(getattr(scene, f)[:4] if f in ("patterns", "present", "xy") else getattr(scene, f)
+                        for f in scene.__dataclass_fields__)), probe)  # fmt: skip
+            start = time.process_time()
+            disks = run(scene, probe)
+            ms = (time.process_time() - start) / len(scene.patterns) * 1e3
+            groups = np.arange(len(scene.patterns)).reshape(len(THICKNESSES_NM), -1)
+            parts = [judge(disks, scene, rows) for rows in groups]
+            whole = judge(disks, scene, np.arange(len(scene.patterns)))
+            cells = [f"{p['median']:.3f} / {p['rms']:.3f}" for p in parts]
+            tail = [
+                f"{whole['recall']:.4f}",
+                f"{whole['precision']:.4f}",
+                f"{whole['coverage']:.3f}",
+                f"{ms:.1f}",
+            ]
+            print(f"| {name} | " + " | ".join([*cells, *tail]) + " |", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
