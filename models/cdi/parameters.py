@@ -44,6 +44,7 @@ class Phasing(BaseModel):
     method: Literal["network", "network-only", "iterative", "all"] = Field(
         "iterative", description="what finds the object: iterations, the network and iterations, or both"
     )
+    network: str = Field("cdi", description="name of the weights of the network in use, or their file")
     seed: int = Field(0, ge=0)
     beta: float = Field(0.9, gt=0, le=1, description="feedback of HIO and RAAR at full resolution")
     support_sigma: float = Field(1.0, ge=0, le=10, description="voxels, smoothing of the shrink-wrap")

@@ -27,17 +27,16 @@ from braggscope.models.cdi.fourier import (
 )
 from braggscope.models.cdi.metrics import Agreement, compare_amplitudes, free_log_likelihood
 from braggscope.models.cdi.parameters import Phasing
-from braggscope.models.cdi.phasing import Phaser, Settings
+from braggscope.models.cdi.phasing import Phaser, Settings, State
 from braggscope.models.cdi.refine import Learned, Model, refine
 from braggscope.models.cdi.sequence import Step, length, parse
+from braggscope.models.cdi.starts import Improve, Starts
 from braggscope.models.cdi.support import Support, autocorrelation_support, shrink_wrap
 from braggscope.models.cdi.withheld import free_voxels, photon_unit
 
 TIGHTNESS = ((1.0, 0.05), (0.7, 0.2))  # (sigma, threshold) of which the free likelihood chooses
 MARGIN = 0.95  # share of the likelihood at which the tight support wins: the loose one also fits noise
 TRIED = 2  # starts of which chi after a few iterations chooses
-COARSE_BETA = 0.95  # the gold pattern of docs/coherent.md is found from 3 of 4 starts, with 0.9 from half
-COARSE_EVERY, COARSE_SIGMA, COARSE_THRESHOLD = 5, 1.0, 0.1
 TRIAL = (Step(30, "RAAR"), Step(10, "ER"))
 FINISH = (Step(10, "ER"),)
 
@@ -60,7 +59,8 @@ class Live:
 @dataclass(frozen=True, slots=True)
 class Reconstruction:
     """One result, origin in the middle. ``obj`` is scaled so that |F obj| fits the measured modulus.
-    ``free``: log-likelihood per withheld voxel; ``settings``: of the last iterations.
+    ``free``: log-likelihood per withheld voxel; ``settings``: of the last iterations; ``method``: what found
+    it, "iterative", "network" or "network-only".
     """
 
     obj: Complex
@@ -69,13 +69,12 @@ class Reconstruction:
     free: float
     start: int
     settings: Settings
+    method: str = "iterative"
 
 
 @dataclass(frozen=True, slots=True)
 class Refinement:
-    """The refined object, origin in the middle; ``agreement`` of the full model, ``coherent`` of |F obj|
-    alone.
-    """
+    """Origin in the middle; ``agreement`` of the full model, ``coherent`` of |F obj| alone."""
 
     obj: Complex
     agreement: Agreement
@@ -101,7 +100,7 @@ class Reconstructor:
 
     ``amplitude`` (Z, Y, X) float32: square root of the intensity, zero frequency in the middle; ``mask``:
     True = not measured. ``start``: an object to begin with instead of random ones, of any shape with the
-    same field of view, origin in the middle.
+    same field of view, origin in the middle. ``improve``: the network, where the method needs it.
     """
 
     def __init__(
@@ -110,6 +109,7 @@ class Reconstructor:
         mask: NDArray[np.bool_] | None = None,
         parameters: Phasing | None = None,
         start: NDArray | None = None,
+        improve: Improve | None = None,
     ) -> None:
         self.parameters = Phasing() if parameters is None else parameters
         self.amplitude = np.ascontiguousarray(amplitude, np.float32)
@@ -118,49 +118,63 @@ class Reconstructor:
         self.count = photon_unit(self.amplitude**2, self.mask)
         self.start = start
         self.outcome = Outcome()
-        self._levels = pyramid(amplitude.shape) if self.parameters.start == "coarse" else [amplitude.shape]
+        self._starts = Starts(
+            lambda shape: self._target(shape, False), self._levels(), self.parameters, improve
+        )
+        self._bare = False  # whether a start tells nothing of the object's extent
         self._done = 0
         self._total = self._work()
 
     def iterate(self) -> Iterator[Live]:
-        """Run everything; yields after every iteration."""
-        candidates: list[tuple[float, int, Complex]] = []
-        for number in range(self.parameters.starts if self.start is None else 1):
-            obj = yield from self._coarse(number)
-            candidates.append((self._coarse_misfit(obj), number, obj))
-        candidates.sort(key=lambda found: found[0])
-        settings, order = yield from self._choice([(number, obj) for _, number, obj in candidates])
-        for number, obj in order[: self.parameters.runs]:
-            found = yield from self._full(obj, number, settings, parse(self.parameters.iterations))
-            self.outcome.runs.append((yield from self._finish(found)))
+        """Run everything; yields after every iteration. Raises ValueError where the network is missing."""
+        for method in self._methods():
+            yield from self._solve(method)
         self.outcome.runs.sort(key=lambda run: -run.free)
         if self.parameters.refinement:
             yield from self._refine()
 
     # -- the stages ---------------------------------------------------------------------------------------
 
-    def _coarse(self, number: int) -> Generator[Live, None, Complex]:
-        """Object at the finest level below full resolution (small patterns: at it), origin at index 0."""
-        p = self.parameters
+    def _solve(self, method: str) -> Iterator[Live]:
+        """Add the runs of one method to the outcome."""
+        self._bare = method == "iterative" and self.parameters.start != "coarse" and self.start is None
+        candidates: list[tuple[float, int, Complex]] = []
+        for number in range(self.parameters.starts if self.start is None else 1):
+            obj = yield from self._begun(number, method)
+            candidates.append((self._coarse_misfit(obj), number, obj))
+        candidates.sort(key=lambda found: found[0])
+        if method == "network-only":
+            for _, number, obj in candidates[: self.parameters.runs]:
+                self.outcome.runs.append(replace(self._as_it_is(obj, number), method=method))
+            return
+        settings, order = yield from self._choice([(number, obj) for _, number, obj in candidates])
+        for number, obj in order[: self.parameters.runs]:
+            found = yield from self._full(obj, number, settings, parse(self.parameters.iterations))
+            run = yield from self._finish(found)
+            self.outcome.runs.append(replace(run, method=method))
+
+    def _begun(self, number: int, method: str) -> Generator[Live, None, Complex]:
+        """Object below full resolution (or at it, see Starts), origin at index 0."""
         if self.start is not None:
             return to_corner(np.asarray(self.start, np.complex64))
-        shape = self._levels[0]
-        target = self._target(shape, withhold=False)
-        known = np.maximum(target, np.float32(0))
-        support = autocorrelation_support(known)
-        obj = _random_start(support, known, np.random.default_rng([p.seed, number]), p.start)
-        if p.start != "coarse":
-            return obj
-        for level, shape in enumerate(self._levels[:-1] or self._levels):
-            steps = parse(p.coarse_iterations if level == 0 else p.iterations)
-            if level:
-                obj = resample(obj, shape)
-                support = shrink_wrap(obj, COARSE_SIGMA, COARSE_THRESHOLD)
-            settings = Settings(COARSE_BETA, COARSE_SIGMA, COARSE_THRESHOLD, COARSE_EVERY, 2 * p.break_twin)
-            phaser = Phaser(self._target(shape, withhold=False), obj, support, settings)
-            yield from self._watched(phaser, steps, f"start {number + 1}, {shape[-1]} voxels")
-            obj = phaser.result()
-        return obj
+        if method == "iterative":
+            under_way = self._starts.iterated(number)
+        else:
+            under_way = self._starts.led(number, polish=method == "network")
+        while True:
+            try:
+                note, state = next(under_way)
+            except StopIteration as end:
+                found: Complex = end.value
+                return found
+            yield self._live(note, state)
+
+    def _as_it_is(self, obj: Complex, number: int) -> Reconstruction:
+        """What the network says, without iterations at full resolution."""
+        obj = resample(obj, self.amplitude.shape)
+        settings = self._supports()[0]
+        support = shrink_wrap(obj, settings.sigma, settings.threshold)
+        return self._judged(Phaser(self._target(self.amplitude.shape), obj, support, settings), number)
 
     def _choice(
         self, starts: list[tuple[int, Complex]]
@@ -185,7 +199,7 @@ class Reconstructor:
     ) -> Generator[Live, None, Reconstruction]:
         obj = resample(obj, self.amplitude.shape) if obj.shape != self.amplitude.shape else obj
         target = self._target(self.amplitude.shape)
-        if self.parameters.start != "coarse" and self.start is None:
+        if self._bare:
             support = autocorrelation_support(np.maximum(target, np.float32(0)))
         else:
             support = shrink_wrap(obj, settings.sigma, settings.threshold)
@@ -253,37 +267,34 @@ class Reconstructor:
 
     def _watched(self, phaser: Phaser, steps: tuple[Step, ...], note: str) -> Iterator[Live]:
         for state in phaser.iterate(steps):
-            self._done += 1
-            yield Live(
-                self._done,
-                self._total,
-                f"{note}, {state.algorithm}",
-                state.residual,
-                state.obj,
-                state.support,
-                state.residual_l1,
-            )
+            yield self._live(note, state)
+
+    def _live(self, note: str, state: State) -> Live:
+        self._done += 1
+        words = f"{note}, {state.algorithm}"
+        return Live(self._done, self._total, words, state.residual, state.obj, state.support)
+
+    def _methods(self) -> tuple[str, ...]:
+        if self.start is not None:
+            return ("iterative",)
+        method = self.parameters.method
+        if method != "iterative" and self._starts.improve is None:
+            raise ValueError(f"The method {method} needs the network, and none was given.")
+        return ("network", "iterative") if method == "all" else (method,)
+
+    def _levels(self) -> list[tuple[int, ...]]:
+        p, shape = self.parameters, self.amplitude.shape
+        return pyramid(shape) if p.start == "coarse" or p.method != "iterative" else [shape]
 
     def _work(self) -> int:
         """Iterations of all stages together."""
         p = self.parameters
-        full = length(parse(p.iterations))
-        coarse = length(parse(p.coarse_iterations)) + full * max(0, len(self._levels) - 2)
-        starts = 0 if self.start is not None or p.start != "coarse" else p.starts
-        runs = min(p.runs, p.starts) if self.start is None else 1
-        count = 1 if self.start is not None else p.starts
-        trials = min(TRIED, count) + len(self._supports()) - 1
-        trials = 0 if count == 1 and len(self._supports()) == 1 else trials
-        return starts * coarse + trials * length(TRIAL) + runs * (full + length(FINISH)) + p.refinement
-
-
-def _random_start(support: Support, amplitude: Real, rng: np.random.Generator, kind: str) -> Complex:
-    """Random modulus inside the support, or random phases of the measured pattern, of the pattern's power."""
-    if kind == "random":
-        turns = np.exp(2j * np.pi * rng.random(amplitude.shape))
-        return np.asarray(np.fft.ifftn(amplitude * turns, norm="ortho"), np.complex64)
-    obj = (rng.random(support.shape) * support).astype(np.complex64)
-    power = math.sqrt(
-        float(np.sum(amplitude**2, dtype=np.float64)) / max(float(np.sum(np.abs(obj) ** 2)), 1e-30)
-    )
-    return (obj * np.float32(power)).astype(np.complex64)
+        starts = p.starts if self.start is None else 1
+        supports = len(self._supports())
+        trials = 0 if starts == 1 and supports == 1 else min(TRIED, starts) + supports - 1
+        full = trials * length(TRIAL) + min(p.runs, starts) * (length(parse(p.iterations)) + length(FINISH))
+        total = p.refinement
+        for method in self._methods():
+            total += self._starts.work(method) * starts * (self.start is None)
+            total += full * (method != "network-only")
+        return total
