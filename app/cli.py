@@ -133,6 +133,17 @@ def _add_demo(commands: "argparse._SubParsersAction", common: argparse.ArgumentP
     demo.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: demo_WHAT.h5")
     demo.add_argument("--seed", type=int, default=0)
     demo.add_argument("--open", action="store_true", help="open it in the window")
+    demo.add_argument(
+        "--cif", type=Path, metavar="FILE", help="strain: crystal of the wedge instead of silicon"
+    )
+    demo.add_argument(
+        "--zone",
+        type=int,
+        nargs=3,
+        default=(1, 1, 0),
+        metavar=("U", "V", "W"),
+        help="strain: axis of the wedge",
+    )
 
 
 def _add_info(commands: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:
@@ -235,7 +246,11 @@ def _add_phase(commands: "argparse._SubParsersAction", common: argparse.Argument
     phase.add_argument("file", metavar="FILE", help="a 3-D stack: file, file.h5::/path, folder, glob")
     phase.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help=".h5 .nxs .cxi")
     phase.add_argument("--input", choices=("intensity", "amplitude"), help="default: intensity")
-    phase.add_argument("--method", choices=("iterative",), default="iterative")
+    phase.add_argument(
+        "--method",
+        choices=("network", "network-only", "iterative", "all"),
+        help="what finds the object; all: network and iterations, ranked; default: iterative",
+    )
     phase.add_argument("--iterations", metavar="TEXT", help="for example 3*(20*ER+180*HIO)+20*ER")
     phase.add_argument("--seed", type=int)
     phase.add_argument("--starts", type=int, metavar="N", help="random starts at low resolution")
@@ -264,7 +279,9 @@ def _add_train(commands: "argparse._SubParsersAction", common: argparse.Argument
         " held out for the purpose and no worse on simulated peaks like its own; otherwise one sentence says"
         " so, and the exit code is 1.",
     )
-    train.add_argument("what", choices=("braggnn", "net"), help="BraggNN, or the localiser network")
+    train.add_argument(
+        "what", choices=("braggnn", "net", "cdi"), help="BraggNN, the localiser network, coherent imaging"
+    )
     train.add_argument("-o", "--output", type=Path, required=True, metavar="WEIGHTS", help=".safetensors")
     train.add_argument(
         "--data", metavar="SERIES", help="learn from a series; or from patches in BraggNN's published format"

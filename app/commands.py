@@ -60,7 +60,7 @@ def demo(options: argparse.Namespace) -> int:
         elif options.what == "strain":
             from braggscope.app.demo_strain import write_demo_strain
 
-            write_demo_strain(output, options.seed, context)
+            write_demo_strain(output, options.seed, context, options.cif, tuple(options.zone))
         else:
             from braggscope.app.demo import write_demo_series
 

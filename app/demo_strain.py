@@ -12,6 +12,7 @@ from braggscope.app.files import atomic_path
 from braggscope.app.version import VERSION
 
 if TYPE_CHECKING:
+    from braggscope.models.disks.simulation.crystals import Crystal
     from braggscope.models.disks.simulation.scenes import Scene
 
 Floats = NDArray[np.float64]
@@ -22,8 +23,13 @@ STEP_NM = 2.0
 _STRAIN = ("exx", "eyy", "exy", "theta")
 
 
-def write_demo_strain(path: Path, seed: int = 0, context: Context | None = None) -> None:
-    """Simulate a Si/SiGe multilayer, single scattering, and a bent wedge of Si [110], multiple scattering.
+def write_demo_strain(
+    path: Path, seed: int = 0, context: Context | None = None, cif: Path | None = None,
+    axis: tuple[int, int, int] = (1, 1, 0),
+) -> None:  # fmt: skip
+    """Simulate a Si/SiGe multilayer, single scattering, and a bent wedge, multiple scattering.
+
+    The wedge is Si [110], or ``axis`` of the crystal in ``cif``.
 
     ``/entry/data/data`` and ``/wedge/data/data`` (rows, columns, 128, 128) uint16 counts; beside them
     ``probe/data`` (128, 128) float32: probe in vacuum, sum 1, centred on pixel (64, 64). ``/truth`` and
@@ -35,9 +41,33 @@ def write_demo_strain(path: Path, seed: int = 0, context: Context | None = None)
     """
     import h5py  # late: the window starts without it
 
-    from braggscope.models.disks.simulation.scenes import multilayer, wedge
+    from braggscope.app.sources.cells import read_cell
+    from braggscope.models.disks.simulation.crystals import crystal_of
+    from braggscope.models.disks.simulation.scenes import SILICON
 
     context = silent_context() if context is None else context
+    substance = SILICON if cif is None else crystal_of(read_cell(cif))
+    layers, foil, tilt = _simulate(seed, substance, axis, context)
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs.update(default="entry", creator="braggscope", creator_version=VERSION)
+        title = "Simulated 4D-STEM scan of a strained Si/SiGe multilayer, single scattering"
+        _scan(file, "entry", title, layers, LAYERS_SHAPE, seed)
+        zone = " ".join(str(index) for index in axis)
+        title = f"Simulated 4D-STEM scan of a bent {substance.name} [{zone}] wedge, multiple scattering"
+        _scan(file, "wedge", title, foil, WEDGE_SHAPE, seed)
+        truth = _truth(file, "truth", layers, LAYERS_SHAPE)
+        inner = _truth(truth, "wedge", foil, WEDGE_SHAPE)
+        inner["thickness_nm"] = foil.thickness_nm.reshape(WEDGE_SHAPE).astype(np.float32)
+        inner["tilt"] = tilt.reshape(*WEDGE_SHAPE, 2).astype(np.float32)
+        inner["tilt"].attrs["units"] = "rad"
+
+
+def _simulate(
+    seed: int, substance: "Crystal", axis: tuple[int, int, int], context: Context
+) -> tuple["Scene", "Scene", Floats]:
+    """(multilayer, wedge, tilts of the wedge)."""
+    from braggscope.models.disks.simulation.scenes import multilayer, wedge
+
     count, others = (rows * columns for rows, columns in (LAYERS_SHAPE, WEDGE_SHAPE))
     total = count + others
 
@@ -49,19 +79,9 @@ def write_demo_strain(path: Path, seed: int = 0, context: Context | None = None)
 
     layers = multilayer(layer_strain(seed).reshape(-1, 4), MODULATION, LAYERS_DOSE, seed, SIZE, RADIUS, tick)
     strain, thickness_nm, tilt = (one.reshape(others, *one.shape[2:]) for one in wedge_course())
-    foil = wedge(strain, thickness_nm, tilt, WEDGE_DOSE, seed, SIZE, RADIUS, tick=tick_wedge)
+    foil = wedge(strain, thickness_nm, tilt, WEDGE_DOSE, seed, SIZE, RADIUS, substance, axis, tick=tick_wedge)
     context.progress(total, total, "writing")
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs.update(default="entry", creator="braggscope", creator_version=VERSION)
-        title = "Simulated 4D-STEM scan of a strained Si/SiGe multilayer, single scattering"
-        _scan(file, "entry", title, layers, LAYERS_SHAPE, seed)
-        title = "Simulated 4D-STEM scan of a bent Si [110] wedge, multiple scattering"
-        _scan(file, "wedge", title, foil, WEDGE_SHAPE, seed)
-        truth = _truth(file, "truth", layers, LAYERS_SHAPE)
-        inner = _truth(truth, "wedge", foil, WEDGE_SHAPE)
-        inner["thickness_nm"] = foil.thickness_nm.reshape(WEDGE_SHAPE).astype(np.float32)
-        inner["tilt"] = tilt.reshape(*WEDGE_SHAPE, 2).astype(np.float32)
-        inner["tilt"].attrs["units"] = "rad"
+    return layers, foil, tilt
 
 
 def layer_strain(seed: int) -> Floats:
@@ -95,7 +115,7 @@ def wedge_course() -> tuple[Floats, Floats, Floats]:
 
 
 def _scan(file: Any, name: str, title: str, scene: "Scene", shape: tuple[int, int], seed: int) -> None:
-    from braggscope.models.disks.simulation.scenes import VOLTAGE_KV, per_px
+    from braggscope.models.disks.simulation.scenes import VOLTAGE_KV
 
     entry = _group(file, name, "NXentry", default="data")
     entry["title"] = title
@@ -107,7 +127,7 @@ def _scan(file: Any, name: str, title: str, scene: "Scene", shape: tuple[int, in
         compression="gzip", compression_opts=1, shuffle=True,
     )  # fmt: skip
     signal.attrs.update(units="counts", long_name="pattern of every scan position")
-    data.attrs.update(voltage_kV=VOLTAGE_KV, scan_step_nm=STEP_NM, pixel_inv_angstrom=per_px(RADIUS))
+    data.attrs.update(voltage_kV=VOLTAGE_KV, scan_step_nm=STEP_NM, pixel_inv_angstrom=scene.per_px)
     for axis, length in zip(axes, (*shape, SIZE, SIZE), strict=True):
         data[axis] = np.arange(length)
     probe = _group(entry, "probe", "NXdata", signal="data")

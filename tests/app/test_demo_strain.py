@@ -63,3 +63,40 @@ def test_cancelling_leaves_no_file(tmp_path):
     with pytest.raises(Cancelled):
         demo_strain.write_demo_strain(tmp_path / "strain.h5", 0, Context(ticket, cancel))
     assert list(tmp_path.iterdir()) == []
+
+
+CIF = """data_salt
+_cell_length_a 5.64
+_cell_length_b 5.64
+_cell_length_c 5.64
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_symmetry_space_group_name_H-M 'F m -3 m'
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+Na1 Na 0 0 0
+Cl1 Cl 0.5 0.5 0.5
+"""
+
+
+@pytest.mark.usefixtures("small")
+def test_the_wedge_can_be_of_a_crystal_in_a_cif(run, fails, tmp_path):
+    cif, out = tmp_path / "salt.cif", tmp_path / "strain.h5"
+    cif.write_text(CIF)
+    assert run("demo", "strain", "-o", out, "--cif", cif, "--zone", "0", "0", "1")[0] == 0
+    with h5py.File(out) as file:
+        assert "salt [0 0 1] wedge" in file["wedge/title"].asstr()[()]
+        vectors = file["truth/wedge/reference"][2:]
+        step = file["wedge/data"].attrs["pixel_inv_angstrom"]
+        assert np.hypot(*vectors[:2]) * step == pytest.approx(2 / 5.64, rel=1e-6)
+        assert vectors[:2] @ vectors[2:] == pytest.approx(0, abs=1e-6)
+    out.unlink()
+    cif.write_text(CIF[: CIF.index("loop_")])
+    assert "no atoms" in fails("demo", "strain", "-o", out, "--cif", cif)
+    assert "zone" in fails("demo", "strain", "-o", out, "--zone", "0", "0", "0")
+    assert not out.exists()

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from braggscope.models.disks.simulation.crystals import CRYSTALS, crystal, crystal_from_cif, synthetic
+from braggscope.models.cells import Cell
+from braggscope.models.disks.simulation.crystals import CRYSTALS, crystal, crystal_of, synthetic
 from braggscope.models.disks.simulation.dynamics import (
     Beam,
     intensities,
@@ -179,28 +180,12 @@ def test_random_cells_have_atoms_apart() -> None:
         assert one.volume_angstrom3 > 10
 
 
-CIF = """data_silicon
-_cell_length_a 5.431
-_cell_length_b 5.431
-_cell_length_c 5.431
-_cell_angle_alpha 90
-_cell_angle_beta 90
-_cell_angle_gamma 90
-_symmetry_space_group_name_H-M 'F d -3 m:1'
-loop_
-_atom_site_label
-_atom_site_type_symbol
-_atom_site_fract_x
-_atom_site_fract_y
-_atom_site_fract_z
-Si1 Si 0 0 0
-"""
-
-
-def test_a_cif_gives_the_crystal_of_the_table() -> None:
-    read, known = crystal_from_cif(CIF, 0.46), crystal("Si")
+def test_a_unit_cell_gives_the_crystal_of_the_table() -> None:
+    cell = Cell(name="mine", a=5.431, b=5.431, c=5.431, space_group="F d -3 m:1", sites=(("Si", 0, 0, 0),))
+    made, known = crystal_of(cell, 0.46), crystal("Si")
     hkl = np.array([(1, 1, 1), (2, 2, 0), (2, 0, 0), (3, 1, 1)])
-    assert_allclose(np.abs(coupling(read, hkl, 200)), np.abs(coupling(known, hkl, 200)), atol=1e-9)
-    for text in ("", "data_x\n_cell_length_a 3\n", "no cif at all"):
-        with pytest.raises(ValueError, match="CIF"):
-            crystal_from_cif(text)
+    assert_allclose(np.abs(coupling(made, hkl, 200)), np.abs(coupling(known, hkl, 200)), atol=1e-9)
+    assert made.centring == "F"
+    assert len(zone_beams(made, (1, 1, 0)).hkl) == 121
+    with pytest.raises(ValueError, match="no atoms"):
+        crystal_of(Cell(name="empty", a=3, b=3, c=3))

@@ -1,9 +1,11 @@
-"""Crystals of the disk simulator: a table of real ones, random ones, and those of a CIF."""
+"""Crystals of the disk simulator: a table of real ones, random ones, and those of unit cells."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from braggscope.models.cells import Cell
 
 Floats = NDArray[np.float64]
 Place = tuple[float, float, float]
@@ -14,7 +16,8 @@ class Crystal:
     """Contents of a unit cell.
 
     ``basis`` (3, 3): rows are the cell vectors, Å. ``elements`` (A,) and ``positions`` (A, 3), fractional,
-    of every atom of the cell; ``b_factors`` (A,): B = 8 pi^2 <u^2>, Å^2. ``centring``: P, I, F or C.
+    of every atom of the cell; ``b_factors`` (A,): B = 8 pi^2 <u^2>, Å^2. ``centring``: P, I, F, A, B, C or
+    R (obverse).
     """
 
     name: str
@@ -202,22 +205,20 @@ def _apart(difference: Floats, basis: Floats) -> float:
     return float(np.linalg.norm((difference - np.round(difference)) @ basis))
 
 
-def crystal_from_cif(text: str, b_factor: float = 0.5) -> Crystal:
-    """The first structure of a CIF, with ``b_factor`` where it gives none. Raises ValueError without one."""
+def crystal_of(cell: Cell, b_factor: float = 0.5) -> Crystal:
+    """A cell with all its atoms at one B, Å^2. Raises ValueError for a cell that knows none of them."""
     import gemmi
 
-    try:
-        small = gemmi.make_small_structure_from_block(gemmi.cif.read_string(text)[0])
-    except (ValueError, RuntimeError, IndexError) as error:
-        raise ValueError(f"the CIF cannot be read: {error}") from None
-    sites = [site for site in small.get_all_unit_cell_sites() if site.element.atomic_number > 0]
-    cell = small.cell
-    if not sites or not cell.volume > 1:
-        raise ValueError("the CIF holds no crystal structure: no atoms or no cell")
-    return Crystal(
-        small.name,
-        cell_basis(cell.a, cell.b, cell.c, cell.alpha, cell.beta, cell.gamma),
-        tuple(site.element.name for site in sites),
-        np.array([[site.fract.x, site.fract.y, site.fract.z] for site in sites]),
-        np.array([8 * np.pi**2 * site.u_iso if site.u_iso > 0 else b_factor for site in sites]),
-    )
+    group = gemmi.find_spacegroup_by_name(cell.space_group, cell.alpha, cell.gamma)
+    if not cell.sites or group is None:
+        raise ValueError(f"{cell.name} has no atoms; choose a structure with atoms and a space group")
+    elements, places = [], []
+    for element, *place in cell.sites:
+        images = np.array([one.apply_to_xyz(place) for one in group.operations()]) % 1.0
+        _, apart = np.unique(np.round(images, 4) % 1.0, axis=0, return_index=True)
+        elements += [element] * len(apart)
+        places.append(images[apart])
+    basis = cell_basis(cell.a, cell.b, cell.c, cell.alpha, cell.beta, cell.gamma)
+    positions = np.concatenate(places)
+    factors = np.full(len(elements), b_factor)
+    return Crystal(cell.name, basis, tuple(elements), positions, factors, group.centring_type())

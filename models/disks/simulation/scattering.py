@@ -76,7 +76,7 @@ def zone_beams(crystal: Crystal, axis: tuple[int, int, int], most: int = 121) ->
     order = order[length[order] < REACH_INV_ANGSTROM]
     hkl, g, length = hkl[order], g[order], length[order]
     across = np.linalg.norm(np.cross(g[1], g), axis=1) if len(g) > 1 else np.zeros(1)
-    if not (across > 1e-6).any():
+    if not any(axis) or not (across > 1e-6).any():
         raise ValueError(f"zone {axis} of {crystal.name} has no two independent beams within reach")
     if len(g) > most:
         keep = int(np.searchsorted(length, length[most] - 1e-6))
@@ -93,7 +93,8 @@ def zone_beams(crystal: Crystal, axis: tuple[int, int, int], most: int = 121) ->
 def _allowed(hkl: NDArray[np.int64], centring: str) -> NDArray[np.bool_]:
     h, k, l = hkl.T  # noqa: E741 - the name of the index
     return {
-        "P": np.ones(len(h), bool), "I": (h + k + l) % 2 == 0, "C": (h + k) % 2 == 0,
+        "P": np.ones(len(h), bool), "I": (h + k + l) % 2 == 0, "A": (k + l) % 2 == 0,
+        "B": (h + l) % 2 == 0, "C": (h + k) % 2 == 0, "R": (-h + k + l) % 3 == 0,
         "F": ((h + k) % 2 == 0) & ((k + l) % 2 == 0),
     }[centring]  # fmt: skip
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from braggscope.models.disks.simulation.conditions import Experiment
-from braggscope.models.disks.simulation.crystals import crystal
+from braggscope.models.disks.simulation.crystals import Crystal, crystal
 from braggscope.models.disks.simulation.dynamics import Beam, propagate, whole_steps
 from braggscope.models.disks.simulation.kinematics import smooth_fields
 from braggscope.models.disks.simulation.optics import Optics, aperture, cone, probe_image, refine, render
@@ -24,7 +24,9 @@ Floats = NDArray[np.float64]
 Tick = Callable[[int, int], None]
 VOLTAGE_KV = 200.0
 CONE_RAD = 2e-3
+APART = 0.42  # of the spacing, at most, is the radius of a disk
 TURN = 0.2  # rad, of the crystal in the pattern
+SILICON = crystal("Si")
 THICKNESSES_NM = (6.0, 27.0, 48.0, 68.0, 89.0, 110.0)
 BACKGROUND = 0.02  # share of the electrons, the same everywhere
 PROBE_ELECTRONS = 1e7
@@ -39,7 +41,7 @@ class Scene:
     ``patterns`` (N, S, S) float32 counts; ``probe`` (S, S) float32 vacuum image with noise, sum 1, centred on
     the pixel (S // 2, S // 2); ``lattice`` (N, 6) x0 y0 ax ay bx by and ``reference`` (6,) of the undeformed
     crystal; ``strain`` (N, 4): exx eyy exy theta (U - 1 and rotation of F = R U, rad); ``xy`` (N, M, 2) and
-    ``present`` (N, M) as in Samples; ``thickness_nm`` (N,), NaN for single scattering.
+    ``present`` (N, M) as in Samples; ``per_px`` 1/Å; ``thickness_nm`` (N,), NaN for single scattering.
     """
 
     patterns: NDArray[np.float32]
@@ -50,6 +52,7 @@ class Scene:
     xy: NDArray[np.float32]
     present: NDArray[np.bool_]
     radius: float
+    per_px: float
     thickness_nm: Floats
 
 
@@ -60,11 +63,6 @@ def deformation(exx: Floats, eyy: Floats, exy: Floats, theta: Floats) -> Floats:
         [np.stack([np.cos(theta), -np.sin(theta)], -1), np.stack([np.sin(theta), np.cos(theta)], -1)], -2
     )
     return np.asarray(turn @ stretch)
-
-
-def per_px(radius: float) -> float:
-    """1/Å of a pixel where the disk has this radius in px."""
-    return CONE_RAD * Beam(VOLTAGE_KV).wavenumber / radius
 
 
 def random_strains(n: int, seed: int, largest: float = 0.02) -> Floats:
@@ -83,7 +81,7 @@ def multilayer(
     every disk and position. ``dose`` electrons per pattern. ``tick`` is told patterns done and to do.
     """
     rng = np.random.default_rng([seed, 1])
-    film = _experiment(zone_beams(crystal("Si"), (1, 1, 0)), radius)
+    film = _experiment(zone_beams(SILICON, (1, 1, 0)), radius)
     length = np.linalg.norm(film.zone.g, axis=1)
     heights = np.exp(-((length / 0.75) ** 2)) * rng.uniform(0.4, 1.0, len(length))
     heights[0] *= 3
@@ -101,16 +99,16 @@ def multilayer(
 
 def wedge(
     strain: Floats, thickness_nm: Floats, tilt: Floats, dose: float, seed: int, size: int = 128,
-    radius: float = 5.0, formula: str = "Si", axis: tuple[int, int, int] = (1, 1, 0),
+    radius: float = 5.0, substance: Crystal = SILICON, axis: tuple[int, int, int] = (1, 1, 0),
     tick: Tick = lambda done, total: None,
 ) -> Scene:  # fmt: skip
-    """Multiple scattering at 200 kV, cone of 2 mrad, for strains (N, 4): exx eyy exy theta.
+    """Multiple scattering at 200 kV, cone of 2 mrad or less, for strains (N, 4): exx eyy exy theta.
 
     ``thickness_nm`` (N,); ``tilt`` (N, 2) rad: middle of the cone against the zone axis. Scattering
     is calculated once for every different tilt: draw few of them. Thicknesses are rounded to whole steps of
     about 1 nm, and given back as they are.
     """
-    foil = _experiment(zone_beams(crystal(formula), axis, FOIL_BEAMS), radius)
+    foil = _experiment(zone_beams(substance, axis, FOIL_BEAMS), radius)
     inside = cone(foil.optics)
     shown = _near(foil, size)
     kept = torch.from_numpy(shown)
@@ -135,7 +133,9 @@ def wedge(
 
 
 def _experiment(zone: Zone, radius: float) -> Experiment:
-    return Experiment(0, zone, Beam(VOLTAGE_KV), Optics(radius, 0.3, 0.4), per_px(radius), TURN, False)
+    beam = Beam(VOLTAGE_KV)
+    widest = min(CONE_RAD * beam.wavenumber, APART * float(np.linalg.norm(zone.basis[0])))
+    return Experiment(0, zone, beam, Optics(radius, 0.3, 0.4), widest / radius, TURN, False)
 
 
 def _near(experiment: Experiment, size: int) -> NDArray[np.bool_]:
@@ -173,5 +173,5 @@ def _expose(
     return Scene(
         patterns.numpy(), (vacuum / vacuum.sum()).numpy(),
         np.concatenate([origin, vectors.reshape(count, 4)], axis=1), reference, np.asarray(strain),
-        xy.numpy(), present.numpy(), optics.radius, thickness_nm,
+        xy.numpy(), present.numpy(), optics.radius, experiment.per_px, thickness_nm,
     )  # fmt: skip
