@@ -16,6 +16,7 @@ from braggscope.models.disks.virtual import centre_of_mass, largest, total, virt
 from braggscope.models.parameters import Parameters
 
 REPORT_S = 0.2  # between two partial results
+SIZE = 64  # patterns a block
 Detectors = Mapping[str, NDArray]  # (h, w) each: True inside, or weights
 
 
@@ -105,7 +106,7 @@ def virtual_images(
     reported = time.monotonic()
     done = 0
     for positions, found, problems in over_scan(
-        patterns, where, lambda: _counter(patterns, detectors), context, workers=workers, size=64, gate=gate
+        patterns, where, lambda: _counter(patterns, detectors), context, workers=workers, size=SIZE, gate=gate
     ):
         done += len(positions) + len(problems)
         sums.problems |= problems

@@ -1,0 +1,396 @@
+"""The engine of 4D-STEM: probe, virtual images, disks on threads, live maps, journal, exports."""
+
+import contextlib
+import json
+import threading
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import tifffile
+from scans import CENTRE, RADIUS, SIDE, disk, small_scan
+
+from braggscope.app.engine.disk_tools import StrainError, find_probe, make_tools, measure_pattern
+from braggscope.app.engine.jobs import Cancelled, Context, Ticket, silent_context
+from braggscope.app.engine.journal import Journal, JournalError
+from braggscope.app.engine.scan import patterns_of
+from braggscope.app.engine.scan_images import run_virtual
+from braggscope.app.engine.strain import run_strain
+from braggscope.app.engine.strain_key import strain_key
+from braggscope.app.engine.strain_records import Found
+from braggscope.app.export.provenance import Provenance
+from braggscope.app.export.strain import read_strain, rows, write_strain
+from braggscope.app.export.strain_figures import strain_figure
+from braggscope.app.export.tables import ExportError
+from braggscope.app.sources.protocol import SourceError
+from braggscope.models.disks.results import Disks, LatticeMap
+from braggscope.models.parameters import Parameters
+
+KEY = {"source": "a", "parameters": "b"}
+
+
+def correlation(**more):
+    return Parameters().with_strain(method="correlation", reference=(0, 4, 0, 2), **more)
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory):
+    return small_scan(tmp_path_factory.mktemp("strain") / "scan.h5")
+
+
+@pytest.fixture(scope="module")
+def result(scan):
+    return run_strain(str(scan.path), correlation(), None, silent_context())
+
+
+def written(path, patterns, **attributes):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("/entry/data/data", data=patterns).attrs.update(attributes)
+    return str(path)
+
+
+# -- the way from patterns to maps ----------------------------------------------------------------------
+
+
+def test_strain_is_what_was_put_in(scan, result):
+    strain = result.strain
+    assert strain.valid.all()
+    for name, truth in (("exx", scan.exx), ("theta", scan.theta), ("eyy", 0), ("exy", 0)):
+        error = getattr(strain, name) - truth
+        assert np.sqrt(np.mean(error**2)) < 2e-3, name
+        assert np.median(np.abs(error) / getattr(strain, f"{name}_err")) < 2, name
+    assert result.complete
+    assert result.scan_step_nm == 2.0
+    assert result.timing.patterns == 24
+    assert result.images["bright_field"].shape == (4, 6)
+    assert result.disks.pattern.tolist() == sorted(result.disks.pattern.tolist())
+    assert len(np.unique(result.disks.pattern)) == 24
+
+
+def test_maps_fill_in_live(scan, monkeypatch):
+    from braggscope.app.engine import strain as engine
+
+    monkeypatch.setattr(engine, "REPORT_S", 0.0)
+    monkeypatch.setattr(engine, "PATIENCE", 0.0)
+    monkeypatch.setitem(engine.SIZES, "correlation", 4)
+    seen, reports = [], []
+    context = Context(Ticket(1), reports.append)
+    run_strain(str(scan.path), correlation(), None, context, seen.append, workers=1)
+    counts = [int(partial.strain.valid.sum()) for partial in seen]
+    assert counts == sorted(counts)
+    assert counts[0] < counts[-1] == 24
+    assert not seen[0].complete
+    assert np.isnan(seen[0].strain.exx[~seen[0].strain.valid]).all()
+    assert reports[-1].payload is seen[-1]
+    assert [r.done for r in reports] == sorted(r.done for r in reports)
+    final = run_strain(str(scan.path), correlation(), None, silent_context())
+    np.testing.assert_allclose(seen[-1].strain.exx, final.strain.exx, atol=2e-4)
+
+
+def test_a_region_of_the_scan_is_enough(scan):
+    parameters = Parameters().with_strain(method="correlation")
+    found = run_strain(str(scan.path), parameters, None, silent_context(), region=(1, 3, 0, 6))
+    assert found.strain.valid.sum() == 12
+    assert not found.strain.valid[0].any()
+
+
+def test_a_series_is_reshaped(scan, tmp_path):
+    path = written(tmp_path / "series.h5", scan.patterns.reshape(24, SIDE, SIDE))
+    found = run_strain(path, correlation(scan_shape=(4, 6)), None, silent_context())
+    assert found.strain.exx.shape == (4, 6)
+    assert np.abs(found.strain.exx - scan.exx).max() < 5e-3
+
+
+def test_an_ellipse_is_undone(scan):
+    stretched = correlation(ellipse=(1.03, 0.4))
+    plain = run_strain(str(scan.path), correlation(), None, silent_context())
+    found = run_strain(str(scan.path), stretched, None, silent_context())
+    vectors = found.lattices.values[:, 2:4] - plain.lattices.values[:, 2:4]
+    assert np.abs(vectors).max() > 0.1
+    assert np.sqrt(np.mean((found.strain.exx - scan.exx) ** 2)) < 3e-3
+
+
+def test_binned_patterns_measure_the_same(tmp_path):
+    scan = small_scan(tmp_path / "a.h5")
+    fine = np.kron(scan.patterns, np.ones((2, 2), np.uint16))
+    path = written(tmp_path / "fine.h5", fine)
+    found = run_strain(path, correlation().with_prepare(binning=2), None, silent_context())
+    assert found.scan.shape == (SIDE, SIDE)
+    assert np.sqrt(np.mean((found.strain.exx - scan.exx) ** 2)) < 3e-3
+
+
+def test_bad_patterns_spare_the_others(scan, tmp_path):
+    patterns = scan.patterns.copy()
+    patterns[2, 3] = 0  # nothing there
+    patterns[1, 1] = np.random.default_rng(0).poisson(5, (SIDE, SIDE))  # only noise
+    found = run_strain(written(tmp_path / "a.h5", patterns), correlation(), None, silent_context())
+    assert not found.strain.valid[2, 3]
+    assert not found.strain.valid[1, 1]
+    assert found.strain.valid.sum() == 22
+    assert np.isnan(found.strain.exx[2, 3])
+
+
+# -- probe ----------------------------------------------------------------------------------------------
+
+
+def probe_of(path, parameters):
+    with patterns_of(str(path), parameters, silent_context()) as patterns:
+        return find_probe(patterns, parameters, silent_context())
+
+
+def test_the_probe_comes_from_data_file_region_or_hand(scan, tmp_path):
+    vacuum = np.random.default_rng(4).poisson(900 * disk(20.3, 24.8) + 0.2, (3, SIDE, SIDE)).astype("uint16")
+    np.save(tmp_path / "vacuum.npy", vacuum)
+    from_file = probe_of(scan.path, correlation(probe_file=str(tmp_path / "vacuum.npy")))
+    assert from_file.centre == pytest.approx((20.3, 24.8), abs=0.1)
+    for probe in (from_file, probe_of(scan.path, correlation())):
+        assert probe.radius == pytest.approx(RADIUS, abs=0.15)
+    region = probe_of(scan.path, correlation(probe_region=(0, 2, 0, 2)))
+    assert region.centre == pytest.approx(CENTRE, abs=0.15)
+    by_hand = probe_of(scan.path, correlation(probe_radius=4.5))
+    assert by_hand.radius == 4.5
+    assert by_hand.centre == pytest.approx(CENTRE, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"probe_radius": 40.0}, "too large for patterns of 64 x 64"),
+        ({"probe_region": (0, 9, 0, 1)}, "beyond the scan of 4 x 6"),
+        ({"probe_file": "/nowhere/probe.h5"}, "nowhere"),
+    ],
+)
+def test_probes_that_cannot_be_are_one_sentence(scan, change, says):
+    with pytest.raises((StrainError, SourceError)) as caught:
+        probe_of(scan.path, correlation(**change))
+    assert says in str(caught.value)
+    assert str(caught.value).endswith(".")
+
+
+def test_the_overlay_of_one_pattern(scan):
+    with patterns_of(str(scan.path), correlation(), silent_context()) as patterns:
+        probe = find_probe(patterns, correlation(), silent_context())
+        tools = make_tools(patterns, probe, correlation(), silent_context())
+        (pattern,) = patterns.take(np.array([3]), silent_context())
+    disks = measure_pattern(pattern, tools)
+    near = np.hypot(disks.x - CENTRE[0], disks.y - CENTRE[1]).min()
+    assert len(disks) > 10
+    assert near < 0.2
+    assert len(measure_pattern(np.zeros_like(pattern), tools.twin())) == 0
+
+
+# -- what cannot be measured ----------------------------------------------------------------------------
+
+
+def test_no_lattice_one_disk_no_disk_are_one_sentence(tmp_path):
+    random = np.random.default_rng(3)
+    alone = random.poisson(300 * disk(30, 31) + 0.3, (3, 4, SIDE, SIDE)).astype(np.uint16)
+    empty = np.zeros((3, 4, SIDE, SIDE), np.uint16)
+    for name, patterns in (("one", alone), ("empty", empty)):
+        path = written(tmp_path / f"{name}.h5", patterns)
+        with pytest.raises(StrainError) as caught:
+            run_strain(path, Parameters().with_strain(method="correlation"), None, silent_context())
+        text = str(caught.value)
+        assert "lattice" in text if name == "one" else "disk" in text
+        assert text.endswith(".")
+        assert "\n" not in text
+
+
+def test_what_was_found_is_kept_where_no_lattice_is(tmp_path):
+    alone = np.random.default_rng(3).poisson(300 * disk(30, 31) + 0.3, (3, 4, SIDE, SIDE)).astype(np.uint16)
+    path = written(tmp_path / "one.h5", alone)
+    with contextlib.closing(Journal.start(tmp_path / "j", KEY)) as journal:
+        with pytest.raises(StrainError):
+            run_strain(path, Parameters().with_strain(method="correlation"), journal, silent_context())
+        assert len(journal.done()) == 12
+
+
+# -- journal --------------------------------------------------------------------------------------------
+
+
+def test_a_cancelled_run_goes_on_with_the_same_result(scan, result, tmp_path, monkeypatch):
+    from braggscope.app.engine import strain as engine
+
+    monkeypatch.setitem(engine.SIZES, "correlation", 4)
+    ticket = Ticket(1)
+
+    def stop(progress):
+        if progress.done > 4:
+            ticket.cancel()
+
+    monkeypatch.setattr(engine, "REPORT_S", 0.0)
+    with contextlib.closing(Journal.start(tmp_path / "j", KEY)) as journal:
+        with pytest.raises(Cancelled):
+            run_strain(str(scan.path), correlation(), journal, Context(ticket, stop), workers=1)
+        found = journal.done()
+        assert 0 < len(found) < 24
+    with contextlib.closing(Journal.resume(tmp_path / "j", KEY)) as journal:
+        again = run_strain(str(scan.path), correlation(), journal, silent_context())
+        assert journal.done() == set(range(24))
+    assert again.timing.patterns == 24 - len(found)
+    for name in Disks.__dataclass_fields__:
+        assert np.array_equal(getattr(again.disks, name), getattr(result.disks, name), equal_nan=True), name
+    assert np.array_equal(again.strain.exx, result.strain.exx)
+    assert np.array_equal(again.images["dark_field"], result.images["dark_field"])
+
+
+def test_records_come_back_as_they_were():
+    random = np.random.default_rng(1)
+    pattern = np.array([3, 3, 3, 7, 9, 9])
+    disks = Disks(pattern, *random.normal(size=(6, 6)))
+    lattices = LatticeMap(
+        random.normal(size=(4, 6)), random.normal(size=(4, 6, 6)), random.normal(size=4),
+        np.array([3, 0, 1, 2]), np.array([True, False, False, True]),
+    )  # fmt: skip
+    for some in (None, lattices):
+        found = Found(np.array([3, 5, 7, 9]), disks, random.normal(size=(4, 2)), some)
+        back = Found.unpacked(found.packed()[::-1])
+        assert np.array_equal(back.positions, found.positions)
+        assert np.array_equal(back.images, found.images)
+        for name in Disks.__dataclass_fields__:
+            assert np.array_equal(getattr(back.disks, name), getattr(disks, name))
+        if some is None:
+            assert back.lattices is None
+            continue
+        assert back.lattices is not None
+        for name in ("values", "covariance", "residual"):
+            assert np.array_equal(getattr(back.lattices, name), getattr(lattices, name))
+        assert back.lattices.count[[0, 3]].tolist() == [3, 2]
+        assert back.lattices.valid.tolist() == lattices.valid.tolist()
+
+
+def test_a_damaged_record_is_one_sentence(scan, tmp_path):
+    with contextlib.closing(Journal.start(tmp_path / "j", KEY)) as journal:
+        journal.add([(3, b"\x01\x00\x00\x00\x05\x00\x00\x00rubbish", "")])
+        with pytest.raises(JournalError, match="delete that folder"):
+            run_strain(str(scan.path), correlation(), journal, silent_context())
+
+
+def test_the_key_knows_what_changes_the_disks(scan):
+    with patterns_of(str(scan.path), correlation(), silent_context()) as patterns:
+        info = patterns.scan.info
+
+    def key(stage, **more):
+        return strain_key(info, correlation(**more), stage=stage)["parameters"]
+
+    assert key("disks") == key("disks", tolerance=0.3, weights="uniform", frame=0.2)
+    assert key("strain") != key("strain", tolerance=0.3)
+    for change in ({"threshold": 0.2}, {"power": 0.5}, {"kernel": "flat"}, {"probe_radius": 3.0}):
+        assert key("disks") != key("disks", **change)
+
+
+# -- virtual images -------------------------------------------------------------------------------------
+
+
+def test_virtual_images_are_sums_over_detectors(scan):
+    half = np.zeros((SIDE, SIDE), bool)
+    half[:, :20] = True
+    seen = []
+    found = run_virtual(str(scan.path), Parameters(), {"left": half}, silent_context(), seen.append)
+    assert np.array_equal(found.images["left"], scan.patterns[..., :20].sum(axis=(2, 3)))
+    assert np.array_equal(found.images["sum"], scan.patterns.sum(axis=(2, 3)))
+    assert np.array_equal(found.images["max"], scan.patterns.max(axis=(2, 3)))
+    np.testing.assert_allclose(found.mean, scan.patterns.mean(axis=(0, 1)))
+    assert np.array_equal(found.maximum, scan.patterns.max(axis=(0, 1)))
+    columns = (scan.patterns * np.arange(SIDE)).sum(axis=(2, 3)) / scan.patterns.sum(axis=(2, 3))
+    np.testing.assert_allclose(found.centre[..., 0], columns)
+    assert found.count == 24
+
+
+def test_virtual_images_come_bit_by_bit_and_stop(scan, monkeypatch):
+    from braggscope.app.engine import scan_images
+
+    monkeypatch.setattr(scan_images, "REPORT_S", 0.0)
+    monkeypatch.setattr(scan_images, "SIZE", 4)
+    seen = []
+    run_virtual(str(scan.path), Parameters(), {}, silent_context(), seen.append, workers=1)
+    counts = [partial.count for partial in seen]
+    assert counts == list(range(4, 25, 4))
+    assert np.isfinite(seen[0].images["sum"]).sum() == 4
+    ticket = Ticket(1)
+    with pytest.raises(Cancelled):
+        run_virtual(str(scan.path), Parameters(), {}, Context(ticket, lambda _: ticket.cancel()))
+    with pytest.raises(ValueError, match=r"left is \(3, 3\)"):
+        run_virtual(str(scan.path), Parameters(), {"left": np.ones((3, 3))}, silent_context())
+
+
+def test_a_run_is_cancelled_in_time(scan):
+    context = Context(Ticket(1), lambda _: None)
+    ended = []
+    thread = threading.Timer(0.3, lambda: (context.cancelled.set(), ended.append(time.monotonic())))
+    thread.start()
+    with contextlib.suppress(Cancelled):
+        while True:
+            run_virtual(str(scan.path), Parameters(), {}, context)
+    assert time.monotonic() - ended[0] < 1.0  # 0.2 s on a quiet machine
+
+
+# -- exports --------------------------------------------------------------------------------------------
+
+
+def provenance(result):
+    return Provenance(result.scan.location, result.scan.info.identity, result.parameters)
+
+
+def test_hdf5_is_nexus_and_comes_back(result, tmp_path):
+    path = tmp_path / "strain.h5"
+    assert write_strain(path, result, provenance(result)) == (path,)
+    with h5py.File(path) as file:
+        group = file[file.attrs["default"]][file["entry"].attrs["default"]]
+        assert group.name == "/entry/strain"
+        assert group.attrs["signal"] == "exx"
+        assert group.attrs["axes"].tolist() == ["scan_y", "scan_x"]
+        assert group["scan_x"].attrs["units"] == "nm"
+        assert group["scan_x"][()].tolist() == [0, 2, 4, 6, 8, 10]
+        for name in ("exx", "eyy", "exy", "theta", "exx_err", "eyy_err", "exy_err", "theta_err", "valid"):
+            assert group[name].shape == (4, 6)
+            assert group[name].dtype == np.float32
+            assert "units" in group[name].attrs
+        assert file["entry/process"].attrs["NX_class"] == "NXprocess"
+        assert json.loads(file["entry/process/parameters"][()])["strain"]["method"] == "correlation"
+    back = read_strain(path)
+    for name in ("exx", "theta_err", "valid"):
+        assert np.array_equal(getattr(back.strain, name), getattr(result.strain, name), equal_nan=True)
+    assert back.strain.reference.a == pytest.approx(result.strain.reference.a)
+    assert np.array_equal(back.disks.x, result.disks.x)
+    assert np.array_equal(back.lattices.covariance, result.lattices.covariance)
+    assert np.array_equal(back.probe.image, result.probe.image)
+    assert back.probe.centre == result.probe.centre
+    assert set(back.images) == {"bright_field", "dark_field"}
+    assert back.provenance["program"] == "Braggscope"
+
+
+def test_csv_has_a_row_for_every_position(result, tmp_path):
+    path, beside = write_strain(tmp_path / "a.csv", result, provenance(result))
+    table = np.genfromtxt(path, delimiter=",", names=True)
+    assert len(table) == 24
+    np.testing.assert_allclose(table["exx"], result.strain.exx.ravel(), rtol=1e-6)
+    assert table["x_nm"][1] == 2.0
+    assert set(rows(result)) == set(table.dtype.names)
+    assert "Biot" in json.loads(beside.read_text("utf-8"))["strain"]
+
+
+def test_tiff_is_one_map_each(result, tmp_path):
+    written = write_strain(tmp_path / "a.tif", result, provenance(result))
+    assert len(written) == 9
+    values = tifffile.imread(tmp_path / "a_theta.tif")
+    assert values.dtype == np.float32
+    assert np.array_equal(values, result.strain.theta)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_figures_are_drawn(result, tmp_path, suffix):
+    strain_figure(tmp_path / f"a{suffix}", result, errors=suffix == ".png", limit=0.03)
+    assert (tmp_path / f"a{suffix}").stat().st_size > 4000
+
+
+def test_what_cannot_be_written_or_read_is_one_sentence(result, scan, tmp_path):
+    with pytest.raises(ExportError, match="no known suffix"):
+        write_strain(tmp_path / "a.xyz", result, provenance(result))
+    with pytest.raises(ExportError, match="is no strain file"):
+        read_strain(scan.path)
+    with pytest.raises(ExportError, match="There is no file"):
+        read_strain(Path("nowhere.h5"))
+    assert list(tmp_path.iterdir()) == []
