@@ -12,11 +12,11 @@ WAVES = 6
 CYCLES = 1.2  # across the radius of a disk, at most
 
 
-def smooth_fields(rng: np.random.Generator, inside: Floats, shape: tuple[int, ...]) -> Floats:
+def smooth_fields(rng: np.random.Generator, inside: Floats, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """(*shape, T) random fields from -1 to 1 at ``inside`` (T, 2), in radii: a few waves each."""
-    vectors = rng.normal(0, CYCLES / 2, (*shape, WAVES, 2)).clip(-CYCLES, CYCLES)
-    phases = rng.uniform(0, 2 * np.pi, (*shape, WAVES, 1))
-    field = np.cos(2 * np.pi * vectors @ inside.T + phases).mean(axis=-2)
+    vectors = 2 * np.pi * rng.normal(0, CYCLES / 2, (*shape, WAVES, 2)).clip(-CYCLES, CYCLES)
+    phases = rng.uniform(0, 2 * np.pi, (*shape, WAVES, 1)).astype(np.float32)
+    field = np.cos(vectors.astype(np.float32) @ inside.T.astype(np.float32) + phases).mean(axis=-2)
     lowest, highest = field.min(axis=-1, keepdims=True), field.max(axis=-1, keepdims=True)
     return np.asarray(2 * (field - lowest) / (highest - lowest) - 1)
 
