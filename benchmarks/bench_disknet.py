@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
-from braggscope.app.engine.disk_networks import open_disk_network
+from braggscope.app.engine.disk_tools import open_disk_network
 from braggscope.models.disks.correlate import Correlator
 from braggscope.models.disks.parameters import Strain
 from braggscope.models.disks.results import Disks, Probe

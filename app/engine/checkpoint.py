@@ -12,6 +12,10 @@ class TrainingError(Exception):
     """Training cannot start. The message is one sentence: what is wrong, where, and what to do."""
 
 
+class RefusedError(TrainingError):
+    """Trained weights are no better than the old ones, and nothing was written."""
+
+
 def file_sha256(path: Path) -> str:
     """Hash of a file's bytes, hexadecimal."""
     with path.open("rb") as file:

@@ -16,7 +16,8 @@ WEIGHTS = (1.0, 1.0, 0.3)  # visibility, position, image
 
 class Truth(NamedTuple):
     """Disks of B patterns, up to K each: ``xy`` (B, K, 2) px, ``amplitude`` (B, K) relative to the strongest
-    but one, ``present`` (B, K) bool: to be found; ``weak`` (B, K) bool: may be found."""
+    but one, ``present`` (B, K) bool: to be found; ``weak`` (B, K) bool: may be found.
+    """
 
     xy: Tensor
     amplitude: Tensor

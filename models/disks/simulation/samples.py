@@ -1,6 +1,7 @@
 """Seeded patterns with their truth, to train and judge networks on. Lengths in px, x = column, y = row."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -20,11 +21,12 @@ from braggscope.models.disks.simulation.conditions import (
 )
 from braggscope.models.disks.simulation.dynamics import propagate, whole_steps
 from braggscope.models.disks.simulation.kinematics import modulated
-from braggscope.models.disks.simulation.optics import aperture, cone, probe_image, refine, render
+from braggscope.models.disks.simulation.optics import Optics, aperture, cone, probe_image, refine, render
 
 SIMULATION_VERSION = 1
 LEAST_SNR = 6.0
 LEAST_SHARE = 0.05  # of the counts at the place of a disk
+Through = Callable[[Optics, Tensor], Tensor]
 
 
 class Samples(NamedTuple):
@@ -55,13 +57,14 @@ class Samples(NamedTuple):
 
 def draw(
     n: int, seed: int, size: int = 128, crystals: Split = "train", scene: Range = BROAD, per_group: int = 24,
-    device: str = "cpu",
+    device: str = "cpu", through: Through = aperture,
 ) -> Samples:  # fmt: skip
     """Draw n patterns of ``size`` px, the same for the same seed on one version of torch and one device.
 
     Patterns share crystal, zone, voltage, tilt and aperture in groups of ``per_group``, because scattering
     costs most; thickness, strain, camera length, radius, mirror image, dose and faults are each pattern's
     own, and the order is shuffled. ``crystals``: "held_out" has only those of ``HELD_OUT``, "train" none.
+    ``through``: what gives the transmission of the optics for radii (B,) px, as :func:`aperture` does.
     """
     rng = np.random.default_rng([seed, int(crystals == "held_out"), SIMULATION_VERSION])
     generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
@@ -69,14 +72,14 @@ def draw(
     for start in range(0, n, per_group):
         experiment = draw_experiment(rng, crystals, scene)
         count = min(per_group, n - start)
-        parts.append(_patterns(experiment, scene, count, size, rng, generator))
+        parts.append(_patterns(experiment, scene, count, size, rng, generator, through))
     order = torch.from_numpy(rng.permutation(n)).to(device)
     return Samples(*(torch.cat(columns)[order] for columns in zip(*parts, strict=True)))
 
 
 def _patterns(
     experiment: Experiment, scene: Range, count: int, size: int, rng: np.random.Generator,
-    generator: torch.Generator,
+    generator: torch.Generator, through: Through,
 ) -> Samples:  # fmt: skip
     optics, device = experiment.optics, generator.device
 
@@ -92,7 +95,7 @@ def _patterns(
     origin = size // 2 + rng.normal(0, scene.shift, (count, 2)).clip(-3 * scene.shift, 3 * scene.shift)
     xy = tensor(origin[:, None] + experiment.zone.indices @ vectors)
     sizes, dose = tensor(radius), tensor(log_uniform(rng, scene.dose, count))
-    transmission = aperture(optics, sizes)
+    transmission = through(optics, sizes)
     scattered = render(optics, nodes, transmission, refine(optics, tensor(scale)), xy, size)
     share = tensor(rng.uniform(0, scene.background, count))
     level, rest = ((1 - share) * dose)[:, None, None], (share * dose)[:, None, None]
