@@ -17,24 +17,24 @@ CLEAN = Range(
 
 @pytest.fixture(scope="module")
 def some() -> Samples:
-    return draw(96, 3, per_group=12)
+    return draw(60, 3, per_group=12)
 
 
 def test_shapes_and_types(some: Samples) -> None:
-    assert some.patterns.shape == some.probe.shape == (96, 128, 128)
+    assert some.patterns.shape == some.probe.shape == (60, 128, 128)
     assert some.patterns.dtype == some.probe.dtype == torch.float32
     assert some.xy.shape == (96, MOST_DISKS, 2)
     assert some.present.dtype == torch.bool
-    assert torch.allclose(some.probe.sum(dim=(1, 2)), torch.ones(96), atol=1e-4)
+    assert torch.allclose(some.probe.sum(dim=(1, 2)), torch.ones(60), atol=1e-4)
 
 
 def test_the_same_seed_gives_the_same_patterns(some: Samples) -> None:
-    again = draw(96, 3, per_group=12)
+    again = draw(60, 3, per_group=12)
     assert all(torch.equal(one, other) for one, other in zip(some, again, strict=True))
-    assert not torch.equal(some.patterns, draw(96, 4, per_group=12).patterns)
+    assert not torch.equal(some.patterns, draw(60, 4, per_group=12).patterns)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_nothing_is_ever_nan(seed: int) -> None:
     for size in (95, 128):
         for column in draw(32, 100 + seed, size=size, per_group=6):
@@ -43,7 +43,7 @@ def test_nothing_is_ever_nan(seed: int) -> None:
 
 def test_no_crystal_is_on_both_sides(some: Samples) -> None:
     held = {k for k, one in enumerate(CRYSTALS) if one.name in HELD_OUT}
-    assert held.isdisjoint(draw(24, 8, size=64, per_group=1).crystal.tolist())
+    assert held.isdisjoint(draw(10, 8, size=64, per_group=1).crystal.tolist())
     assert set(draw(8, 8, size=64, crystals="held_out", per_group=1).crystal.tolist()) <= held
 
 
