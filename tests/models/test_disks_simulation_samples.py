@@ -23,7 +23,7 @@ def some() -> Samples:
 def test_shapes_and_types(some: Samples) -> None:
     assert some.patterns.shape == some.probe.shape == (60, 128, 128)
     assert some.patterns.dtype == some.probe.dtype == torch.float32
-    assert some.xy.shape == (96, MOST_DISKS, 2)
+    assert some.xy.shape == (60, MOST_DISKS, 2)
     assert some.present.dtype == torch.bool
     assert torch.allclose(some.probe.sum(dim=(1, 2)), torch.ones(60), atol=1e-4)
 
