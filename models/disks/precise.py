@@ -1,0 +1,234 @@
+"""The precise path: six lattice parameters per pattern, fitted to all disks together, their insides projected out.
+
+Variable projection (Golub and Pereyra, 1973): every disk is the edge that all disks share, times an inside
+of its own that is a smooth random field, plus a constant. Insides and constants are linear and are solved for in
+every step; only what the edges say about the place is left, and of that only what the lattice explains.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from braggscope.models.disks import edge as edges
+from braggscope.models.disks.edge import Edge
+from braggscope.models.disks.parameters import Strain
+from braggscope.models.disks.precise_noise import measure_noise
+from braggscope.models.disks.precise_pattern import fit_pattern, work_space
+from braggscope.models.disks.precise_start import approach
+from braggscope.models.disks.results import Disks, Lattice, LatticeMap, Probe
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+OUTSIDE = 3.5  # px around a disk that tell its background
+NEAR = 1.3  # px around a neighbour that are left to it
+LEAST = 0.05  # electrons^2: smallest variance of a pixel
+FLOOR = 0.02  # and as a share of the disk's mean
+STEPS = 12
+SAMPLE = 12  # patterns from which noise and edge are learned
+TRIALS = ((0.15, 0.0, 0.0, 0.0), (0.0, 0.08, 0.0, 0.0), (0.0, 0.0, 0.01, 0.0), (0.0, 0.0, 0.0, 0.01))
+FARTHEST = 14  # largest index
+SHARPEST = 0.3  # px: sigma of the edge, the pixel included
+
+
+class _Fitted(NamedTuple):
+    """One pattern: lattice (6,), covariance (6, 6), indices (n, 2), disks (n, 10) of ``fit_pattern``."""
+
+    lattice: Floats
+    covariance: Floats
+    indices: NDArray[np.int64]
+    disks: Floats
+
+
+class LatticeFit:
+    """Fits lattices to patterns of one shape with one probe.
+
+    The edge of the disks is that of the probe until patterns were seen: radius, width and stretch are then
+    refined on the first of them, unless the probe has a pattern inside, which is taken as it is. Units per
+    electron and readout noise are measured on the same patterns. :meth:`prepare` does so ahead of time.
+    ``mask`` (H, W) bool, True = bad. ``parameters``: ``edge``, ``most`` and ``fewest`` are used. Raises
+    ValueError for a probe that is larger than the pattern, or a mask of another shape.
+    """
+
+    def __init__(
+        self, probe: Probe, shape: tuple[int, int], parameters: Strain, mask: Bools | None = None
+    ) -> None:
+        if 2 * probe.radius + 2 >= min(shape):
+            raise ValueError(
+                f"a probe of radius {probe.radius:.3g} px is too large for {shape[0]} x {shape[1]} pixels"
+            )
+        if mask is not None and mask.shape != tuple(shape):
+            raise ValueError(f"the mask is {mask.shape}, but the patterns are {tuple(shape)} pixels")
+        self._shape = int(shape[0]), int(shape[1])
+        self._parameters = parameters
+        self._good = np.ones(self._shape, np.bool_) if mask is None else ~mask
+        self._noise: tuple[float, float] | None = None
+        self._half = int(np.ceil(probe.radius + OUTSIDE))
+        self._side = -(-(2 * self._half + 1) // 8) * 8
+        self.edge = Edge.of(probe)
+        self._learn(self.edge)
+
+    def fit(self, patterns: NDArray, start: Lattice | NDArray) -> LatticeMap:
+        """Lattices of patterns (B, H, W), counts or multiples of them.
+
+        ``start``: one lattice for all, to be within half a spacing for the disks next to the direct one; or (B,
+        6) x0 y0 ax ay bx by px, good to about 0.5 px at every disk. Patterns without a lattice are not valid.
+        Raises ValueError for another shape.
+        """
+        fitted = self._fit(patterns, start)
+        values, covariance = np.full((len(fitted), 6), np.nan), np.full((len(fitted), 6, 6), np.nan)
+        residual, count = np.full(len(fitted), np.nan), np.zeros(len(fitted), np.int64)
+        valid = np.zeros(len(fitted), np.bool_)
+        for i, one in enumerate(fitted):
+            valid[i] = self._is_sound(one)
+            if valid[i]:
+                values[i], covariance[i], count[i] = one.lattice, one.covariance, len(one.indices)
+                residual[i] = _residual(one.disks)
+        return LatticeMap(values, covariance, residual, count, valid)
+
+    def disks(self, patterns: NDArray, start: Lattice | NDArray) -> Disks:
+        """Disks of patterns, each where it would lie alone; what remains to the lattice of :meth:`fit` is its residual.
+
+        ``intensity`` without background; ``score``: weight in the lattice, 1.5 for a disk that agrees with
+        it, less for one that does not; ``pattern`` is the index in the batch.
+        """
+        parts = []
+        for i, one in enumerate(self._fit(patterns, start)):
+            if not self._is_sound(one):
+                continue
+            order = np.argsort(-one.disks[:, 7], kind="stable")
+            offset, error = _alone(one.disks[order])
+            place = one.lattice[:2] + one.indices[order] @ one.lattice[2:].reshape(2, 2)
+            x, y = (place + offset).T
+            number = np.full(len(x), i, np.int64)
+            parts.append(Disks(number, x, y, *error.T, one.disks[order, 0], one.disks[order, 7]))
+        return Disks.join(parts)
+
+    def prepare(self, patterns: NDArray, start: Lattice | NDArray) -> None:
+        """Learn noise and edge from some of these patterns; arguments as of :meth:`fit`."""
+        values, good, starts = self._checked(patterns, start)
+        some = np.linspace(0, len(values) - 1, min(len(values), SAMPLE)).astype(np.int64)
+        if not len(some):
+            return
+        self._noise = measure_noise(values[some], good[some])
+        common = isinstance(start, Lattice)
+        first = [self._one(values[i], good[i], starts[i], common, STEPS) for i in some]
+        known = [(i, one.lattice) for i, one in zip(some, first, strict=True) if self._is_sound(one)]
+        if known and self.edge.image is None:
+            self._refine([(values[i], good[i], lattice) for i, lattice in known])
+
+    def _fit(self, patterns: NDArray, start: Lattice | NDArray) -> list[_Fitted]:
+        if self._noise is None:
+            self.prepare(patterns, start)
+        values, good, starts = self._checked(patterns, start)
+        common = isinstance(start, Lattice)
+        return [self._one(*row, common, STEPS) for row in zip(values, good, starts, strict=True)]
+
+    def _checked(self, patterns: NDArray, start: Lattice | NDArray) -> tuple[NDArray, Bools, Floats]:
+        """Patterns float32 without NaN, which pixels are good, (B, 6) starts."""
+        if patterns.ndim != 3 or patterns.shape[1:] != self._shape:
+            raise ValueError(f"the patterns are {patterns.shape[1:]} pixels, not {self._shape} as set up")
+        values = np.ascontiguousarray(patterns, np.float32)
+        finite = np.isfinite(values)
+        good = finite & self._good
+        if not finite.all():
+            values = np.where(finite, values, np.float32(0))
+        if isinstance(start, Lattice):
+            row = np.array([*start.origin, *start.a, *start.b], np.float64)
+            return values, good, np.tile(row, (len(values), 1))
+        starts = np.array(start, np.float64)
+        if starts.shape != (len(values), 6):
+            raise ValueError(f"the start has the shape {starts.shape}; it must be {(len(values), 6)}")
+        return values, good, starts
+
+    def _one(self, image: NDArray, good: Bools, start: Floats, common: bool, steps: int) -> _Fitted:
+        lattice = start.copy()
+        if not np.isfinite(lattice).all() or not self._is_possible(lattice):
+            return _Fitted(lattice, np.full((6, 6), np.nan), np.empty((0, 2), np.int64), np.empty((0, 10)))
+        candidates = _candidates(lattice, self._shape)
+        radius = self.edge.radius
+        if common:
+            approach(image, good, lattice, candidates, radius)
+            candidates = _candidates(lattice, self._shape)
+        gain, readout = self._noise or (1.0, 0.0)
+        reach = radius + OUTSIDE
+        covariance, kept, disks = fit_pattern(
+            image, good, lattice, candidates,
+            (radius, reach, gain, max(self._parameters.edge, radius / 2), self._parameters.most),
+            (self._side, self._half, radius + NEAR, reach), _near(lattice, reach + radius + NEAR), self._model,
+            (gain, readout + LEAST * gain**2, FLOOR), steps, self._parameters.fewest,
+            work_space(self._side, len(self._model[2][1]), edges.DEGREE),
+        )  # fmt: skip
+        return _Fitted(lattice, covariance, candidates[kept], disks)
+
+    def _is_possible(self, lattice: Floats) -> bool:
+        """Whether a and b span a lattice whose disks do not lie upon each other."""
+        a, b = lattice[2:4], lattice[4:6]
+        area, longest = abs(a[0] * b[1] - a[1] * b[0]), max(np.hypot(*a), np.hypot(*b))
+        return bool(longest < 2 * max(self._shape) and area > self.edge.radius * longest)
+
+    def _is_sound(self, one: _Fitted) -> bool:
+        variance = np.diag(one.covariance)
+        return bool(np.isfinite(one.covariance).all() and (variance > 0).all() and self._is_possible(one.lattice))
+
+    def _learn(self, edge: Edge) -> None:
+        """Take over an edge: its table, and what goes with its radius."""
+        self.edge = edge
+        scale = edge.radius + edges.BEYOND
+        basis = (
+            edges.chebyshev(self._half, self._side, scale, edges.DEGREE),
+            edges.polynomial_order(edges.DEGREE),
+        )
+        table = edge.table(self._half, self._side)
+        self._model = table, edges.FINE, basis, edges.priors(edge.radius, scale)
+
+    def _refine(self, rows: list[tuple[NDArray, Bools, Floats]]) -> None:
+        """Radius, width and stretch of the edge by parabolas through the deviance, twice."""
+
+        def deviance(values: Floats) -> float:
+            self._learn(Edge(values[0], max(values[1], SHARPEST), (values[2], values[3])))
+            fits = [self._one(*row, False, 3) for row in rows]
+            return float(sum(one.disks[:, 9].sum() for one in fits))
+
+        now = np.array([self.edge.radius, self.edge.sigma, *self.edge.stretch])
+        for _ in range(2):
+            for trial in np.array(TRIALS):
+                before, here, after = (deviance(now + k * trial) for k in (-1, 0, 1))
+                bend = before + after - 2 * here
+                move = 0.5 * (before - after) / bend if bend > 0 else np.sign(before - after)
+                now = now + np.clip(move, -2, 2) * trial
+        self._learn(Edge(float(now[0]), max(float(now[1]), SHARPEST), (float(now[2]), float(now[3]))))
+
+
+def _candidates(lattice: Floats, shape: tuple[int, int]) -> NDArray[np.int64]:
+    """(M, 2) indices of the disks that can lie in the pattern."""
+    steps = np.arange(-FARTHEST, FARTHEST + 1)
+    indices = np.stack(np.meshgrid(steps, steps, indexing="ij"), -1).reshape(-1, 2)
+    place = lattice[:2] + indices @ lattice[2:].reshape(2, 2)
+    inside = (place > -0.05 * max(shape)).all(1) & (place < np.array(shape[::-1]) + 0.05 * max(shape)).all(1)
+    return np.ascontiguousarray(indices[inside])
+
+
+def _near(lattice: Floats, reach: float) -> NDArray[np.int64]:
+    """(n, 2) indices of the neighbours that reach into a disk's window."""
+    steps = np.arange(-3, 4)
+    indices = np.stack(np.meshgrid(steps, steps, indexing="ij"), -1).reshape(-1, 2)
+    far = np.hypot(*(indices @ lattice[2:].reshape(2, 2)).T)
+    return np.ascontiguousarray(indices[(far > 0) & (far < reach)])
+
+
+def _alone(disks: Floats) -> tuple[Floats, Floats]:
+    """Offsets from the lattice (n, 2) px and their errors, of disks each for itself; at most about 1 px."""
+    information = np.empty((len(disks), 2, 2))
+    information[:, 0, 0], information[:, 1, 1] = disks[:, 1] + 1.0, disks[:, 3] + 1.0
+    information[:, 0, 1] = information[:, 1, 0] = disks[:, 2]
+    inverse = np.linalg.inv(information)
+    return np.einsum("nij,nj->ni", inverse, disks[:, 4:6]), np.sqrt(inverse[:, [0, 1], [0, 1]])
+
+
+def _residual(disks: Floats) -> float:
+    """Rms distance in px of disks from the lattice, those that are known better weighing more."""
+    offset, error = _alone(disks)
+    weight = 1 / (error**2).sum(1)
+    return float(np.sqrt((weight * (offset**2).sum(1)).sum() / weight.sum()))
