@@ -10,6 +10,7 @@ from braggscope.app.export.provenance import Provenance
 from braggscope.app.options import CommandError, parameters_file, parse_range
 from braggscope.app.sources.reader import Reader
 from braggscope.models.parameters import Parameters
+from braggscope.resources.loader import weights_hash
 
 if TYPE_CHECKING:
     from braggscope.app.engine.cdi import Phased
@@ -31,7 +32,9 @@ def phase(options: argparse.Namespace) -> int:
     with progress_bar("phasing", "iteration") as context:
         result = phase_stack(stack, parameters.phasing, context)
     chosen = f"{frames.start}:{frames.stop}:{frames.step}"
-    provenance = Provenance(found.location, found.identity, parameters, frames=chosen, files=found.parts)
+    provenance = Provenance(
+        found.location, found.identity, parameters, *_weights(parameters), frames=chosen, files=found.parts
+    )
     write_phasing(options.output, result, provenance)
     for note in result.pattern.notes:
         print(note, file=sys.stderr)
@@ -41,9 +44,8 @@ def phase(options: argparse.Namespace) -> int:
 
 def _parameters(options: argparse.Namespace) -> Parameters:
     parameters = Parameters() if options.parameters is None else parameters_file(options.parameters)
-    for entry in options.weights:
-        raise CommandError(f"--weights {entry} is not used by phase; leave it out.")
     given = {
+        "method": options.method, "network": _network(options),
         "input": options.input, "iterations": options.iterations, "seed": options.seed,
         "starts": options.starts, "runs": options.runs, "crop": options.crop,
         "saturation": options.saturation,
@@ -61,6 +63,16 @@ def _parameters(options: argparse.Namespace) -> Parameters:
     return parameters
 
 
+def _network(options: argparse.Namespace) -> str | None:
+    """Weights given for the network of coherent imaging."""
+    file = None
+    for entry in options.weights:
+        name, _, file = entry.partition("=")
+        if name != "cdi" or not file:
+            raise CommandError(f"--weights {entry} is not used by phase; write cdi=FILE.")
+    return file
+
+
 def _vector(text: str | None, flag: str) -> tuple[float, ...] | None:
     if text is None:
         return None
@@ -73,9 +85,16 @@ def _vector(text: str | None, flag: str) -> tuple[float, ...] | None:
     return values
 
 
+def _weights(parameters: Parameters) -> tuple[str, str]:
+    """Name and hash of the weights in use, empty without."""
+    if parameters.phasing.method == "iterative":
+        return "", ""
+    return parameters.phasing.network, weights_hash(parameters.phasing.network)
+
+
 def _summary(result: "Phased") -> str:
     best, refined = result.outcome.best, result.outcome.refined
-    words = [f"chi {best.agreement.chi:.4f}", f"R {best.agreement.R:.4f}"]
+    words = [f"method {best.method}", f"chi {best.agreement.chi:.4f}", f"R {best.agreement.R:.4f}"]
     if refined is not None:
         words += [f"chi_model {refined.agreement.chi:.4f}", f"R_model {refined.agreement.R:.4f}"]
     words.append(f"{int(best.support.sum())} voxels inside")

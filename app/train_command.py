@@ -3,15 +3,21 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from braggscope.app.commands import check_output, opened, progress_bar
+from braggscope.app.engine.checkpoint import RefusedError
 from braggscope.app.engine.measured import is_published
 from braggscope.app.export.tables import check_folder
 from braggscope.app.options import CommandError, read_parameters, with_suggestions
 from braggscope.app.sources.reader import Reader
 from braggscope.models.paired import Change
 
+if TYPE_CHECKING:
+    from braggscope.app.engine.trained import TrainingReport
+
 REFUSED = 1
+DISKS = ("disks", "disks-fcunet")
 
 
 def train(options: argparse.Namespace) -> int:
@@ -20,7 +26,9 @@ def train(options: argparse.Namespace) -> int:
     if options.output.suffix.lower() != ".safetensors":
         raise CommandError(f"{options.output.name} has no suffix for weights; use .safetensors.")
     check_output(options)
-    if options.data is None or is_published(options.data):
+    if options.what in DISKS:
+        return _train_disks(options)
+    if options.what == "cdi" or options.data is None or is_published(options.data):
         return _train(options)
     return _fine_tune(options)
 
@@ -28,22 +36,61 @@ def train(options: argparse.Namespace) -> int:
 def _train(options: argparse.Namespace) -> int:
     from braggscope.app.engine.training import train_network
 
-    given = [f"--{n}" for n in ("minval", "minscore") if getattr(options, n) is not None]
-    if given:
-        raise CommandError(f"{given[0]} belongs to training on a series; give one with --data.")
+    _refuse_thresholds(options)
     with progress_bar("training", "step") as context:
         report = train_network(
             options.what, options.output, data=None if options.data is None else Path(options.data),
             base=options.base, minutes=options.minutes, seed=options.seed, resume=options.resume,
             context=context,
         )  # fmt: skip
+    if options.what == "cdi":
+        _tell(report, "share of the object not explained, median", "", "simulated patterns")
+    else:
+        _tell(report, "median error", " px", "patches")
+    return 0
+
+
+def _refuse_thresholds(options: argparse.Namespace) -> None:
+    given = [f"--{n}" for n in ("minval", "minscore") if getattr(options, n) is not None]
+    if given:
+        raise CommandError(
+            f"{given[0]} belongs to training on a series of frames with --data; leave it away."
+        )
+
+
+def _tell(report: "TrainingReport", what: str, unit: str, of: str) -> None:
     before, after = report.before_px, report.after_px
     kept = "" if report.improved else "; the old weights were better and are kept"
     print(
-        f"{report.out}: {report.steps} steps, median error {before[0]:.3f} -> {after[0]:.3f} px, "
-        f"95th percentile {before[1]:.3f} -> {after[1]:.3f} px on {report.held_out} held-out patches{kept}",
+        f"{report.out}: {report.steps} steps, {what} {before[0]:.3f} -> {after[0]:.3f}{unit}, "
+        f"95th percentile {before[1]:.3f} -> {after[1]:.3f}{unit} on {report.held_out} held-out {of}{kept}",
         file=sys.stderr,
     )
+
+
+def _train_disks(options: argparse.Namespace) -> int:
+    """Train a disk network on simulation, or from --base towards the probe and the dose of a scan."""
+    from braggscope.app.engine.disk_lessons import look_at, parameters_of
+    from braggscope.app.engine.disk_recipes import open_base
+    from braggscope.app.engine.training import train_network
+
+    _refuse_thresholds(options)
+    if options.data is not None and options.base is None:
+        raise CommandError("A disk network adapts to a scan from weights that exist; give --base disks.")
+    with progress_bar("training", "step") as context:
+        lesson = None
+        if options.data is not None:
+            network, parameters = open_base(options.base)[0], parameters_of(options.parameters)
+            lesson = look_at(options.data, network, parameters, context, options.frame_axis)
+        try:
+            report = train_network(
+                options.what, options.output, base=options.base, minutes=options.minutes, seed=options.seed,
+                resume=options.resume, context=context, lesson=lesson,
+            )  # fmt: skip
+        except RefusedError as refused:
+            print(refused, file=sys.stderr)
+            return REFUSED
+    _tell(report, "median error", " px", "simulated patterns")
     return 0
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from braggscope.app.engine.cdi_network import improver_of
 from braggscope.app.engine.jobs import Context
 from braggscope.app.sources.protocol import SourceError
 from braggscope.app.sources.reader import Reader
@@ -114,10 +115,12 @@ def phase_stack(stack: Stack, parameters: Phasing, context: Context, start: NDAr
     """Prepare, reconstruct, refine, bring into order.
 
     Progress counts iterations; its payload is the running state, to be looked at in the reporting call only.
-    Raises PreparationError; Cancelled within one iteration.
+    Raises PreparationError; WeightsError where the method needs a network that cannot be used; Cancelled
+    within one iteration.
     """
+    improve = None if start is not None else improver_of(parameters)
     pattern = prepare(stack.values, parameters, stack.mask, stack.dark, stack.flat)
-    work = Reconstructor(pattern.amplitude, pattern.mask, parameters, start)
+    work = Reconstructor(pattern.amplitude, pattern.mask, parameters, start, improve)
     for live in work.iterate():
         context.progress(live.done, live.total, _note(live), live)
     outcome = work.outcome

@@ -16,11 +16,12 @@ from braggscope.resources.loader import Provenance, load_weights
 if TYPE_CHECKING:
     from torch import nn
 
+    from braggscope.app.engine.disk_lessons import Lesson
     from braggscope.models.braggnn.network import BraggNN
     from braggscope.models.localizer.network import LocalizerNet
     from braggscope.models.trainer import AveragedTrainer
 
-Trained = Literal["braggnn", "net", "disks", "disks-fcunet"]
+Trained = Literal["braggnn", "net", "disks", "disks-fcunet", "cdi"]
 DISKS = ("disks", "disks-fcunet")
 FINE_TUNE_RATE = 3e-4
 FINE_TUNE_AVERAGE = 0.998
@@ -38,6 +39,7 @@ class Start:
     base: Path | None
     seed: int
     window: int
+    lesson: "Lesson | None" = None
 
 
 class Recipe(Protocol):
@@ -75,6 +77,10 @@ def simulation_version(what: str) -> int:
         from braggscope.models.disks.network.scenes import SIMULATION_VERSION
 
         return SIMULATION_VERSION
+    if what == "cdi":
+        from braggscope.models.cdi import dataset
+
+        return dataset.SIMULATION_VERSION
     from braggscope.models.braggnn import simulate as braggnn
     from braggscope.models.localizer import simulate as localizer
 
@@ -86,7 +92,11 @@ def recipe(what: Trained, start: Start) -> Recipe:
     if what in DISKS:
         from braggscope.app.engine.disk_recipes import DisksRecipe
 
-        return DisksRecipe(what, start.data, start.base, start.seed)
+        return DisksRecipe(what, start)
+    if what == "cdi":
+        from braggscope.app.engine.cdi_recipe import CdiRecipe
+
+        return CdiRecipe(start.data, start.base, start.seed)
     return NetRecipe(start) if what == "net" else BraggNNRecipe(start)
 
 

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 CURVE_HEADER = "step,samples,seconds,learning_rate,loss,median_px,p95_px"
 
 
+def curve_header(network: str) -> str:
+    """Columns of the learning curve of a kind of network: objects are judged by their share not explained."""
+    return CURVE_HEADER.replace("_px", "_unexplained") if network == "CdiNet" else CURVE_HEADER
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
     """What a training gave.

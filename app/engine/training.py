@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from braggscope.app.engine.checkpoint import (
+    RefusedError,
     TrainingError,
     checkpoint_folder,
     file_sha256,
@@ -18,9 +19,11 @@ from braggscope.app.engine.checkpoint import (
 )
 from braggscope.app.engine.jobs import Cancelled, Context
 from braggscope.app.engine.recipes import Recipe, Start, Trained, recipe, simulation_version
-from braggscope.app.engine.trained import TrainingReport, read_report, write_trained
+from braggscope.app.engine.trained import TrainingReport, curve_header, read_report, write_trained
+from braggscope.resources.loader import manifest, weights_hash
 
 if TYPE_CHECKING:
+    from braggscope.app.engine.disk_lessons import Lesson
     from braggscope.models.trainer import AveragedTrainer
 
 CHECKPOINT_SECONDS = 15.0
@@ -39,6 +42,7 @@ class _Plan:
     seed: int
     window: int
     steps: int | None
+    lesson: "Lesson | None"
 
     def identity(self) -> str:
         """Hash of what decides the result, so that the checkpoint of another training is not continued."""
@@ -51,10 +55,17 @@ class _Plan:
         ]
         if self.what != "braggnn":
             parts.append(f"network={self.what}")
-        for name, path in (("data", self.data), ("base", self.base)):
+        data = None if self.what == "cdi" else self.data  # only keeps what the seed decides
+        for name, path in (("data", data), ("base", self.base)):
+            if path is not None and str(path) in manifest():
+                parts.append(f"{name}={weights_hash(str(path))}")
+                continue
             if path is not None and not path.is_file():
                 raise TrainingError(f"There is no file {path}; check the path given to --{name}.")
             parts.append(f"{name}={'' if path is None else file_sha256(path)}")
+        if self.lesson is not None:
+            probe = hashlib.sha256(self.lesson.probe.image.tobytes()).hexdigest()
+            parts.append(f"scan={self.lesson.identity} {probe}")
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -68,6 +79,7 @@ class _Run:
     before: tuple[float, float]
     seconds: float
     curve: list[str]
+    strict: bool = False  # weights that are no better than the base are refused
 
 
 def train_network(
@@ -82,6 +94,7 @@ def train_network(
     context: Context,
     window: int = 11,
     steps: int | None = None,
+    lesson: "Lesson | None" = None,
 ) -> TrainingReport:
     """Train and write ``out`` (safetensors, outputs in the order x, y) with its learning curve beside it.
 
@@ -90,13 +103,14 @@ def train_network(
     ``minutes`` is turned into a number of steps at the start, by the speed of this machine, unless
     ``steps`` says it. Stops within one step when cancelled, leaving a checkpoint in ``out.checkpoint/``
     for ``resume`` and nothing new under ``out``.
-    Raises TrainingError, and WeightsError for an unusable ``base``.
+    ``lesson``: of a scan that a disk network is to adapt to, from ``base``.
+    Raises TrainingError, RefusedError where that made it no better, WeightsError for an unusable ``base``.
     """
     if minutes <= 0 and steps is None:
         raise TrainingError(
             f"Training needs a positive time, not {minutes:g} minutes; give --minutes above 0."
         )
-    plan = _Plan(what, out, data, base, minutes, seed, window, steps)
+    plan = _Plan(what, out, data, base, minutes, seed, window, steps, lesson)
     identity = plan.identity()
     if resume and out.exists() and not checkpoint_folder(out).exists():
         return read_report(out, identity)
@@ -117,7 +131,8 @@ def train_braggnn(out: Path, **options: Any) -> TrainingReport:
 
 
 def _prepare(plan: _Plan, identity: str, resume: bool, context: Context) -> _Run:
-    chosen = recipe(plan.what, Start(plan.data, plan.base, plan.seed, plan.window))
+    strict = plan.lesson is not None
+    chosen = recipe(plan.what, Start(plan.data, plan.base, plan.seed, plan.window, plan.lesson))
     context.check()
     saved = load_checkpoint(plan.out) if resume else None
     if saved is None:
@@ -126,7 +141,7 @@ def _prepare(plan: _Plan, identity: str, resume: bool, context: Context) -> _Run
         if steps is None:
             steps = steps_for(plan.minutes, chosen.trainer(1000), context)
         fresh = chosen.trainer(steps)
-        return _Run(fresh, chosen, identity, chosen.measure(fresh.average), 0.0, [])
+        return _Run(fresh, chosen, identity, chosen.measure(fresh.average), 0.0, [], strict)
     if saved.get("identity") != identity:
         raise TrainingError(
             f"The checkpoint in {checkpoint_folder(plan.out)} belongs to a training with other data, base"
@@ -135,7 +150,7 @@ def _prepare(plan: _Plan, identity: str, resume: bool, context: Context) -> _Run
     restored = chosen.trainer(int(saved["steps"]))
     restored.restore(saved["trainer"])
     before = (float(saved["before"][0]), float(saved["before"][1]))
-    return _Run(restored, chosen, identity, before, float(saved["seconds"]), list(saved["curve"]))
+    return _Run(restored, chosen, identity, before, float(saved["seconds"]), list(saved["curve"]), strict)
 
 
 def steps_for(minutes: float, trial: "AveragedTrainer[Any]", context: Context) -> int:
@@ -191,6 +206,13 @@ def _deliver(run: _Run, out: Path) -> TrainingReport:
     run.recipe.finish(trainer.average, trainer.step * trainer.schedule.batch)
     after = run.recipe.measure(trainer.average)
     improved = base is None or after[0] <= run.before[0]
+    if not improved and run.strict:
+        shutil.rmtree(checkpoint_folder(out), ignore_errors=True)
+        raise RefusedError(
+            f"The training made no better weights ({run.before[0]:.3f} px before, {after[0]:.3f} px after, in"
+            f" the median on {run.recipe.held_out} held-out patterns), so nothing was written; train longer,"
+            " or keep the old ones."
+        )
     chosen = trainer.average if improved or base is None else base
     record = {
         "steps": trainer.step,
@@ -203,5 +225,6 @@ def _deliver(run: _Run, out: Path) -> TrainingReport:
         "settings": asdict(run.recipe.settings(trainer)),
         "base": dict(run.recipe.history),
     }
-    write_trained(out, chosen.state_dict(), run.recipe.metadata, run.identity, record, run.curve)
+    header = curve_header(run.recipe.metadata["network"])
+    write_trained(out, chosen.state_dict(), run.recipe.metadata, run.identity, record, run.curve, header)
     return read_report(out, run.identity)

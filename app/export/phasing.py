@@ -126,7 +126,7 @@ def _image(entry: Any, result: Phased) -> None:
 def _runs(entry: Any, result: Phased) -> None:
     runs = result.outcome.runs
     group = _group(entry, "runs", "NXcollection")
-    group["start"] = [run.start for run in runs]
+    group["start"], group["method"] = [run.start for run in runs], [run.method for run in runs]
     group["chi"], group["R"] = [run.agreement.chi for run in runs], [run.agreement.R for run in runs]
     group["free_log_likelihood"] = [run.free for run in runs]
     if result.spread is None or result.transfer is None:

@@ -167,7 +167,7 @@ def test_bad_input_is_one_sentence_and_writes_nothing(fails, stack, counts, tmp_
     own.write_bytes(stack.read_bytes())
     assert "read here" in fails("phase", own, "-o", own)
     own.unlink()
-    assert "invalid choice" in fails("phase", stack, "-o", out, "--method", "network")
+    assert "invalid choice" in fails("phase", stack, "-o", out, "--method", "guess")
     assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(cases)
 
 
