@@ -272,7 +272,9 @@ class Reconstructor:
     def _live(self, note: str, state: State) -> Live:
         self._done += 1
         words = f"{note}, {state.algorithm}"
-        return Live(self._done, self._total, words, state.residual, state.obj, state.support)
+        return Live(
+            self._done, self._total, words, state.residual, state.obj, state.support, state.residual_l1
+        )
 
     def _methods(self) -> tuple[str, ...]:
         if self.start is not None:
