@@ -16,7 +16,7 @@ Image = NDArray[np.float32]
 
 SPACING = 1.5  # radii between two disks, unless told
 CANDIDATES = 4  # maxima looked at per disk that may stay
-WHITE = 1e-3  # of the largest amplitude: what phase correlation does not raise
+WHITE = 0.03  # of the largest amplitude: what phase correlation does not raise
 
 
 class Correlator:
@@ -77,7 +77,7 @@ class Correlator:
         rows, cols = rows[kept], cols[kept]
         weight = self._weight if bad is self._bad else (~bad).astype(np.float32)
         values = subpixel.measure(
-            found, image, pattern, weight, template.table, template.area, rows, cols,
+            found, image, pattern.astype(np.float32), weight, template.table, template.area, rows, cols,
             self._subpixel, counts, *self._noise,
         )  # fmt: skip
         some = np.flatnonzero(np.isfinite(values[:, 0]))[: settings.most]

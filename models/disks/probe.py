@@ -13,6 +13,7 @@ Bools = NDArray[np.bool_]
 
 SPOKES = 48  # directions in which the edge is looked for
 STEP = 0.25  # px along a spoke
+FEWEST = 20.0  # counts of a disk
 CONTRAST = 6.0  # sigma by which a disk must stand over its surroundings
 STRUCTURE = 0.15  # of the height: what the disk's inside must vary by to count as a pattern of the probe
 EDGE_PER_SIGMA = 2 * 1.2815515655446004  # from 90 to 10 % of an error function
@@ -145,7 +146,7 @@ def _find(values: Floats, good: Bools) -> _Circle:
     top = float(np.quantile(smooth[good], 1 - min(0.5, 12 / good.sum())))
     if not top - ground > CONTRAST * noise or top <= ground:
         raise ValueError("there is no disk in this pattern: nothing stands out over the noise")
-    label, n = ndimage.label((smooth > ground + (top - ground) / 2) & good)
+    label, n = ndimage.label((smooth > ground + (top - ground) / 4) & good)
     if not n:
         raise ValueError("there is no disk in this pattern: nothing stands out over the noise")
     sums = ndimage.sum_labels(smooth - ground, label, np.arange(1, n + 1))
@@ -153,6 +154,8 @@ def _find(values: Floats, good: Bools) -> _Circle:
     area = float(largest.sum())
     if area > 0.5 * values.size:
         raise ValueError("there is no disk in this pattern: more than half of it is bright")
+    if np.array_equal(values, np.round(values)) and values[largest].sum() - ground * area < FEWEST:
+        raise ValueError("there is no disk in this pattern: too few counts")
     y, x = ndimage.center_of_mass(largest)
     rough = _Circle(float(x), float(y), float(np.sqrt(area / np.pi)), top, ground)
     return _refine(values, good, rough, None)

@@ -15,9 +15,9 @@ Floats = NDArray[np.float64]
 
 NONE, PARABOLA, UPSAMPLED = range(3)
 STEPS = 6  # of the search for the maximum
-REACH = 1.5  # px the maximum may lie from the pixel of the map
-SEEN = 0.5  # of a disk's area that must lie on good pixels
-SIGNIFICANT = 4.0  # sigma by which a disk stands over its surroundings
+REACH, CUT_REACH = 1.5, 4.0  # px the maximum may lie from that of the map; where pixels were filled in
+SEEN = 0.6  # of a disk's area that must lie on good pixels
+SIGNIFICANT = 5.5  # sigma by which a disk stands over its surroundings
 SECTORS = 8
 GREYS = 32  # steps from the surroundings to the height of a disk for which its noise is worked out
 NODES = 16  # of the noise tables, per unit of log(1 + counts)
@@ -25,8 +25,9 @@ _SUMS = {"reassoc", "contract", "nsz"}  # what lets the compiler add in parallel
 
 
 class Noise(NamedTuple):
-    """Poisson counts after the transform: derivative of the mean, and variance, over log(1 + mean count)."""
+    """Poisson counts after the transform: mean, its derivative, and variance, over log(1 + mean count)."""
 
+    mean: Floats
     slope: Floats
     variance: Floats
 
@@ -46,7 +47,9 @@ def noise_of(intensity: str) -> Noise:
     steep = {"log": 1 / (1 + mean), "sqrt": 0.5 / np.sqrt(mean + 1e-12), "linear": np.ones_like(mean)}
     many = steep[intensity]
     large = mean > 60.0
-    return Noise(np.where(large, many, slope), np.where(large, many**2 * mean, variance))
+    straight = {"log": np.log1p(mean), "sqrt": np.sqrt(mean), "linear": mean}[intensity]
+    spread = np.where(large, many**2 * mean, variance)
+    return Noise(np.where(large, straight, first), np.where(large, many, slope), spread)
 
 
 @njit(inline="always")
@@ -82,15 +85,19 @@ def _shift(table, y, x, window, out):
 
 @njit(cache=True, nogil=True)
 def _levels(raw, weight, table, r, c):
-    """Mean over the disk, level and variance around it, good pixels of both, mean height of a disk of 1."""
+    """Mean over the disk, level and variance around it, good pixels of both, mean height of a disk of 1.
+
+    Last: whether no pixel of the window is missing.
+    """
     half = table.shape[3] // 2 - 1
-    inside = n_in = height = 0.0
+    inside = n_in = height = seen = 0.0
     total, square, count = np.zeros(SECTORS), 0.0, np.zeros(SECTORS)
     for i in range(max(r - half, 0), min(r + half + 1, raw.shape[0])):
         dy = i - r
         for j in range(max(c - half, 0), min(c + half + 1, raw.shape[1])):
             if weight[i, j] == 0:
                 continue
+            seen += 1
             dx = j - c
             disk = table[DISK, 0, 0, dy + half, dx + half]
             value = float(raw[i, j])
@@ -105,18 +112,20 @@ def _levels(raw, weight, table, r, c):
                 square += value * value
     known = count > 0
     if n_in == 0 or not known.any():
-        return 0.0, 0.0, 0.0, n_in, 0.0, 1.0
+        return 0.0, 0.0, 0.0, n_in, 0.0, 1.0, False
     n_out = count.sum()
     level = np.median(total[known] / count[known])  # neighbours fill some sectors
-    return inside / n_in, level, square / n_out - (total.sum() / n_out) ** 2, n_in, n_out, height / n_in
+    spread = square / n_out - (total.sum() / n_out) ** 2
+    return inside / n_in, level, spread, n_in, n_out, height / n_in, seen == (2 * half + 1) ** 2
 
 
 @njit(cache=True, nogil=True, fastmath=_SUMS)
-def _slope(image, weight, table, x, y, patch):
+def _slope(image, weight, table, x, y, curve, patch):
     """Derivatives of the correlation at (x, y), of what a level and a disk in place leave on good pixels.
 
     On whole windows that is the correlation with the template's derivative; where pixels are missing the
-    derivative is made orthogonal to both, so the missing ones weigh nothing.
+    derivative is made orthogonal to both, so the missing ones weigh nothing. ``curve``: heights of the disk
+    after the transform, from 0 to 1; empty: as they are.
     """
     half = table.shape[3] // 2 - 1
     r0, r1 = _window(y, half, image.shape[0])
@@ -128,6 +137,9 @@ def _slope(image, weight, table, x, y, patch):
     for i in range(r1 - r0 + 1):
         disks, xs, ys = patch[DISK, i], patch[WEIGHT_X, i], patch[WEIGHT_Y, i]
         values, weights = image[r0 + i, c0 : c1 + 1], weight[r0 + i, c0 : c1 + 1]
+        if len(curve):
+            for j in range(c1 - c0 + 1):
+                disks[j] = curve[min(max(int(disks[j] * GREYS + 0.5), 0), GREYS)]
         for j in range(c1 - c0 + 1):
             w = weights[j]
             disk, gx, gy, value = w * disks[j], w * xs[j], w * ys[j], values[j]
@@ -150,12 +162,12 @@ def _slope(image, weight, table, x, y, patch):
 
 
 @njit(cache=True, nogil=True)
-def _climb(image, weight, table, x, y, patch):
+def _climb(image, weight, table, x, y, reach, curve, patch):
     """Where both derivatives vanish: a Newton search from the pixel; NaN where it runs away."""
     h = 0.3
-    gx, gy = _slope(image, weight, table, x, y, patch)
-    ax, ay = _slope(image, weight, table, x + h, y, patch)
-    bx, by = _slope(image, weight, table, x, y + h, patch)
+    gx, gy = _slope(image, weight, table, x, y, curve, patch)
+    ax, ay = _slope(image, weight, table, x + h, y, curve, patch)
+    bx, by = _slope(image, weight, table, x, y + h, curve, patch)
     xx, yy, off = (ax - gx) / h, (by - gy) / h, 0.5 * (ay - gy + bx - gx) / h
     det = xx * yy - off * off
     if not (det > 0 and xx > 0):
@@ -167,12 +179,22 @@ def _climb(image, weight, table, x, y, patch):
         if size > 0.6:
             dx, dy = dx * 0.6 / size, dy * 0.6 / size
         px, py = px + dx, py + dy
-        if not (abs(px - x) < REACH and abs(py - y) < REACH):
+        if not (abs(px - x) < reach and abs(py - y) < reach):
             return np.nan, np.nan
         if size < 2e-3:
             break
-        gx, gy = _slope(image, weight, table, px, py, patch)
+        gx, gy = _slope(image, weight, table, px, py, curve, patch)
     return px, py
+
+
+@njit(cache=True, nogil=True)
+def _nodes(height, level, size):
+    """Places in the noise tables of the greys of a disk."""
+    nodes = np.empty(GREYS + 1, np.int64)
+    for grey in range(GREYS + 1):
+        mean = max(level + height * grey / GREYS, 0.0)
+        nodes[grey] = min(int(np.log1p(mean) * NODES + 0.5), size - 1)
+    return nodes
 
 
 @njit(cache=True, nogil=True)
@@ -184,10 +206,7 @@ def _errors(weight, table, x, y, height, level, slope, variance):
     covariance = H⁻¹ V H⁻ᵀ.
     """
     half = table.shape[3] // 2 - 1
-    nodes = np.empty(GREYS + 1, np.int64)
-    for grey in range(GREYS + 1):
-        mean = max(level + height * grey / GREYS, 0.0)
-        nodes[grey] = min(int(np.log1p(mean) * NODES + 0.5), len(slope) - 1)
+    nodes = _nodes(height, level, len(slope))
     hxx = hxy = hyx = hyy = vxx = vxy = vyy = 0.0
     row, col = int(np.round(y)), int(np.round(x))
     for r in range(max(row - half, 0), min(row + half + 1, weight.shape[0])):
@@ -215,6 +234,17 @@ def _errors(weight, table, x, y, height, level, slope, variance):
     )
 
 
+@njit(cache=True, nogil=True)
+def _curve(height, level, bent):
+    """Heights from 0 to 1 after the transform for greys from 0 to 1, between the nodes of the table."""
+    out = np.empty(GREYS + 1, np.float32)
+    for grey in range(GREYS + 1):
+        at = min(np.log1p(max(level + height * grey / GREYS, 0.0)) * NODES, len(bent) - 1.001)
+        i = int(at)
+        out[grey] = bent[i] + (at - i) * (bent[i + 1] - bent[i])
+    return (out - out[0]) / (out[GREYS] - out[0])
+
+
 @njit(inline="always")
 def _vertex(before, at, after):
     """Offset of a parabola's maximum from the middle of three values."""
@@ -224,33 +254,36 @@ def _vertex(before, at, after):
 
 @njit(cache=True, nogil=True)
 def measure(
-    correlation, image, raw, weight, table, area, rows, cols, subpixel, counts, slope, variance
+    correlation, image, raw, weight, table, area, rows, cols, subpixel, counts, bent, slope, variance
 ) -> Floats:
     """(N, 5) x, y, x_err, y_err, height of the disks at ``rows, cols``; NaN rows for those that are none.
 
     ``weight`` (H, W) float32: 0 for bad pixels, else 1. ``counts``: ``raw`` is Poisson; without it no
-    error is stated. ``slope, variance``: see :class:`Noise`.
+    error is stated. ``bent, slope, variance``: see :class:`Noise`.
     """
     out = np.full((len(rows), 5), np.nan)
     patch = np.empty((6, table.shape[3], table.shape[4]), np.float32)
     for k in range(len(rows)):
         r, c = rows[k], cols[k]
-        mean, level, spread, n_in, n_out, share = _levels(raw, weight, table, r, c)
+        mean, level, spread, n_in, n_out, share, whole = _levels(raw, weight, table, r, c)
         if n_out == 0 or n_in * share < SEEN * area:
             continue
         floor = max(level, 1.0 / n_out) if counts else 0.0
         if not mean - level > SIGNIFICANT * np.sqrt(max(spread, floor) * (1.0 / n_in + 1.0 / n_out)):
             continue
         x, y = float(c), float(r)
-        if subpixel == UPSAMPLED:
-            x, y = _climb(image, weight, table, x, y, patch)
-        if subpixel == PARABOLA or np.isnan(x):
+        height = (mean - level) / share
+        if subpixel == UPSAMPLED or not whole:  # a map that was filled in tells no place
+            curve = np.empty(0, np.float32) if whole or not counts else _curve(height, level, bent)
+            x, y = _climb(image, weight, table, x, y, REACH if whole else CUT_REACH, curve, patch)
+            if np.isnan(x) and not whole:
+                continue
+        if (subpixel == PARABOLA and whole) or np.isnan(x):
             x, y = float(c), float(r)
             if 0 < c < raw.shape[1] - 1:
                 x += _vertex(correlation[r, c - 1], correlation[r, c], correlation[r, c + 1])
             if 0 < r < raw.shape[0] - 1:
                 y += _vertex(correlation[r - 1, c], correlation[r, c], correlation[r + 1, c])
-        height = (mean - level) / share
         ex = ey = np.nan
         if counts:
             ex, ey = _errors(weight, table, x, y, height, level, slope, variance)
