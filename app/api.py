@@ -2,12 +2,14 @@
 
 :func:`describe` a series, get :func:`suggested` thresholds for it, :func:`analyse_series`, and
 :func:`write_table` what was found; :func:`read_table` reads it back. Long series are better left to
-``braggscope peaks``, which keeps a journal. Files are read in a process of their own: in a script, call
+``braggscope peaks``, which keeps a journal. :func:`map_strain` measures a 4D-STEM scan, :func:`write_strain`
+and :func:`read_strain` keep its maps. Files are read in a process of their own: in a script, call
 these under ``if __name__ == "__main__"``.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from braggscope.app.engine.batch import Outcome, SeriesJob, assemble, run_series
 from braggscope.app.engine.jobs import silent_context
@@ -24,7 +26,21 @@ from braggscope.models.parameters import Parameters
 from braggscope.models.peak_directions import with_directions
 from braggscope.models.results import PeakTable, in_frame_pixels
 
-__all__ = ["analyse_series", "describe", "read_instrument", "read_table", "suggested", "write_table"]
+if TYPE_CHECKING:
+    from braggscope.app.engine.strain_result import StrainResult
+    from braggscope.app.export.strain import StoredStrain
+
+__all__ = [
+    "analyse_series",
+    "describe",
+    "map_strain",
+    "read_instrument",
+    "read_strain",
+    "read_table",
+    "suggested",
+    "write_strain",
+    "write_table",
+]
 
 
 def describe(location: str, frame_axis: int | None = None) -> SourceInfo:
@@ -118,3 +134,45 @@ def write_table(
     )
     frames = sorted(set(table["frame"].tolist()))
     return write_peaks(Path(path), [table], provenance, frames, info.axes, whole_frame=True)
+
+
+def map_strain(
+    location: str,
+    parameters: Parameters | None = None,
+    *,
+    frame_axis: int | None = None,
+    region: tuple[int, int, int, int] | None = None,
+    device: str = "cpu",
+    workers: int = 2,
+) -> "StrainResult":
+    """Strain maps of a 4D-STEM scan, with the probe, all disks and all lattices they come from.
+
+    ``location``: a 4-D dataset, or a series of patterns with ``parameters.strain.scan_shape``. ``region``:
+    positions r0, r1, c0, c1 to which the measurement is restricted. Raises SourceError where the source is no
+    scan, StrainError where it shows no probe or no lattice, WeightsError.
+    """
+    from braggscope.app.engine.strain import run_strain
+    from braggscope.app.engine.strain_key import with_calibration
+
+    parameters = with_calibration(parameters or Parameters(), describe(location, frame_axis))
+    return run_strain(
+        location, parameters, None, silent_context(),
+        frame_axis=frame_axis, region=region, device=device, workers=workers,
+    )  # fmt: skip
+
+
+def write_strain(path: str | Path, result: "StrainResult", device: str = "cpu") -> tuple[Path, ...]:
+    """Write what :func:`map_strain` gave: ``.h5`` everything, ``.csv`` a row per position, ``.tif`` the maps.
+
+    Returns the files written. Raises ExportError.
+    """
+    from braggscope.app.export import strain
+
+    return strain.write_strain(Path(path), result, strain.provenance_of(result, device))
+
+
+def read_strain(path: str | Path) -> "StoredStrain":
+    """Read the maps of an HDF5 file back, with lattices, disks, probe and provenance. Raises ExportError."""
+    from braggscope.app.export import strain
+
+    return strain.read_strain(Path(path))

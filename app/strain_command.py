@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 from braggscope.app.commands import check_output, opened, progress_bar
 from braggscope.app.engine.journal import Journal
 from braggscope.app.errors import sentence
-from braggscope.app.export.provenance import Provenance
 from braggscope.app.files import check_not_input
 from braggscope.app.options import CommandError, parameters_file, worker_count
 from braggscope.app.sources.many import absolute
-from braggscope.app.sources.protocol import SourceInfo
 from braggscope.app.sources.raw import raw_location
 from braggscope.app.sources.reader import Reader
 from braggscope.app.wording import counted
@@ -28,8 +26,8 @@ def strain(options: argparse.Namespace) -> int:
     """Measure the strain of a scan."""
     from braggscope.app.engine.scan import Scan  # late: compiled kernels
     from braggscope.app.engine.strain import run_strain
-    from braggscope.app.engine.strain_key import strain_key
-    from braggscope.app.export.strain import output_paths, write_strain
+    from braggscope.app.engine.strain_key import strain_key, with_calibration
+    from braggscope.app.export.strain import output_paths, provenance_of, write_strain
 
     outputs = output_paths(options.output)
     workers = worker_count(options.workers)
@@ -41,6 +39,8 @@ def strain(options: argparse.Namespace) -> int:
         scan = Scan.of(found, parameters, options.frame_axis)
         scan.at(parameters.strain.reference)
         scan.at(parameters.strain.probe_region)
+        if parameters.strain.probe_file is not None:  # what cannot work is said before anything is written
+            reader.open(parameters.strain.probe_file)
     parameters = with_calibration(parameters, found)
     key = strain_key(found, parameters)
     folder = options.output.with_name(options.output.name + ".journal")
@@ -84,25 +84,6 @@ def strain_parameters(options: argparse.Namespace) -> Parameters:
     if options.mask is not None:
         parameters = parameters.with_prepare(mask_file=os.path.abspath(os.path.expanduser(options.mask)))
     return parameters
-
-
-def with_calibration(parameters: Parameters, found: SourceInfo) -> Parameters:
-    """Parameters with the pixel size of the source, where none is set."""
-    size = found.quantities.get("pixel_inv_angstrom")
-    if size is None or parameters.strain.pixel_inv_angstrom is not None:
-        return parameters
-    return parameters.with_strain(pixel_inv_angstrom=size * parameters.prepare.binning)
-
-
-def provenance_of(result: "StrainResult", device: str = "cpu") -> Provenance:
-    """Where a result comes from. Raises WeightsError."""
-    from braggscope.app.engine.strain_key import weights_record
-
-    info, (name, sha) = result.scan.info, weights_record(result.parameters)
-    rows, columns = result.scan.scan_shape
-    return Provenance(
-        info.location, info.identity, result.parameters, name, sha, device, f"{rows} x {columns}", info.parts
-    )
 
 
 def _location(options: argparse.Namespace) -> str:

@@ -105,7 +105,7 @@ def _from_file(
 class Tools:
     """Finds the disks of patterns of one scan. Not thread-safe: every thread has its :meth:`twin`.
 
-    ``start``: the lattice from which the lattice-constrained fit starts, for that method only.
+    ``fit`` and ``start``: the lattice-constrained fit and where it starts from, for that method only.
     """
 
     probe: Probe
@@ -113,15 +113,15 @@ class Tools:
     mask: Bools
     settings: Strain
     network: "DiskNetwork | None" = None
+    fit: "LatticeFit | None" = None
     start: Lattice | None = None
 
     def __post_init__(self) -> None:
         self._correlator: Correlator | None = None
-        self._fit: LatticeFit | None = None
 
     def twin(self) -> "Tools":
-        """The same for another thread."""
-        return Tools(self.probe, self.shape, self.mask, self.settings, self.network, self.start)
+        """The same for another thread; network and fit, which many may use at once, are shared."""
+        return replace(self)
 
     def find(self, patterns: NDArray) -> tuple[Disks, LatticeMap | None]:
         """Disks of patterns (B, h, w), ``pattern`` from 0; their lattices where the method has them."""
@@ -132,7 +132,9 @@ class Tools:
                 patterns, self.mask, self.probe, self.settings.threshold, most, spacing, edge
             ), None
         if self.settings.method == "lattice":
-            return self._fitted(patterns)
+            assert self.fit is not None
+            assert self.start is not None
+            return self.fit.disks(patterns, self.start), self.fit.fit(patterns, self.start)
         return self.correlator.find(patterns), None
 
     @property
@@ -141,15 +143,6 @@ class Tools:
         if self._correlator is None:
             self._correlator = Correlator(self.probe, self.shape, self.settings, self.mask)
         return self._correlator
-
-    def _fitted(self, patterns: NDArray) -> tuple[Disks, LatticeMap]:
-        from braggscope.models.disks.precise import LatticeFit
-
-        assert self.start is not None
-        if self._fit is None:
-            self._fit = LatticeFit(self.probe, self.shape, self.settings, self.mask)
-        lattices = self._fit.fit(patterns, self.start)
-        return self._fit.disks, lattices
 
 
 def make_tools(
@@ -162,6 +155,7 @@ def make_tools(
         tools.network = open_disk_network(settings.weights_file, device)
     if settings.method == "lattice":
         tools.start = first_lattice(patterns, tools, context)
+        tools.fit = lattice_fit(patterns, tools, context)
     return tools
 
 
@@ -181,6 +175,19 @@ def first_lattice(patterns: Patterns, tools: Tools, context: Context) -> Lattice
         return known_lattice(Disks.join(parts), patterns.scan.shape, settings)
     except ValueError as error:
         raise worded(patterns.scan.location, error) from error
+
+
+def lattice_fit(patterns: Patterns, tools: Tools, context: Context) -> "LatticeFit":
+    """The lattice-constrained fit, with noise and edge learned from some patterns. Raises StrainError."""
+    from braggscope.models.disks.precise import LatticeFit
+
+    assert tools.start is not None
+    try:
+        fit = LatticeFit(tools.probe, tools.shape, tools.settings, tools.mask)
+        fit.prepare(patterns.take(patterns.scan.spread(LOOKED_AT), context), tools.start)
+    except ValueError as error:
+        raise worded(patterns.scan.location, error) from error
+    return fit
 
 
 def known_lattice(disks: Disks, shape: tuple[int, int], settings: Strain) -> Lattice:

@@ -30,6 +30,14 @@ def weights_record(parameters: Parameters) -> tuple[str, str]:
     return settings.weights_file, weights_hash(settings.weights_file)
 
 
+def with_calibration(parameters: Parameters, found: SourceInfo) -> Parameters:
+    """Parameters with the pixel size of the source, where none is set."""
+    size = found.quantities.get("pixel_inv_angstrom")
+    if size is None or parameters.strain.pixel_inv_angstrom is not None:
+        return parameters
+    return parameters.with_strain(pixel_inv_angstrom=size * parameters.prepare.binning)
+
+
 def _inputs(parameters: Parameters) -> list[str]:
     """Weights by their hash, images by size and time."""
     prepare = parameters.prepare

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from braggscope.app.engine.strain_key import weights_record
 from braggscope.app.engine.strain_result import StrainResult
 from braggscope.app.export.provenance import Provenance
 from braggscope.app.export.tables import ExportError, check_folder
@@ -78,6 +79,15 @@ def write_strain(path: Path, result: StrainResult, provenance: Provenance) -> tu
         temporary = [stack.enter_context(atomic_path(final)) for final in paths]
         writer[path.suffix.lower()](result, provenance, *temporary)
     return paths
+
+
+def provenance_of(result: StrainResult, device: str = "cpu") -> Provenance:
+    """Where a result comes from. Raises WeightsError."""
+    info, (name, sha) = result.scan.info, weights_record(result.parameters)
+    rows, columns = result.scan.scan_shape
+    return Provenance(
+        info.location, info.identity, result.parameters, name, sha, device, f"{rows} x {columns}", info.parts
+    )
 
 
 def _hdf5(result: StrainResult, provenance: Provenance, path: Path) -> None:
