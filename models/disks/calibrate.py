@@ -10,7 +10,7 @@ from scipy import fft, ndimage
 from braggscope.models.disks.bragg_map import bragg_map
 from braggscope.models.disks.correlate import Correlator
 from braggscope.models.disks.parameters import Strain
-from braggscope.models.disks.probe import measure_probe
+from braggscope.models.disks.probe import probe_from_patterns
 from braggscope.models.disks.results import Disks, Floats, Lattice
 
 Bools = NDArray[np.bool_]
@@ -18,6 +18,7 @@ OriginKind = Literal["constant", "plane", "parabola", "measured"]
 
 REACH = 0.35  # of the distance to the nearest other disks: how far an origin may wander
 WINDOW = 5.0  # radii about the direct disk of the mean in which that of a pattern is looked for
+SAMPLE = 64  # patterns that show the direct disk
 TURNS = 72  # directions in which a ring is measured
 BISQUARE = 4.685
 TERMS = {"constant": 1, "plane": 3, "parabola": 6, "measured": 3}
@@ -92,8 +93,8 @@ def _middle(disks: Disks) -> tuple[Floats, float]:
 
 
 def _from_patterns(patterns: NDArray, mask: Bools | None) -> Floats:
-    """Direct disks by correlation with that of the mean pattern, nearest to its place; NaN where none is."""
-    probe = measure_probe(np.asarray(np.mean(patterns, axis=0, dtype=np.float64)), mask)
+    """Direct disks by correlation with their mean, nearest to its place; NaN where none is."""
+    probe = probe_from_patterns(patterns[:: max(1, len(patterns) // SAMPLE)], mask)
     corner = [max(int(v - WINDOW * probe.radius), 0) for v in probe.centre]
     stop = [int(v + WINDOW * probe.radius) + 2 for v in probe.centre]
     cut = slice(corner[1], stop[1]), slice(corner[0], stop[0])

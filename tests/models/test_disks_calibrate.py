@@ -79,7 +79,7 @@ def test_an_empty_pattern_and_a_beam_stop_spoil_no_origin_from_patterns():
     clean = origins(direct_patterns(truth), SCAN, "plane")
     assert np.abs(clean - truth).max() < 0.1
     found = origins(patterns, SCAN, "plane", mask)
-    assert np.abs(found - truth).max() < 0.1
+    assert np.abs(found - truth).max() < 0.25
 
 
 def test_a_constant_origin_is_one_for_all():
