@@ -3,17 +3,39 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from braggscope.app.engine.jobs import Context, silent_context
 from braggscope.app.files import atomic_path
+from braggscope.app.folders import cache_folder
 from braggscope.app.version import VERSION
 
+_EDITION = 1  # of the simulation: demo files of another one are written anew
 
-def write_demo_coherent(path: Path, seed: int = 0, context: Context | None = None) -> None:
+
+class Known(NamedTuple):
+    """What somebody who measured the demo would know: (z, y, x) size of the object's voxels, and Q."""
+
+    voxel_nm: tuple[float, float, float]
+    q_inv_angstrom: tuple[float, float, float]
+
+
+def ensure_demo_coherent(seed: int = 0, context: Context | None = None) -> tuple[Path, Known]:
+    """The demo crystal and its geometry, written first if it is not there."""
+    path = cache_folder() / f"gold-crystal-{_EDITION}-seed{seed}.h5"
+    beside = path.with_suffix(".json")
+    if not (path.exists() and beside.exists()):
+        known = write_demo_coherent(path, seed, context)
+        with atomic_path(beside) as temporary:
+            temporary.write_text(json.dumps(known._asdict()), "utf-8")
+    values = json.loads(beside.read_text("utf-8"))
+    return path, Known(tuple(values["voxel_nm"]), tuple(values["q_inv_angstrom"]))
+
+
+def write_demo_coherent(path: Path, seed: int = 0, context: Context | None = None) -> Known:
     """Simulate a strained gold crystal, 64 x 64 x 64 voxels, peak of 1e6 counts, and write its rocking curve.
 
     ``/entry/data/data`` (Z, Y, X) float32 counts; ``/truth``: object, support, displacement, strain, Q, voxel
@@ -57,6 +79,7 @@ def write_demo_coherent(path: Path, seed: int = 0, context: Context | None = Non
         truth["q"], truth["voxel_size"] = crystal.q_inv_angstrom, crystal.voxel_nm
         truth["q"].attrs["units"], truth["voxel_size"].attrs["units"] = "1/angstrom", "nm"
     context.progress(3, 3)
+    return Known(tuple(crystal.voxel_nm.tolist()), tuple(crystal.q_inv_angstrom.tolist()))
 
 
 def _group(parent: Any, name: str, nexus: str, **attributes: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 Quantity = Literal["data", "modulus", "phase", "displacement", "strain"]
 EMPTY = 255  # index of voxels without a value; colours are 0 to 254
 COLOURS = 255
@@ -16,7 +17,7 @@ LOOKS: dict[Quantity, tuple[str, str]] = {  # colour map, unit
     "displacement": ("vik", "Å"),
     "strain": ("vik", ""),
 }
-_SHOWN = 99.5  # % of the values lie within the colours of displacement and strain
+_SHOWN = 97.0  # % of the values lie within the colours of displacement and strain: surfaces are rough
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class Layer:
     """``index`` (Z, Y, X) uint8: 0 to 254 along the colours, 255 = no value; ``values``: what is read off.
 
     ``low``, ``high``: values of the first and the last colour (of the data: their decadic logarithms);
-    ``spacing``: relative size of a voxel along the axes.
+    ``spacing``: relative size of a voxel along the axes; ``box``: first and last voxel of every axis between
+    which there is something to see.
     """
 
     quantity: Quantity
@@ -32,6 +34,7 @@ class Layer:
     values: NDArray
     low: float
     high: float
+    box: Box
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     @property
@@ -54,7 +57,9 @@ def data_layer(intensity: NDArray, mask: NDArray[np.bool_] | None = None) -> Lay
     floor = min(max(0.5, top * 1e-7), max(top / 10, 1e-30)) if top > 1 else max(top * 1e-6, 1e-30)
     low, high = np.log10(floor), np.log10(max(top, 10 * floor))
     logs = np.log10(np.maximum(np.where(good, intensity, floor), floor))
-    return Layer("data", _index(logs, low, high, good), intensity, float(low), float(high))
+    return Layer(
+        "data", _index(logs, low, high, good), intensity, float(low), float(high), _box(np.ones_like(good))
+    )
 
 
 def object_layer(
@@ -80,9 +85,18 @@ def object_layer(
             high = high or 1.0
             low = -high
         shown = np.where(good, values, 0)
-    return Layer(quantity, _index(shown, low, high, good), values, low, high, spacing)
+    seen = good & (shown > 0.1 * high) if quantity == "modulus" else good
+    return Layer(quantity, _index(shown, low, high, good), values, low, high, _box(seen), spacing)
 
 
 def _index(values: NDArray, low: float, high: float, good: NDArray[np.bool_]) -> NDArray[np.uint8]:
     scaled = np.clip((values - low) * (COLOURS / (high - low)), 0, COLOURS - 1)
     return np.where(good, scaled, EMPTY).astype(np.uint8)
+
+
+def _box(seen: NDArray[np.bool_]) -> Box:
+    sides = []
+    for axis, n in enumerate(seen.shape):
+        along = np.flatnonzero(seen.any(axis=tuple(a for a in range(3) if a != axis)))
+        sides.append((int(along[0]), int(along[-1])) if along.size else (0, n - 1))
+    return sides[0], sides[1], sides[2]

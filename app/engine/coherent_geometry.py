@@ -1,0 +1,58 @@
+"""What a file says about the geometry of a rocking curve, and whether what was typed agrees with it."""
+
+import numpy as np
+
+from braggscope.app.sources.protocol import SourceInfo
+from braggscope.models.cdi.geometry import BraggGeometry
+
+ROCKING = ("theta", "omega", "eta", "phi", "chi", "mu", "th", "om", "rocking", "angle")
+_TOLERANCE = 0.2  # of the step
+
+
+def known_geometry(info: SourceInfo) -> dict[str, float]:
+    """Numbers by the names of :class:`BraggGeometry`; pixel_row and pixel_column in micrometres."""
+    quantities = info.quantities
+    names = ("energy_keV", "distance_m")
+    known: dict[str, float] = {name: quantities[name] for name in names if name in quantities}
+    if "energy_keV" not in known and "wavelength_angstrom" in quantities:
+        known["energy_keV"] = 12.398419843 / quantities["wavelength_angstrom"]
+    for name, key in (("pixel_row", "pixel_size_y_m"), ("pixel_column", "pixel_size_x_m")):
+        if key in quantities:
+            known[name] = 1e6 * quantities[key]
+    step = rocking_step(info)
+    if step is not None:
+        known["step_deg"] = step
+    return known
+
+
+def rocking_step(info: SourceInfo) -> float | None:
+    """Degrees between two frames from the axis of the file that turns, None without a steady one."""
+    for name, values in info.axes.items():
+        quantity, _, unit = name.lower().rpartition("_")
+        if unit not in ("deg", "rad") or not any(word in quantity for word in ROCKING):
+            continue
+        steps = np.diff(values)
+        if len(steps) and np.isfinite(steps).all():
+            step = float(np.median(steps))
+            if step and np.abs(steps - step).max() < 0.5 * abs(step):
+                return step if unit == "deg" else float(np.rad2deg(step))
+    return None
+
+
+def step_problem(info: SourceInfo, geometry: BraggGeometry | None) -> str:
+    """One sentence where the typed step does not agree with the angles in the file, empty where it does."""
+    measured = rocking_step(info)
+    if geometry is None or measured is None:
+        return ""
+    if measured * geometry.step_deg < 0:
+        way = "grows" if measured > 0 else "falls"
+        return (
+            f"The step of {geometry.step_deg:+g}° has the wrong sign: the angle in the file {way}"
+            f" from frame to frame; type {measured:+.5g}°."
+        )
+    if abs(measured - geometry.step_deg) > _TOLERANCE * abs(measured):
+        return (
+            f"The step of {geometry.step_deg:+g}° does not agree with the {measured:+.5g}° of the angles in"
+            " the file; correct one of them."
+        )
+    return ""

@@ -1,0 +1,165 @@
+"""Many scans phased with the same parameters, one file for each, and a table of what came out.
+
+The journal is ``scans.json`` beside the files: one entry for every finished scan with the identity of its
+stack and the parameters. A scan of the same identity and parameters whose file is there is not phased again.
+"""
+
+import glob
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from braggscope.app.engine.cdi import phase_stack, read_stack
+from braggscope.app.engine.coherent_results import candidates
+from braggscope.app.engine.coherent_views import frames_of, particle_of
+from braggscope.app.engine.coherent_volume import files_of
+from braggscope.app.engine.jobs import Cancelled, Context
+from braggscope.app.errors import sentence
+from braggscope.app.files import atomic_path
+from braggscope.app.sources.reader import Reader
+from braggscope.models.parameters import Parameters
+
+JOURNAL = "scans.json"
+TABLE = "scans.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One scan. ``size``: diameter of the ball of the same volume in ``unit``; NaN where something is not
+    known. ``problem``: one sentence, or empty.
+    """
+
+    location: str
+    output: str = ""
+    chi: float = math.nan
+    chi_model: float = math.nan
+    size: float = math.nan
+    unit: str = ""
+    mean_strain: float = math.nan
+    rms_strain: float = math.nan
+    problem: str = ""
+    done: bool = False
+
+
+def scans_of(names: Sequence[str]) -> list[str]:
+    """Locations of stacks from names and globs, sorted within a glob, each once."""
+    found: list[str] = []
+    for name in names:
+        found += sorted(glob.glob(name)) if any(c in name for c in "*?[") else [name]
+    return list(dict.fromkeys(found))
+
+
+def phase_scans(
+    locations: Sequence[str], parameters: Parameters, folder: Path, context: Context
+) -> list[Scan]:
+    """Phase every stack into ``folder``; a scan that fails says why and the others go on.
+
+    Progress counts hundredths of scans; its payload is the list so far. Raises Cancelled; what is done
+    is kept.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    known, scans = _journal(folder), [Scan(location) for location in locations]
+    for place, location in enumerate(locations):
+        context.progress(100 * place, 100 * len(locations), Path(location).name, list(scans))
+        try:
+            scans[place] = _scan(location, parameters, folder, known, context, place, scans)
+        except Cancelled:
+            raise
+        except Exception as error:  # a scan that cannot be phased does not end the series
+            scans[place] = Scan(location, problem=sentence(error))
+    _write_table(folder / TABLE, scans)
+    context.progress(100 * len(locations), 100 * len(locations), "", list(scans))
+    return scans
+
+
+def _scan(
+    location: str,
+    parameters: Parameters,
+    folder: Path,
+    known: dict[str, dict[str, object]],
+    context: Context,
+    place: int,
+    scans: list[Scan],
+) -> Scan:
+    from braggscope.app.export.phasing import write_phasing  # here: exports know the engine
+    from braggscope.app.export.provenance import Provenance
+
+    count = len(scans)
+    with Reader() as reader:
+        info = reader.open(location, cancelled=context.cancelled)
+        mark = f"{info.identity} {_fingerprint(parameters)}"
+        output = folder / f"{_stem(location)}-{hashlib.sha256(location.encode()).hexdigest()[:6]}.h5"
+        before = known.get(location)
+        if before is not None and before.get("mark") == mark and output.exists():
+            return Scan(**before["scan"])  # type: ignore[arg-type]
+        stack = read_stack(reader, context, None, *files_of(parameters.prepare))
+    inner = _Inner(context, place, count, Path(location).name, scans)
+    phased = phase_stack(stack, parameters.phasing, inner)
+    context.check()
+    write_phasing(output, phased, Provenance(info.location, info.identity, parameters, files=info.parts))
+    best = candidates(phased)[0]
+    particle = particle_of(best.obj, best.support, phased.parameters, frames_of(phased.parameters)[0])
+    volume = particle.support.sum() * float(np.prod(particle.spacing))
+    strain = np.zeros(0) if particle.strain is None else particle.strain.strain[~particle.strain.surface]
+    strain = strain[np.isfinite(strain)]
+    scan = Scan(
+        location, str(output), best.chi, best.chi_model, float(np.cbrt(6 / np.pi * volume)), particle.unit,
+        float(strain.mean()) if strain.size else math.nan, float(strain.std()) if strain.size else math.nan,
+        done=True,
+    )  # fmt: skip
+    known[location] = {"mark": mark, "scan": asdict(scan)}
+    with atomic_path(folder / JOURNAL) as temporary:
+        temporary.write_text(json.dumps(known, indent=1), "utf-8")
+    return scan
+
+
+class _Inner(Context):
+    """Progress of one scan as part of the series."""
+
+    def __init__(self, outer: Context, place: int, count: int, name: str, scans: list[Scan]) -> None:
+        self._outer, self._place, self._count, self._name = outer, place, count, name
+        self._scans, self._percent = scans, -1
+
+    def check(self) -> None:
+        """Raise Cancelled if the series was cancelled."""
+        self._outer.check()
+
+    def progress(self, done: int, total: int, note: str = "", payload: object = None) -> None:
+        """Report whole hundredths of a scan."""
+        self._outer.check()
+        percent = 100 * done // max(total, 1)
+        if percent != self._percent:
+            self._percent = percent
+            said = f"{self._name}, {percent} %"
+            self._outer.progress(100 * self._place + percent, 100 * self._count, said, list(self._scans))
+
+
+def _journal(folder: Path) -> dict[str, dict[str, object]]:
+    try:
+        found = json.loads((folder / JOURNAL).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _fingerprint(parameters: Parameters) -> str:
+    text = parameters.phasing.model_dump_json() + repr(files_of(parameters.prepare))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _stem(location: str) -> str:
+    return Path(location.partition("::")[0].rstrip("/")).name.partition(".")[0] or "scan"
+
+
+def _write_table(path: Path, scans: Sequence[Scan]) -> None:
+    import csv
+
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(asdict(scans[0])) if scans else ["location"])
+        writer.writeheader()
+        writer.writerows(asdict(scan) for scan in scans)
