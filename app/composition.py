@@ -83,7 +83,7 @@ class Program(QObject):
         self.exports = ExportPresenter(desk, window, self.jobs, self.runs, self.peaks, self.shelf)
         self.clipboard = ClipboardPresenter(desk, window)
         self.tracks = TracksPresenter(desk, window, self.jobs, self.runs, self.exports)
-        self.strain = StrainPresenter(desk, window, self.jobs)
+        self.strain = StrainPresenter(desk, window, self.jobs, self.sources, self.preparation)
         self.coherent = CoherentPresenter(desk, window, self.jobs)
         self.watching = WatchPresenter(desk, window, self.sources, self.runs)
         self.reports = ReportPresenter(desk, window, self.jobs, self.runs, self.exports)

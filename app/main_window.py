@@ -107,7 +107,7 @@ class MainWindow(QMainWindow):
         self.track_table = TrackTable()
         self.tracks_plot = TracksPlot()
         self.waterfall = WaterfallView()
-        self.strain = StrainPanels()
+        self.strain = StrainPanels(self.frame_view)
         self.coherent = CoherentPanels()
         self.palette_overlay = CommandPalette(self)
         self.help_overlay = HelpOverlay(self)

@@ -29,6 +29,7 @@ ARROWS = {
 }  # fmt: skip
 CONTROL = Qt.KeyboardModifier.ControlModifier
 FAR = 10  # positions, with Shift
+ROOM = 160  # screen px of a map: words and a scale bar would cover a smaller one
 LINE = "line"  # the tool that draws a profile
 
 
@@ -141,12 +142,13 @@ class ScanCanvas(QWidget):
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self.viewport.scale < 1)
         painter.drawImage(place, image)
         for kind, region in self.regions.items():
-            scan_paint.paint_region(painter, kind, region, transform, font, self.named)
+            named = self.named and place.width() > ROOM
+            scan_paint.paint_region(painter, kind, region, transform, font, named)
         if self.line is not None:
             scan_paint.paint_line(painter, self.line, transform)
         if self.position is not None:
             scan_paint.paint_cross(painter, *self.position, transform, place)
-        if self.step is not None:
+        if self.step is not None and min(place.width(), 2 * place.height()) > ROOM:
             columns = self.viewport.shape[1]
             scan_paint.paint_scale(painter, *self.step, transform, place, columns, font)
         if self.axes_angle is not None:

@@ -12,9 +12,16 @@ from braggscope.widgets.snug_combo import SnugComboBox
 from braggscope.widgets.strain_handles import FrameHandles
 from braggscope.widgets.strain_overlay import StrainOverlay
 
-VIEWS = {"bragg": "Bragg vectors", "region": "Mean pattern of the region"}
+VIEWS = {
+    "bragg": "Bragg vectors",
+    "mean": "Mean pattern",
+    "maximum": "Maximum pattern",
+    "region": "Mean of region",
+}
 HINTS = {
     "bragg": "All disks of the scan in one picture: press Compute.",
+    "mean": "The mean of all patterns comes with the virtual images.",
+    "maximum": "The maximum of all patterns comes with the virtual images.",
     "region": "Draw a region on the scan to see its mean pattern.",
 }
 COLOURS, SPAN = "inferno", 1e-4

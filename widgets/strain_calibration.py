@@ -22,6 +22,7 @@ ORIGINS = {
     "measured": "each for itself", "plane": "plane over the scan", "parabola": "parabola over the scan",
     "constant": "the same everywhere",
 }  # fmt: skip
+KNOWN = {"ring": "a ring of disks", "square": "a square lattice", "hexagonal": "a hexagonal lattice"}
 WEIGHTS = {"robust": "robust", "variance": "by their errors", "uniform": "all the same"}
 STEPS = {  # key: title, button, tip
     "origin": ("Origin", "Measure the origin", "Where the direct beam is at every position, by the model"),
@@ -105,17 +106,16 @@ class CalibrationPanel(QWidget):
 
     def known_spacing(self) -> float | None:
         """Spacing in Angstrom that vector a stands for, as typed."""
-        text = self.spacing.text().strip()
-        try:
-            value = float(text)
-        except ValueError:
-            return None
-        return value if value > 0 else None
+        return positive(self.spacing)
+
+    def ring_radii(self) -> tuple[float | None, float | None]:
+        """Radii in px between which the ring lies, as typed."""
+        return positive(self.ring[0]), positive(self.ring[1])
 
     # ---- building ----
 
     def _make_origin(self, section: ProposalSection) -> None:
-        self.origin = _choice(ORIGINS, lambda key: self.changed.emit({"origin": key}))
+        self.origin = _choice(ORIGINS)  # what is measured; it counts once applied
         grid = FieldGrid(section, label_width=66)
         grid.add("Model", self.origin, "", "How the origin goes with the position in the scan")
         section.add(grid)
@@ -127,6 +127,10 @@ class CalibrationPanel(QWidget):
         grid = FieldGrid(section, label_width=66)
         self.ratio = self._number(grid, "Ratio", "", "Long by short axis; 1: round", "ratio")
         self.angle = self._number(grid, "Angle", "°", "Of the long axis, from x towards y (down)", "angle")
+        self.known = _choice(KNOWN)
+        grid.add("Take", self.known, "", "What is round or regular once the ellipse is corrected")
+        self.ring = tuple(NumberField(name, "auto", grid) for name in ("Inner radius", "Outer radius"))
+        grid.add("Ring", row(*self.ring), "px", "Between which radii one ring of disks lies; empty: auto")
         section.add(grid)
         section.finish()
 
@@ -178,7 +182,8 @@ class CalibrationPanel(QWidget):
         self.frame = self._number(
             grid, "x axis", "°", "Direction of the strain's x, from the pattern's x", "frame"
         )
-        self.weights = _choice(WEIGHTS, lambda key: self.changed.emit({"weights": key}))
+        self.weights = _choice(WEIGHTS)
+        self.weights.activated.connect(lambda _: self.changed.emit({"weights": self.weights.currentData()}))
         grid.add("Weights", self.weights, "", "What a disk counts in the fit of the lattice")
         self.fewest = self._number(grid, "Fewest", "disks", "A position with fewer has no strain", "fewest")
         tip = "Of an index, within which a disk belongs to the lattice"
@@ -245,9 +250,17 @@ class CalibrationPanel(QWidget):
         self.page.ensureWidgetVisible(widget, 0, 20)
 
 
-def _choice(entries: dict[str, str], chosen: Any) -> QComboBox:
+def positive(field: NumberField) -> float | None:
+    """The number in a field, None where there is none above 0."""
+    try:
+        value = float(field.text().strip())
+    except ValueError:
+        return None
+    return value if value > 0 else None
+
+
+def _choice(entries: dict[str, str]) -> QComboBox:
     box = QComboBox()
     for key, text in entries.items():
         box.addItem(text, key)
-    box.activated.connect(lambda _: chosen(box.currentData()))
     return box

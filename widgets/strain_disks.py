@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from PyQt6.QtCore import pyqtSignal
-from PyQt6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QVBoxLayout, QWidget
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QVBoxLayout, QWidget
 
 from braggscope.models.disks.parameters import Strain
+from braggscope.widgets.elided import ElidedLabel
 from braggscope.widgets.prepare_fields import FieldGrid, NumberField, Segmented
 from braggscope.widgets.section import Section, SectionPage
 from braggscope.widgets.strain_fields import SliderField
@@ -120,7 +121,6 @@ class DisksPanel(QWidget):
         for name, label in self.counts.items():
             count = counts.get(name)
             label.setText("" if count is None else count.text)
-            label.setToolTip("" if count is None else count.problem)
 
     # ---- building ----
 
@@ -139,13 +139,16 @@ class DisksPanel(QWidget):
         grid.setVerticalSpacing(4)
         grid.setColumnStretch(2, 1)
         self.overlays: dict[str, QCheckBox] = {}
-        self.counts: dict[str, QLabel] = {}
+        self.counts: dict[str, ElidedLabel] = {}
         for k, (key, style) in enumerate(METHODS.items()):
-            check, swatch, count = QCheckBox(style.title, table), Swatch(key, table), QLabel(table)
+            check, swatch, count = (
+                QCheckBox(style.title, table),
+                Swatch(key, table),
+                ElidedLabel(role="muted", parent=table),
+            )
             check.setToolTip(f"Draw the disks of this method on the pattern: {style.tip}")
             check.clicked.connect(self._overlay_clicked)
-            count.setProperty("role", "muted")
-            count.setMinimumWidth(20)
+            count.mode = Qt.TextElideMode.ElideRight
             for column, widget in enumerate((swatch, check, count)):
                 grid.addWidget(widget, k, column)
             self.overlays[key], self.counts[key] = check, count

@@ -4,15 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import QObject, pyqtSignal
-from PyQt6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PyQt6.QtCore import QObject, Qt, pyqtSignal
+from PyQt6.QtGui import QResizeEvent
+from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from braggscope.widgets.elided import ElidedLabel
 from braggscope.widgets.scan_canvas import ScanCanvas
 from braggscope.widgets.scan_paint import Line, Rectangle
 from braggscope.widgets.strain_scale import ColourBar
 
 DIVERGING, RISING = "crameri:vik", "cividis"
 DIGITS = 3
+BESIDE, ABOVE = 34, 42  # px around a map
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,8 @@ class MapCell(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.picture: MapPicture | None = None
-        self.title, self.value = QLabel(self), QLabel(self)
-        self.value.setProperty("role", "muted")
-        self.value.setMinimumWidth(8)
+        self.title, self.value = QLabel(self), ElidedLabel(role="muted", parent=self)
+        self.value.mode = Qt.TextElideMode.ElideRight
         self.canvas, self.bar = ScanCanvas(self), ColourBar(parent)  # the row places the bar
         head = QHBoxLayout()
         head.setContentsMargins(10, 0, 4, 0)
@@ -90,9 +92,11 @@ class MapRow(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.cells: list[MapCell] = []
-        self._row = QHBoxLayout(self)
-        self._row.setContentsMargins(0, 0, 0, 0)
-        self._row.setSpacing(2)
+        self._shown = 0
+        self._columns = 0
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(2)
 
     def set_pictures(self, pictures: list[MapPicture]) -> None:
         """Show these maps, in this order."""
@@ -104,6 +108,32 @@ class MapRow(QWidget):
             if k < len(pictures):
                 last = k + 1 == len(pictures) or pictures[k + 1].scale != pictures[k].scale
                 cell.show_picture(pictures[k], last)
+        self._shown, self._columns = len(pictures), 0
+        self._lay_out()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Qt: as many rows as make the maps largest."""
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """Cells with a column for bars after each; a bar stands beside all rows of maps of its scale."""
+        shape = self.cells[0].canvas.viewport.shape if self.cells else (1, 1)
+        columns = best_columns(self._shown, shape, (self.width(), self.height()))
+        if columns == self._columns or not self._shown:
+            return
+        self._columns = columns
+        for k, cell in enumerate(self.cells[: self._shown]):
+            row, column = divmod(k, columns)
+            first = next(j for j in range(k + 1) if self._scale(j) == self._scale(k)) // columns
+            self._grid.addWidget(cell, row, 2 * column)
+            self._grid.addWidget(cell.bar, first, 2 * column + 1, row - first + 1, 1)
+        for column in range(len(self.cells)):
+            self._grid.setColumnStretch(2 * column, int(column < columns))
+            self._grid.setRowStretch(column, int(column < -(-self._shown // columns)))
+
+    def _scale(self, k: int) -> object:
+        picture = self.cells[k].picture
+        return None if picture is None else picture.scale
 
     def set_position(self, position: tuple[int, int] | None) -> None:
         """Cross-hair at (row, column)."""
@@ -143,8 +173,20 @@ class MapRow(QWidget):
         for name in ("moved", "stepped", "panned", "region_drawn", "line_drawn", "tool_dismissed"):
             _forward(canvas, self, name)
         self.cells.append(cell)
-        self._row.addWidget(cell, 1)
-        self._row.addWidget(cell.bar)
+
+
+def best_columns(count: int, shape: tuple[int, int], room: tuple[int, int]) -> int:
+    """Columns in which ``count`` maps of a shape (rows, columns) are largest; no row is left half empty."""
+    width, height = room
+    rows, columns = shape
+
+    def scale(across: int) -> float:
+        down = count // across
+        wide, high = width / across - BESIDE, height / down - ABOVE
+        return min(wide / columns, high / rows)
+
+    whole = [across for across in range(count, 0, -1) if count % across == 0]
+    return max(whole, key=scale, default=1)
 
 
 def _forward(sender: QObject, receiver: QObject, name: str) -> None:

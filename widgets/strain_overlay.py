@@ -1,7 +1,6 @@
 """What the Strain workspace draws over a pattern: disks, detector, lattice vectors, handles."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,8 +81,8 @@ def lattice_handles(lattice: Lattice) -> dict[str, tuple[float, float]]:
     return {"a": (x + ax, y + ay), "b": (x + bx, y + by), "origin": (x, y)}
 
 
-def dragged(lattice: Lattice, handle: Literal["a", "b", "origin"], x: float, y: float) -> Lattice:
-    """The lattice after one of its handles was moved to (x, y)."""
+def dragged(lattice: Lattice, handle: str, x: float, y: float) -> Lattice:
+    """The lattice after its handle ``a``, ``b`` or ``origin`` was moved to (x, y)."""
     if handle == "origin":
         return Lattice((x, y), lattice.a, lattice.b)
     way = (x - lattice.origin[0], y - lattice.origin[1])

@@ -119,7 +119,8 @@ class StrainPlots(QWidget):
         self._spreads.show(curves)
         self.histogram.setLabel("bottom", x_label)
         self.no_maps.cover(not spreads)
-        self._name("histogram", [(s.colour, f"{s.name} {s.text}".strip()) for s in spreads])
+        self._name("histogram", [(s.colour, s.name) for s in spreads])
+        self.histogram.setToolTip("\n".join(f"{s.name}: {s.text}" for s in spreads))
 
     def set_profile(self, lines: list[Along], x_label: str, y_label: str) -> None:
         """Show profiles."""

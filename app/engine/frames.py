@@ -173,6 +173,10 @@ class FrameEngine:
         context.progress(1, 3, payload=self._picture(ask, prepared))
         return self.peaks(ask, context)
 
+    def look(self, ask: Ask, context: Context) -> None:
+        """Read and show, seek nothing. Picture is reported."""
+        context.progress(1, 1, payload=self.picture(ask, context))
+
     def picture(self, ask: Ask, context: Context) -> Picture:
         """Only the picture: after a change of colours or zoom."""
         return self._picture(ask, self.prepared(ask.frame, ask.parameters, context))

@@ -39,6 +39,11 @@ class Lanes:
     strips: Lane  # one spot through all frames: only the newest request
     training: Lane  # fine-tuning of networks
     models: Lane  # importing torch, loading weights
+    scan_view: Lane  # virtual images of a scan: only the newest request
+    disks: Lane  # disks of the pattern on screen by correlation
+    precise: Lane  # the same by network and lattice fit
+    maps: Lane  # drawing strain maps: only the newest request
+    calibrate: Lane  # probe and calibration of a scan
 
     @classmethod
     def start(cls, deliver: Delivery) -> Lanes:
@@ -50,6 +55,8 @@ class Lanes:
             Lane("scan", deliver, fifo), Lane("export", deliver, fifo), Lane("bench", deliver, latest),
             Lane("small", deliver, fifo), Lane("tracks", deliver, latest), Lane("strips", deliver, latest),
             Lane("training", deliver, fifo), Lane("models", deliver, fifo),
+            Lane("scan_view", deliver, latest), Lane("disks", deliver, fifo), Lane("precise", deliver, fifo),
+            Lane("maps", deliver, latest), Lane("calibrate", deliver, fifo),
         )  # fmt: skip
 
     def all(self) -> tuple[Lane, ...]:

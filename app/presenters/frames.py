@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from PyQt6.QtCore import QTimer
 
@@ -19,6 +19,7 @@ from braggscope.widgets.orientation import Orientation
 if TYPE_CHECKING:
     from braggscope.app.main_window import MainWindow
 
+T = TypeVar("T")
 STALE_MS = 100  # marks and table of what was wanted before stay at most so long
 RETRY_MS, RETRIES = 300, 6  # of a frame that cannot be read while its file is followed
 LEGEND = (
@@ -28,6 +29,7 @@ LEGEND = (
     ("square", "reject", "no fit"),
     ("hatch", "#9db8d9", "masked"),
 )
+WITHOUT_PEAKS = ("strain",)  # workspaces in which frames are shown and no peaks are sought
 REDO = {Request.FRAME, Request.PREPARE}
 
 
@@ -46,18 +48,17 @@ class FramePresenter:
         self._again = False  # another one was wanted meanwhile
         self._asked_at = 0.0
         self.latency_ms = 0.0
-        self._stale_timer = QTimer(window)
-        self._stale_timer.setSingleShot(True)
-        self._stale_timer.setInterval(STALE_MS)
-        self._stale_timer.timeout.connect(self._drop_stale)
         self._retries = 0
-        self._retry_timer = QTimer(window)
-        self._retry_timer.setSingleShot(True)
-        self._retry_timer.setInterval(RETRY_MS)
-        self._retry_timer.timeout.connect(self._retry)
+        self._stale_timer, self._retry_timer = QTimer(window), QTimer(window)
+        for timer, pause_ms, slot in (
+            (self._stale_timer, STALE_MS, self._drop_stale), (self._retry_timer, RETRY_MS, self._retry)
+        ):  # fmt: skip
+            timer.setSingleShot(True)
+            timer.setInterval(pause_ms)
+            timer.timeout.connect(slot)
         view = window.frame_view
         view.step_changed.connect(self._set_step)
-        window.levels_panel.levels_changed.connect(self._user_levels)
+        window.levels_panel.levels_changed.connect(lambda low, high: self._display(levels=(low, high)))
         window.levels_panel.colormap_changed.connect(lambda name: self._display(colormap=name))
         window.levels_panel.scale_changed.connect(lambda name: self._display(scale=name))
         window.levels_panel.auto_requested.connect(self.auto_levels)
@@ -86,8 +87,14 @@ class FramePresenter:
             self.show_marks()
 
     def _on_state(self, old: Session, new: Session) -> None:
-        if old.display != new.display:
+        if old.display != new.display or old.workspace != new.workspace:
             self.show_display()
+        if old.workspace in WITHOUT_PEAKS:
+            self._ask_peaks()
+
+    @property
+    def _peaks_wanted(self) -> bool:
+        return self._desk.store.state.workspace not in WITHOUT_PEAKS
 
     def show_display(self) -> None:
         """Bring the widgets to the display state."""
@@ -98,7 +105,7 @@ class FramePresenter:
         if display.levels is not None:
             window.levels_panel.set_levels(*display.levels)
         view = window.frame_view
-        view.set_layer_visible("peaks", display.show_peaks)
+        view.set_layer_visible("peaks", display.show_peaks and self._peaks_wanted)
         view.set_layer_visible("mask", display.show_mask)
         view.set_layer_visible("regions", display.show_regions)
         view.set_orientation(Orientation(display.rotation, display.flip_h, display.flip_v))
@@ -125,11 +132,8 @@ class FramePresenter:
     # -- asking -------------------------------------------------------------------------------
 
     def _ask(self) -> Ask | None:
-        key = self._desk.key()
-        if key is None:
-            return None
-        state = self._desk.store.state
-        return Ask(key, state.frame, state.parameters, state.display, self._step)
+        key, state = self._desk.key(), self._desk.store.state
+        return None if key is None else Ask(key, state.frame, state.parameters, state.display, self._step)
 
     def _ask_view(self) -> None:
         if self._waiting:
@@ -140,8 +144,9 @@ class FramePresenter:
             return
         self._waiting = True
         self._asked_at = time.perf_counter()
+        work = engine.view if self._peaks_wanted else engine.look
         self._desk.lanes.frame.submit(
-            lambda context: self._undisturbed(engine.view, ask, context),
+            lambda context: self._undisturbed(work, ask, context),
             self._show_measured,
             on_error=lambda error: self._failed(ask.key, error),
             on_progress=self._show_part,
@@ -178,7 +183,7 @@ class FramePresenter:
             self._again = True
             return
         ask, engine = self._ask(), self._desk.engine
-        if ask is None or engine is None:
+        if ask is None or engine is None or not self._peaks_wanted:
             return
         self._asked_at = time.perf_counter()
         self._desk.lanes.frame.submit(
@@ -188,7 +193,7 @@ class FramePresenter:
             on_progress=self._show_part,
         )
 
-    def _undisturbed(self, work: Callable[[Ask, Context], Measured], ask: Ask, context: Context) -> Measured:
+    def _undisturbed(self, work: Callable[[Ask, Context], T], ask: Ask, context: Context) -> T:
         """Work of the frame lane; whole-series runs wait meanwhile."""
         with self._desk.gate:
             return work(ask, context)
@@ -232,9 +237,10 @@ class FramePresenter:
         self.latency_ms = (time.perf_counter() - self._asked_at) * 1e3
         self._desk.picture_shown.emit()
 
-    def _show_measured(self, measured: Measured) -> None:
+    def _show_measured(self, measured: Measured | None) -> None:
         self._waiting = False
-        self._show_peaks(measured)
+        if measured is not None:
+            self._show_peaks(measured)
         if self._again:
             self._again = False
             self._ask_view()
@@ -287,9 +293,6 @@ class FramePresenter:
     def _display(self, **changes: object) -> None:
         state = self._desk.store.state
         self._desk.store.update(display=state.display.model_copy(update=changes))
-
-    def _user_levels(self, low: float, high: float) -> None:
-        self._display(levels=(low, high))
 
     def auto_levels(self) -> None:
         """Levels from the percentiles of the frame on screen."""

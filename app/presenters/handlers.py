@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from braggscope.app.shell.docks import WORKSPACES
@@ -21,7 +22,19 @@ class Handlers:
 
     def table(self) -> Table:
         """Handlers by the key of their action."""
-        return {**self._file(), **self._peak(), **self._frame(), **self._view(), **self._mask()}
+        parts = self._file, self._peak, self._frame, self._view, self._mask, self._strain
+        return {key: handler for part in parts for key, handler in part().items()}
+
+    def _strain(self) -> Table:
+        strain = self._program.strain
+        ways = {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0)}
+        return {
+            "measure_scan": strain.runs.run,
+            "cancel_scan": strain.runs.cancel,
+            "draw_reference": lambda: strain.scan.tool("reference"),
+            "draw_probe_region": lambda: strain.scan.tool("probe"),
+            **{f"pan_{name}": partial(strain.scan.pan, *way) for name, way in ways.items()},
+        }
 
     def _file(self) -> Table:
         program = self._program
@@ -32,6 +45,7 @@ class Handlers:
             "open_folder": program.sources.ask_folder,
             "open_batch": program.watching.ask,
             "open_demo": program.sources.open_demo,
+            "open_demo_scan": program.strain.open_demo,
             "choose_dataset": program.sources.choose_dataset,
             "open_session": sessions.ask_open,
             "save_session": sessions.ask_save,
@@ -40,6 +54,7 @@ class Handlers:
             "export_table": exports.ask_table,
             "export_tracks": program.tracks.ask_export,
             "export_movie": exports.ask_movie,
+            "export_strain": program.strain.runs.ask_export,
             "save_picture": exports.ask_picture,
             "preferences": program.preferences.ask,
             "quit": program.window.close,

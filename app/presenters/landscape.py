@@ -11,6 +11,7 @@ from PyQt6.QtCore import QTimer
 from braggscope.app.engine.frames import Ask, Landscape
 from braggscope.app.engine.jobs import Context, Progress
 from braggscope.app.presenters.desk import Desk
+from braggscope.app.presenters.frames import WITHOUT_PEAKS
 from braggscope.app.presenters.views import show_count
 from braggscope.app.state.session import Session
 
@@ -46,10 +47,9 @@ class LandscapePresenter:
             self._direction = 1 if new.frame >= old.frame else -1
 
     def _begin(self) -> None:
-        key, engine = self._desk.key(), self._desk.engine
-        if key is None or engine is None:
+        key, engine, state = self._desk.key(), self._desk.engine, self._desk.store.state
+        if key is None or engine is None or state.workspace in WITHOUT_PEAKS:
             return
-        state = self._desk.store.state
         ask = Ask(key, state.frame, state.parameters, state.display)
         ahead = [state.frame + self._direction * k for k in range(1, PREFETCH + 1)]
         ahead = [i for i in ahead if 0 <= i < engine.info.frames]

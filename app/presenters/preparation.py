@@ -91,7 +91,7 @@ class PreparationPresenter:
             self.change(masked=(*preparation.masked, region))
         elif self._target == "region":
             self.change(regions=(*preparation.regions, region))
-        else:
+        elif self._target == "measure":
             self._measure(region)
 
     # -- files --------------------------------------------------------------------------------

@@ -47,6 +47,11 @@ DOCKS: Mapping[str, str] = {  # key: title; MainWindow.panels names the widget o
     "tracks": "Tracks",
     "track_plot": "Tracks against frame",
     "waterfall": "Spot through time",
+    "scan": "Scan",
+    "disks": "Disks",
+    "calibration": "Calibration",
+    "bragg": "Bragg vectors",
+    "strain_maps": "Strain maps",
 }
 _FILE = Group(("file",), 260)
 _SETUP = Group(("file", "instrument"), 300)
@@ -64,7 +69,11 @@ WORKSPACES: Mapping[str, Arrangement] = {
         bottom_height=320,
     ),
     "strain": Arrangement(
-        left=(_SETUP, Group(("frame", "prepare", "regions"), 300)), bottom=(_NEWS,), bottom_height=320
+        left=(Group(("scan", "file", "frame", "prepare"), 560),),
+        right=(Group(("disks", "calibration"), 480), Group(("bragg",), 330)),
+        bottom=(Group(("strain_maps", "jobs", "log"), 1200),),
+        left_width=300,
+        bottom_height=290,
     ),
     "coherent": Arrangement(left=(_FILE,), bottom=(_NEWS,), bottom_height=200),
     "accuracy": Arrangement(bottom=(_NEWS,), bottom_height=160),

@@ -14,7 +14,7 @@ from braggscope.widgets.strain_bragg import BraggPanel, logarithmic
 from braggscope.widgets.strain_calibration import CalibrationPanel
 from braggscope.widgets.strain_disks import DisksPanel, LiveCount
 from braggscope.widgets.strain_handles import FrameHandles
-from braggscope.widgets.strain_map_row import MapPicture, value_text
+from braggscope.widgets.strain_map_row import MapPicture, best_columns, value_text
 from braggscope.widgets.strain_maps import COMPONENTS, StrainMapsPanel
 from braggscope.widgets.strain_overlay import (
     Detector,
@@ -109,7 +109,7 @@ def test_methods_are_chosen_and_drawn_side_by_side(disks):
     assert drawn == [("correlation", "lattice")]
     disks.set_counts({"correlation": LiveCount(1, 2.4), "lattice": LiveCount(0, 0.0, "no lattice here")})
     assert disks.counts["correlation"].text() == "1 disk · 2 ms"
-    assert disks.counts["lattice"].text() == disks.counts["lattice"].toolTip() == "no lattice here"
+    assert disks.counts["lattice"].text() == "no lattice here"
     assert disks.counts["network"].text() == ""
 
 
@@ -311,6 +311,15 @@ def test_maps_of_one_scale_share_a_bar(maps):
     assert maps.maps.cells[1].value.text() == "no value"
 
 
+@pytest.mark.parametrize(
+    ("count", "shape", "room", "columns"),
+    [(4, (24, 64), (900, 260), 2), (4, (64, 64), (900, 200), 4), (3, (10, 100), (600, 300), 1),
+     (4, (60, 20), (300, 300), 4), (0, (5, 5), (100, 100), 1)],
+)  # fmt: skip
+def test_maps_stand_where_they_are_largest(count, shape, room, columns):
+    assert best_columns(count, shape, room) == columns
+
+
 def test_negative_values_have_a_true_minus():
     values = np.full((2, 2), -1.5)
     assert value_text(picture("exx", values), 1, 1) == "−1.500 %"
@@ -380,7 +389,8 @@ def test_exports_and_copies_are_in_one_menu(maps):
 def test_histogram_and_profile_with_its_band(maps):
     edges = np.linspace(-3, 3, 31)
     maps.plots.set_spreads([Spread("εxx", "#56b4e9", edges, np.arange(30.0), "0 ± 1 %")], "strain / %")
-    assert "0 ± 1 %" in maps.plots.legend.text()
+    assert "εxx" in maps.plots.legend.text()
+    assert "0 ± 1 %" in maps.plots.histogram.toolTip()
     distance = np.arange(5.0)
     values = np.array([0, 1, np.nan, 3, 4.0])
     maps.plots.set_profile([Along("εxx", "#56b4e9", distance, values, np.full(5, 0.2))], "distance / nm", "")

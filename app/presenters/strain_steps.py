@@ -1,0 +1,131 @@
+"""What the steps of calibration find, in numbers and pictures. No Qt, no state."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from braggscope.models.disks import calibrate
+from braggscope.models.disks.bragg_map import bragg_map
+from braggscope.models.disks.parameters import Strain
+from braggscope.models.disks.propose import propose
+from braggscope.models.disks.results import Disks, Floats, Lattice
+from braggscope.widgets.frame_overlay import Curve
+from braggscope.widgets.strain_overlay import ellipse_curve
+
+RING = (0.75, 1.25)  # of the shortest and the longest vector: where the first ring of disks is sought
+ROUND, FOUND = "#ffffff", "#ffb000"
+CELLS = {"square": (1.0, math.pi / 2), "hexagonal": (1.0, math.pi / 3)}
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a step found. ``items``: for the panel; ``changes``: fields of Strain once it is applied."""
+
+    key: str
+    items: list[tuple[str, str]]
+    changes: dict[str, Any]
+    lattice: Lattice | None = None
+    curves: tuple[tuple[str, Curve], ...] = ()
+    maps: tuple[Floats, Floats] | None = None  # origin x, y less its mean, (rows, columns)
+    curl: tuple[Floats, Floats, float] | None = field(default=None)  # degrees, curl, degrees found
+
+
+def find_lattice(disks: Disks, shape: tuple[int, int]) -> Proposal:
+    """First reciprocal vectors. Raises ValueError."""
+    return lattice_proposal(propose(disks, shape))
+
+
+def lattice_proposal(lattice: Lattice) -> Proposal:
+    """A lattice found, or dragged by hand."""
+    (ax, ay), (bx, by) = lattice.a, lattice.b
+    angle = math.degrees(math.atan2(ax * by - ay * bx, ax * bx + ay * by))
+    items = [
+        ("a", f"{ax:.2f}, {ay:.2f} px"), ("b", f"{bx:.2f}, {by:.2f} px"),
+        ("Lengths", f"{math.hypot(ax, ay):.2f}, {math.hypot(bx, by):.2f} px"), ("Angle", f"{angle:.2f}°"),
+    ]  # fmt: skip
+    return Proposal("lattice", items, {"lattice": (ax, ay, bx, by)}, lattice=lattice)
+
+
+def find_origin(disks: Disks, scan_shape: tuple[int, int], kind: calibrate.OriginKind) -> Proposal:
+    """Origin of every pattern by a model. Raises ValueError."""
+    model = calibrate.origins(disks, scan_shape, kind)
+    own = calibrate.origins(disks, scan_shape, "measured")
+    seen = np.unique(disks.pattern)
+    residual = float(np.sqrt(np.mean(np.sum((own - model)[seen] ** 2, axis=1))))
+    middle, reach = model.mean(axis=0), np.ptp(model, axis=0)
+    maps = (model - middle).reshape(*scan_shape, 2)
+    items = [
+        ("Origin", f"{middle[0]:.2f}, {middle[1]:.2f} px"),
+        ("Drift", f"{reach[0]:.2f} × {reach[1]:.2f} px"),
+        ("Measured − model", "0 px" if kind == "measured" else f"{residual:.3f} px rms"),
+        ("Patterns", f"{len(seen):,}"),
+    ]
+    return Proposal("origin", items, {"origin": kind}, maps=(maps[..., 0], maps[..., 1]))
+
+
+def find_ellipse(
+    disks: Disks, shape: tuple[int, int], lattice: Lattice, how: str, ring: tuple[float | None, float | None]
+) -> Proposal:
+    """Ellipse of a ring of disks, or of a lattice known to be square or hexagonal. Raises ValueError."""
+    lengths = [math.hypot(*lattice.a), math.hypot(*lattice.b)]
+    inner = RING[0] * min(lengths) if ring[0] is None else ring[0]
+    outer = RING[1] * max(lengths) if ring[1] is None else ring[1]
+    if how in CELLS:
+        ratio, angle = calibrate.lattice_ellipse(lattice, *CELLS[how])
+    else:
+        places = calibrate.origins(disks, (int(disks.pattern.max()) + 1, 1), "measured")
+        image = bragg_map(disks, shape, places)
+        ratio, angle = calibrate.fit_ellipse(image, lattice.origin, inner, outer)
+    radius = math.sqrt(lengths[0] * lengths[1])
+    curves = (
+        (ROUND, ellipse_curve(lattice.origin, radius)),
+        (FOUND, ellipse_curve(lattice.origin, radius, ratio, angle)),
+    )
+    items = [("Ratio", f"{ratio:.4f}"), ("Angle", f"{math.degrees(angle):.1f}°")]
+    if how == "ring":
+        items.append(("Ring", f"{inner:.0f} to {outer:.0f} px"))
+    return Proposal("ellipse", items, {"ellipse": (ratio, angle)}, curves=curves)
+
+
+def find_pixel(lattice: Lattice, spacing_angstrom: float) -> Proposal:
+    """Pixel size by the spacing that vector a stands for. Raises ValueError."""
+    size = calibrate.pixel_size(lattice, spacing_angstrom, 1, 0)
+    items = [("Size", f"{size:.6g} Å⁻¹"), ("|a|", f"{math.hypot(*lattice.a):.3f} px")]
+    return Proposal("pixel", items, {"pixel_inv_angstrom": size}, lattice=lattice)
+
+
+def find_rotation(com: NDArray) -> Proposal:
+    """Turn between scan and pattern by centres of mass (rows, columns, 2). Raises ValueError."""
+    angle, transpose = calibrate.scan_rotation(com)
+    degrees = np.linspace(-90, 90, 181)
+    curl = _curls(com, np.radians(degrees), transpose)
+    items = [
+        ("Rotation", f"{math.degrees(angle):.2f}°"),
+        ("Axes", "exchanged" if transpose else "as they are"),
+        ("Half a turn", "cannot be told from none"),
+    ]
+    changes = {"rotation": angle, "transpose": transpose}
+    return Proposal("rotation", items, changes, curl=(degrees, curl, math.degrees(angle)))
+
+
+def _curls(com: NDArray, angles: Floats, transpose: bool) -> Floats:
+    """(N,) rms curl of the shifts turned by angles, 1 at most."""
+    centred = np.where(np.isfinite(com), com, np.nanmedian(com, axis=(0, 1)))
+    x, y = (centred[..., 1], centred[..., 0]) if transpose else (centred[..., 0], centred[..., 1])
+    (x_down, x_along), (y_down, y_along) = np.gradient(x), np.gradient(y)
+    curl, divergence = y_along - x_down, x_along + y_down
+    found = [float(np.sqrt(np.mean((np.cos(t) * curl - np.sin(t) * divergence) ** 2))) for t in angles]
+    return np.array(found) / max(*found, 1e-30)
+
+
+def lattice_of(strain: Strain, origin: tuple[float, float] | None) -> Lattice | None:
+    """The lattice given by hand, to be drawn at an origin."""
+    if strain.lattice is None or origin is None:
+        return None
+    ax, ay, bx, by = strain.lattice
+    return Lattice(origin, (ax, ay), (bx, by))
