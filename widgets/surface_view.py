@@ -98,7 +98,7 @@ class SurfaceView(QWidget):
     def reach(self) -> float:
         """Half the height of the picture in units of the scene, for pictures from the same place."""
         radius = 1.0 if self._scene is None else self._scene.radius
-        return 1.06 * radius * self.zoom
+        return 0.95 * radius * self.zoom
 
     def picture(self) -> QImage | None:
         """What the screen shows, None without a surface."""

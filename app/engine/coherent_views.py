@@ -1,6 +1,6 @@
 """A reconstruction as it is looked at: in order, in a frame, with everything that follows from it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from braggscope.models.cdi.after import Shape, Strain, bring_into_order, strain_along
 from braggscope.models.cdi.geometry import frame_axes, object_steps, resampled, scattering_vector
-from braggscope.models.cdi.layers import Layer, Quantity, object_layer
+from braggscope.models.cdi.layers import EMPTY, Layer, Quantity, object_layer
 from braggscope.models.cdi.parameters import Phasing
 from braggscope.models.cdi.scene import Clip, Scene, scene_of
 from braggscope.models.cdi.unwrap import unwrap
@@ -83,8 +83,14 @@ def particle_of(
 
 
 def scene(particle: Particle, quantity: Quantity, level: float = LEVEL, clip: Clip | None = None) -> Scene:
-    """The surface of a particle, coloured by a quantity; ``modulus`` leaves it grey."""
+    """The surface of a particle, coloured by a quantity; ``modulus`` leaves it grey.
+
+    Strain is taken from under the outermost voxels, where differences are one-sided and rough.
+    """
     field = particle.layers.get(quantity) if quantity != "modulus" else None
+    if field is not None and quantity == "strain" and particle.strain is not None:
+        inner = np.where(particle.strain.surface, np.uint8(EMPTY), field.index)
+        field = field if (inner == EMPTY).all() else replace(field, index=inner)
     modulus = particle.modulus * particle.support
     ink = palette(field.colormap) if field is not None else palette("viridis")
     return scene_of(modulus, level, field, ink, particle.spacing, clip, down=particle.frame == "measured")
