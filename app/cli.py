@@ -280,11 +280,15 @@ def _add_train(commands: "argparse._SubParsersAction", common: argparse.Argument
         " so, and the exit code is 1.",
     )
     train.add_argument(
-        "what", choices=("braggnn", "net", "cdi"), help="BraggNN, the localiser network, coherent imaging"
+        "what",
+        choices=("braggnn", "net", "cdi", "disks", "disks-fcunet"),
+        help="BraggNN, the localiser network, coherent imaging, disks of 4D-STEM (U-Net or FCU-Net)",
     )
     train.add_argument("-o", "--output", type=Path, required=True, metavar="WEIGHTS", help=".safetensors")
     train.add_argument(
-        "--data", metavar="SERIES", help="learn from a series; or from patches in BraggNN's published format"
+        "--data",
+        metavar="SERIES",
+        help="learn from a series, or from patches in BraggNN's published format; disks: from a scan",
     )
     train.add_argument("--frame-axis", type=int, metavar="N", help="axis of a stack that counts frames")
     train.add_argument("--minval", type=float, metavar="V", help="of the series; default: suggested")

@@ -1,6 +1,7 @@
 """How the disk networks are trained: from nothing on all that is simulated, or towards one scan."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ CALIBRATED = 1500  # simulated patterns, at most
 GO_ON_RATE = 1e-3
 ADAPT_RATE = 4e-4
 ADAPT_GROUPS = 60
+GROUPS, GROUP = 160, 64  # simulated groups, and patterns in each
 
 
 class DisksRecipe:
@@ -67,13 +69,11 @@ class DisksRecipe:
         """A training from the start."""
         from braggscope.models.disks.network.train import DiskSettings, DiskTrainer
 
-        settings = DiskSettings(steps, self._seed, self._config())
+        settings = DiskSettings(steps, self._seed, self._config(), groups=GROUPS, group=GROUP)
         if self._lesson is not None:
-            settings = DiskSettings(
-                steps, self._seed, self._config(), rate=ADAPT_RATE, groups=ADAPT_GROUPS, group=16
-            )
+            settings = replace(settings, rate=ADAPT_RATE, groups=ADAPT_GROUPS, group=16)
         elif self.base is not None:
-            settings = DiskSettings(steps, self._seed, self._config(), rate=GO_ON_RATE)
+            settings = replace(settings, rate=GO_ON_RATE)
         return DiskTrainer(settings, self._draw(self._seed, settings.group), self.base)
 
     def settings(self, trainer: "AveragedTrainer[Any]") -> Any:

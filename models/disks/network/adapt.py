@@ -44,8 +44,8 @@ def statistics_of(patterns: NDArray[np.float32], disks: Disks) -> Statistics:
             f"Only {len(disks)} disks were found in {len(patterns)} patterns, too few to learn from;"
             " lower the threshold, or choose another probe."
         )
-    totals = np.nansum(np.clip(patterns, 0, None), axis=(1, 2), dtype=np.float64)
-    bright = totals[totals > 0]
+    totals = np.nansum(np.clip(patterns, 0, None).astype(np.float64), axis=(1, 2))
+    bright: NDArray[np.float64] = totals[totals > 0]
     inside = np.bincount(disks.pattern, disks.intensity, len(patterns))[totals > 0]
     background = float(np.clip(np.median(1 - inside / bright), 0.02, 0.6))
     gaps = []
@@ -57,8 +57,8 @@ def statistics_of(patterns: NDArray[np.float32], disks: Disks) -> Statistics:
     if not gaps:
         raise ValueError("No pattern shows three disks, too few to learn from; choose another scan.")
     spacing = float(np.median(gaps))
-    low, high = np.quantile(bright, [0.05, 0.95]).clip(LEAST_DOSE, MOST_DOSE)
-    return Statistics((float(low) / 1.5, float(high) * 1.5), background, (0.85 * spacing, 1.15 * spacing),
+    low, high = (float(np.clip(q, LEAST_DOSE, MOST_DOSE)) for q in np.quantile(bright, [0.05, 0.95]))
+    return Statistics((low / 1.5, high * 1.5), background, (0.85 * spacing, 1.15 * spacing),
                       min(patterns.shape[1:]))  # fmt: skip
 
 

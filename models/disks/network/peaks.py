@@ -11,6 +11,7 @@ from torch import Tensor
 from braggscope.models.disks.network.targets import SPOT_PX
 from braggscope.models.disks.network.unet import STRIDE, Output
 
+SAME_PX = 2.0  # between what two cells say of one disk
 AROUND = torch.tensor([[0.25, 0.5, 0.25], [0.5, 1.0, 0.5], [0.25, 0.5, 0.25]])
 
 
@@ -63,7 +64,10 @@ def find_peaks(output: Output, threshold: float, most: int, spacing: NDArray[np.
 def _averaged(
     output: Output, heat: Tensor, pattern: Tensor, row: Tensor, column: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Position from the 3 x 3 cells around a peak, weighted by visibility and by the square of 1 / scale."""
+    """Position from the 3 x 3 cells around a peak, weighted by visibility and by the square of 1 / scale.
+
+    Cells that speak of another disk, more than :data:`SAME_PX` from what the middle one says, are left out.
+    """
     height, width = heat.shape[1:]
     step = torch.arange(-1, 2, device=heat.device)
     rows = (row[:, None, None] + step[:, None]).expand(-1, 3, 3)
@@ -73,9 +77,11 @@ def _averaged(
     p = pattern[:, None, None].expand_as(r)
     scale = torch.exp(output.log_scale[p, :, r, c])
     centre = STRIDE * torch.stack([c, r], dim=-1) + 0.5
-    trust = (heat[p, r, c] * inside)[..., None] / scale.square()
+    said = centre + output.offset[p, :, r, c]
+    same = (said - said[:, 1:2, 1:2]).square().sum(3) < SAME_PX**2
+    trust = (heat[p, r, c] * (inside & same))[..., None] / scale.square()
     whole = trust.sum((1, 2))
-    xy = ((centre + output.offset[p, :, r, c]) * trust).sum((1, 2)) / whole
+    xy = (said * trust).sum((1, 2)) / whole
     mean = torch.exp((torch.log(scale) * trust).sum((1, 2)) / whole)
     return xy, mean, output.image[pattern, row, column]
 

@@ -29,10 +29,7 @@ class Calibration(nn.Module):
         )
         self.register_buffer("mean", torch.zeros(SIGNS))
         self.register_buffer("deviation", torch.ones(SIGNS))
-        last = self.layers[-1]
-        assert isinstance(last, nn.Linear)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        self.reset(torch.zeros(2, SIGNS), torch.Generator().manual_seed(0))
 
     def reset(self, signs: Tensor, generator: torch.Generator) -> None:
         """Begin anew, for signs like these."""
