@@ -10,7 +10,7 @@ from braggscope.models.disks.results import Probe
 
 Floats = NDArray[np.float64]
 
-FINE = 8  # phases of the table per pixel
+FINE = 4  # places of the table per pixel
 REACH = 1  # px that a disk may lie from the middle of its window
 EDGE_PER_SIGMA = 2 * 1.2815515655446004  # from 90 to 10 % of an error function
 PATTERNED = 0.12  # rms of the probe's inside, share of its height, from which on it is taken as it is
@@ -26,13 +26,15 @@ BEYOND = 2.0  # px outside the radius where polynomials are still good
 class Edge:
     """A disk of height 1: ``radius`` px and ``sigma`` px of its error function, the pixel included.
 
-    ``stretch`` (p, q): offsets (1 + p, q; q, 1 - p) r are round. ``image``: the probe itself, where it has a
+    ``blur``: share of sigma^2 that comes after the inside, from pixels and camera, and mixes it across the edge;
+    the rest is the aperture's own softness. ``stretch`` (p, q): offsets (1 + p, q; q, 1 - p) r are round. ``image``: the probe itself, where it has a
     pattern; the rest is then not used.
     """
 
     radius: float
     sigma: float
     stretch: tuple[float, float] = (0.0, 0.0)
+    blur: float = 1.0
     image: NDArray[np.float32] | None = None
 
     @classmethod
@@ -59,25 +61,30 @@ class Edge:
         far = np.hypot((1 + p) * x + q * y, q * x + (1 - p) * y)
         return 0.5 * special.erfc((far - self.radius) / (np.sqrt(2) * self.sigma))
 
-    def table(self, half: int, side: int) -> NDArray[np.float32]:
-        """(n, n, 3, side, side): height and slopes along x and y, per px, for every place of the centre.
+    def table(self, pixels: NDArray[np.int64], degree: int) -> NDArray[np.float32]:
+        """(P, P, J, n): polynomials inside the aperture and blurred, on ``pixels`` (n, 2) x, y of a window.
 
-        Axes 0, 1: y, x of the centre from -REACH to REACH px in steps of 1 / FINE; the middle of the window
-        is at ``half``; zero beyond 2 half + 1.
+        Axes 0, 1: y, x of the centre from -REACH to REACH px in steps of 1 / FINE. The blur mixes counts
+        across the edge, so that an inside with a slope is not simply the edge times the inside.
         """
-        size, phases = 2 * half + 1, 2 * REACH * FINE + 1
-        axis = np.arange(-(half + REACH) * FINE, (half + REACH) * FINE + 1) / FINE
+        reach = int(np.abs(pixels).max()) + REACH
+        axis = np.arange(-reach * FINE * 2, reach * FINE * 2 + 1) / (FINE * 2)
         y, x = np.meshgrid(axis, axis, indexing="ij")
-        step = 0.5 / FINE
-        slope_x = (self.height(x + step, y) - self.height(x - step, y)) / (2 * step)
-        slope_y = (self.height(x, y + step) - self.height(x, y - step)) / (2 * step)
-        images = np.stack([self.height(x, y), slope_x, slope_y])
-        out = np.zeros((phases, phases, 3, side, side), np.float32)
-        pixels = np.arange(size) * FINE
+        after = 0.0 if self.image is not None else self.blur * self.sigma**2
+        own = replace(self, sigma=max(np.sqrt(self.sigma**2 - after), 0.6 / FINE))
+        aperture = own.height(x, y)
+        across = chebyshev(axis / (self.radius + BEYOND), degree)
+        images = np.stack([aperture * across[b][:, None] * across[a] for a, b in polynomial_order(degree)])
+        if after:
+            images = ndimage.gaussian_filter(images, (0, *(2 * (np.sqrt(after) * 2 * FINE,))), truncate=4.0)
+        images = images[:, ::2, ::2].astype(np.float32)
+        phases = 2 * REACH * FINE + 1
+        out = np.empty((phases, phases, len(images), len(pixels)), np.float32)
         for i in range(phases):
             for j in range(phases):
-                rows, columns = pixels + phases - 1 - i, pixels + phases - 1 - j
-                out[i, j, :, :size, :size] = images[:, rows[:, None], columns]
+                columns = (pixels[:, 0] + reach + REACH) * FINE - j
+                rows = (pixels[:, 1] + reach + REACH) * FINE - i
+                out[i, j] = images[:, rows, columns]
         return out
 
 
@@ -86,15 +93,12 @@ def polynomial_order(degree: int) -> NDArray[np.int64]:
     return np.array([(a, d - a) for d in range(degree + 1) for a in range(d + 1)], np.int64)
 
 
-def chebyshev(half: int, side: int, scale: float, degree: int) -> Floats:
-    """(2 degree + 1, side): T_a on the pixels of a window over ``scale`` px, held at 1.3 beyond; 0 on padding."""
-    x = np.clip(np.arange(-half, half + 1) / scale, -1.3, 1.3)
-    out = np.zeros((2 * degree + 1, side))
-    out[:, : 2 * half + 1] = np.polynomial.chebyshev.chebvander(x, 2 * degree).T
-    return out
+def chebyshev(x: Floats, degree: int) -> Floats:
+    """(degree + 1, n): T_a at x (n,), held at 1.3 beyond."""
+    return np.polynomial.chebyshev.chebvander(np.clip(x, -1.3, 1.3), degree).T
 
 
-def priors(radius: float, scale: float, degree: int = DEGREE) -> tuple[Floats, Floats]:
+def priors(radius: float, degree: int) -> tuple[Floats, Floats]:
     """Precisions (K, J, J) of the coefficients for a disk of mean 1, and their log determinants (K,).
 
     The inside is a smooth random field (squared-exponential covariance, Rasmussen and Williams 2006, eq.
@@ -106,9 +110,8 @@ def priors(radius: float, scale: float, degree: int = DEGREE) -> tuple[Floats, F
     y, x = (g.ravel() for g in np.meshgrid(axis, axis, indexing="ij"))
     within = np.hypot(x, y) <= radius + 1
     x, y = x[within], y[within]
-    across = np.polynomial.chebyshev.chebvander(x / scale, degree)
-    down = np.polynomial.chebyshev.chebvander(y / scale, degree)
-    project = np.linalg.pinv(across[:, order[:, 0]] * down[:, order[:, 1]])
+    across, down = chebyshev(x / (radius + BEYOND), degree), chebyshev(y / (radius + BEYOND), degree)
+    project = np.linalg.pinv((across[order[:, 0]] * down[order[:, 1]]).T)
     squared = (x[:, None] - x) ** 2 + (y[:, None] - y) ** 2
     smooth = project @ np.exp(-0.5 * squared / (LENGTH * radius) ** 2) @ project.T
     total = order.sum(1)

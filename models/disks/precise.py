@@ -14,7 +14,7 @@ from braggscope.models.disks import edge as edges
 from braggscope.models.disks.edge import Edge
 from braggscope.models.disks.parameters import Strain
 from braggscope.models.disks.precise_noise import measure_noise
-from braggscope.models.disks.precise_pattern import fit_pattern, work_space
+from braggscope.models.disks.precise_pattern import fit_pattern
 from braggscope.models.disks.precise_start import approach
 from braggscope.models.disks.results import Disks, Lattice, LatticeMap, Probe
 
@@ -27,7 +27,8 @@ LEAST = 0.05  # electrons^2: smallest variance of a pixel
 FLOOR = 0.02  # and as a share of the disk's mean
 STEPS = 12
 SAMPLE = 12  # patterns from which noise and edge are learned
-TRIALS = ((0.15, 0.0, 0.0, 0.0), (0.0, 0.08, 0.0, 0.0), (0.0, 0.0, 0.01, 0.0), (0.0, 0.0, 0.0, 0.01))
+TRIALS = (0.1, 0.06, 0.3, 0.01, 0.01)  # steps of radius / px, sigma / px, blur, stretch
+LEARNING = 4  # steps of a fit while the edge is learned
 FARTHEST = 14  # largest index
 SHARPEST = 0.3  # px: sigma of the edge, the pixel included
 
@@ -64,8 +65,10 @@ class LatticeFit:
         self._parameters = parameters
         self._good = np.ones(self._shape, np.bool_) if mask is None else ~mask
         self._noise: tuple[float, float] | None = None
-        self._half = int(np.ceil(probe.radius + OUTSIDE))
-        self._side = -(-(2 * self._half + 1) // 8) * 8
+        half = int(np.ceil(probe.radius + OUTSIDE))
+        y, x = np.mgrid[-half : half + 1, -half : half + 1]
+        near = np.hypot(x, y) <= probe.radius + OUTSIDE
+        self._pixels = np.stack([x[near], y[near]], 1).astype(np.int64)
         self.edge = Edge.of(probe)
         self._learn(self.edge)
 
@@ -156,9 +159,8 @@ class LatticeFit:
         covariance, kept, disks = fit_pattern(
             image, good, lattice, candidates,
             (radius, reach, gain, max(self._parameters.edge, radius / 2), self._parameters.most),
-            (self._side, self._half, radius + NEAR, reach), _near(lattice, reach + radius + NEAR), self._model,
+            self._pixels, (radius + NEAR, _near(lattice, reach + radius + NEAR)), self._model,
             (gain, readout + LEAST * gain**2, FLOOR), steps, self._parameters.fewest,
-            work_space(self._side, len(self._model[2][1]), edges.DEGREE),
         )  # fmt: skip
         return _Fitted(lattice, covariance, candidates[kept], disks)
 
@@ -170,35 +172,37 @@ class LatticeFit:
 
     def _is_sound(self, one: _Fitted) -> bool:
         variance = np.diag(one.covariance)
-        return bool(np.isfinite(one.covariance).all() and (variance > 0).all() and self._is_possible(one.lattice))
+        return bool(
+            np.isfinite(one.covariance).all() and (variance > 0).all() and self._is_possible(one.lattice)
+        )
 
     def _learn(self, edge: Edge) -> None:
         """Take over an edge: its table, and what goes with its radius."""
         self.edge = edge
-        scale = edge.radius + edges.BEYOND
-        basis = (
-            edges.chebyshev(self._half, self._side, scale, edges.DEGREE),
-            edges.polynomial_order(edges.DEGREE),
-        )
-        table = edge.table(self._half, self._side)
-        self._model = table, edges.FINE, basis, edges.priors(edge.radius, scale)
+        table = edge.table(self._pixels, edges.DEGREE)
+        self._model = table, edges.FINE, edges.priors(edge.radius, edges.DEGREE)
 
     def _refine(self, rows: list[tuple[NDArray, Bools, Floats]]) -> None:
-        """Radius, width and stretch of the edge by parabolas through the deviance, twice."""
+        """Radius, width, blur and stretch of the edge by parabolas through the evidence, twice."""
 
-        def deviance(values: Floats) -> float:
-            self._learn(Edge(values[0], max(values[1], SHARPEST), (values[2], values[3])))
-            fits = [self._one(*row, False, 3) for row in rows]
-            return float(sum(one.disks[:, 9].sum() for one in fits))
+        def misfit(values: Floats) -> float:
+            self._learn(_edge(values))
+            return float(sum(self._one(*row, False, LEARNING).disks[:, 9].sum() for row in rows))
 
-        now = np.array([self.edge.radius, self.edge.sigma, *self.edge.stretch])
+        now = np.array([self.edge.radius, self.edge.sigma, self.edge.blur, *self.edge.stretch])
         for _ in range(2):
-            for trial in np.array(TRIALS):
-                before, here, after = (deviance(now + k * trial) for k in (-1, 0, 1))
+            for trial in np.diag(TRIALS):
+                before, here, after = (misfit(now + k * trial) for k in (-1, 0, 1))
                 bend = before + after - 2 * here
                 move = 0.5 * (before - after) / bend if bend > 0 else np.sign(before - after)
                 now = now + np.clip(move, -2, 2) * trial
-        self._learn(Edge(float(now[0]), max(float(now[1]), SHARPEST), (float(now[2]), float(now[3]))))
+        self._learn(_edge(now))
+
+
+def _edge(values: Floats) -> Edge:
+    """From radius, sigma, blur and stretch, kept within what is possible."""
+    radius, sigma, blur, p, q = values.tolist()
+    return Edge(max(radius, 0.5), max(sigma, SHARPEST), (p, q), min(max(blur, 0.0), 1.0))
 
 
 def _candidates(lattice: Floats, shape: tuple[int, int]) -> NDArray[np.int64]:

@@ -11,11 +11,11 @@ from numba import njit
 from braggscope.models.disks.precise_kernels import (
     backward,
     choose_prior,
-    disk_normal,
-    edge_at,
+    design,
+    expected,
     factor,
     forward,
-    inside,
+    normal_equations,
     position_system,
     with_prior,
 )
@@ -78,81 +78,76 @@ def choose(image, good, lattice, candidates, rule, kept, height):
 
 
 @njit(cache=True, nogil=True)
-def cut(image, good, x, y, allowed, values, weight, variance, noise):
-    """A window about the pixel x, y: counts, 1 where they are used, variances from the mean of 3 x 3."""
+def cut(image, good, x, y, pixels, allowed, noise, values, use, variance):
+    """Pixels about the pixel x, y: counts, 1 where they are used, variances from the mean of 3 x 3."""
     gain, least = noise
-    s = values.shape[0]
-    half = (allowed.shape[0] - 1) // 2
-    values[:] = 0.0
-    weight[:] = 0.0
-    variance[:] = 1.0
-    for i in range(min(s, 2 * half + 1)):
-        for j in range(min(s, 2 * half + 1)):
-            r, t = y + i - half, x + j - half
-            if r < 0 or t < 0 or r >= image.shape[0] or t >= image.shape[1] or not good[r, t]:
-                continue
-            if not allowed[i, j]:
-                continue
-            values[i, j], weight[i, j] = image[r, t], 1.0
-            total, n = 0.0, 0
-            for rr in range(max(r - 1, 0), min(r + 2, image.shape[0])):
-                for tt in range(max(t - 1, 0), min(t + 2, image.shape[1])):
-                    if good[rr, tt]:
-                        total += image[rr, tt]
-                        n += 1
-            variance[i, j] = gain * total / n + least
+    for i in range(len(values)):
+        values[i], use[i], variance[i] = 0.0, 0.0, 1.0
+        if i >= len(pixels) or not allowed[i]:
+            continue
+        t, r = x + pixels[i, 0], y + pixels[i, 1]
+        if r < 0 or t < 0 or r >= image.shape[0] or t >= image.shape[1] or not good[r, t]:
+            continue
+        values[i], use[i] = image[r, t], 1.0
+        total, n = 0.0, 0
+        for rr in range(max(r - 1, 0), min(r + 2, image.shape[0])):
+            for tt in range(max(t - 1, 0), min(t + 2, image.shape[1])):
+                if good[rr, tt]:
+                    total += image[rr, tt]
+                    n += 1
+        variance[i] = gain * max(total / n, 0.0) + least
 
 
 @njit(cache=True, nogil=True)
-def allow(lattice, half, radius, reach, near, out):
-    """Pixels of a window that belong to its disk alone: none of a neighbour's, ``near`` (n, 2) indices."""
-    for i in range(2 * half + 1):
-        for j in range(2 * half + 1):
-            y, x = i - half, j - half
-            out[i, j] = math.hypot(x, y) <= reach
-            for k in range(len(near)):
-                dx = near[k, 0] * lattice[2] + near[k, 1] * lattice[4]
-                dy = near[k, 0] * lattice[3] + near[k, 1] * lattice[5]
-                if math.hypot(x - dx, y - dy) <= radius:
-                    out[i, j] = False
+def allow(lattice, pixels, radius, near):
+    """(n,) bool: pixels that belong to a disk alone, none of a neighbour's, ``near`` (n, 2) indices."""
+    out = np.ones(len(pixels), np.bool_)
+    for i in range(len(pixels)):
+        for k in range(len(near)):
+            dx = near[k, 0] * lattice[2] + near[k, 1] * lattice[4]
+            dy = near[k, 0] * lattice[3] + near[k, 1] * lattice[5]
+            if math.hypot(pixels[i, 0] - dx, pixels[i, 1] - dy) <= radius:
+                out[i] = False
+    return out
 
 
 @njit(cache=True, nogil=True)
 def solve_disk(window, state, offset, model, noise, first, space, out):
     """Project one disk out; ``out`` (6,) of :func:`position_system`. False where it cannot be solved.
 
-    ``window``: counts, use, variance, which is renewed; ``state``: prior number and height, renewed.
+    ``window``: counts, use, variance, which is renewed; ``state``: number of the prior, height, counts,
+    minus twice the log evidence less the misfit, renewed.
     """
     values, use, variance = window
-    table, fine, basis, priors = model
+    table, fine, priors = model
     gain, least, floor = noise
-    edge, weight, shape, row, matrix, work, vector, right, sides, arrays = space
-    powers, order = basis
-    count = len(order)
-    edge_at(table, offset[0], offset[1], fine, edge)
+    phi, weighted, product, matrix, work, vector, right, sides, corners, mean, weight = space
+    count, n = table.shape[2], len(values)
+    at = design(table, fine, offset[0], offset[1], phi)
     low = max(least, gain * floor * state[1])
-    for r in range(values.shape[0]):
-        for t in range(values.shape[1]):
-            weight[r, t] = use[r, t] / max(variance[r, t], low)
-    disk_normal(values, weight, edge, basis, arrays, matrix, vector)
+    for t in range(n):
+        weight[t] = use[t] / max(variance[t], low)
+    squares = normal_equations(phi, weight, values, (weighted, product), matrix, vector)
     if first:
         state[0] = choose_prior(matrix, vector, priors, state[1], work, right)
-    with_prior(matrix, priors[0][int(state[0])], state[1], count, work)
-    if math.isnan(factor(work, count + 1)):
+    chosen = int(state[0])
+    with_prior(matrix, priors[0][chosen], state[1], count, work)
+    logarithm = factor(work, count + 1)
+    if math.isnan(logarithm):
         return False
     right[:] = vector
     forward(work, count + 1, right)
+    squares -= (right * right).sum()
     backward(work, count + 1, right)
-    inside(right, order, count, powers, shape, row)
     level = right[count]
-    position_system(values, weight, edge, shape, basis, arrays, work, level, sides, out)
+    expected(table, at, fine, right, corners, mean)
+    position_system(phi, weighted, weight, values, level, mean, work, sides, out)
+    state[3] = squares - out[5] + logarithm - priors[1][chosen] + 2 * count * math.log(state[1])
     total, area = 0.0, 0.0
-    for r in range(values.shape[0]):
-        for t in range(values.shape[1]):
-            mean = edge[0, r, t] * shape[r, t]
-            total += use[r, t] * mean
-            area += use[r, t] * edge[0, r, t]
-            variance[r, t] = gain * max(mean + level, 0.0) + least
+    for t in range(n):
+        total += use[t] * mean[0, t]
+        area += use[t] * phi[0, t]
+        variance[t] = gain * max(mean[0, t] + level, 0.0) + least
     state[1] = max(total / max(area, 1.0), 1e-3 * gain)
     state[2] = total
     return True
@@ -170,7 +165,8 @@ def refine(windows, corners, indices, lattice, states, model, noise, steps, spac
             x, y = place(lattice, indices[i, 0], indices[i, 1])
             window = (values[i], use[i], variance[i])
             offset = (x - corners[i, 0], y - corners[i, 1])
-            if not solve_disk(window, states[i], offset, model, noise, turn < CHOOSING, space, systems[i]):
+            first = turn < CHOOSING
+            if not solve_disk(window, states[i], offset, model, noise, first, space, systems[i]):
                 systems[i] = 0.0
             axes(systems[i], turned[i])
         spread = scatter(turned, weight)
@@ -190,56 +186,55 @@ def refine(windows, corners, indices, lattice, states, model, noise, steps, spac
 
 
 @njit(cache=True, nogil=True)
-def work_space(side, count, degree):
-    """Arrays that :func:`solve_disk` writes over."""
-    arrays = (
-        np.empty((side, side)), np.empty((side, side)), np.empty((side, side)),
-        np.empty((2 * degree + 1, side)), np.zeros((2 * degree + 1, 2 * degree + 1)),
-    )  # fmt: skip
+def work_space(count, n):
+    """Arrays that :func:`solve_disk` writes over; the last row of the first stays 1."""
+    single = np.float32
     return (
-        np.empty((3, side, side)), np.empty((side, side)), np.empty((side, side)), np.empty(degree + 1),
-        np.zeros((count + 1, count + 1)), np.zeros((count + 1, count + 1)), np.empty(count + 1),
-        np.empty(count + 1), np.empty((2, count + 1)), arrays,
+        np.ones((count + 1, n), single), np.empty((count + 1, n), single),
+        np.empty((count + 1, count + 1), single), np.zeros((count + 1, count + 1)),
+        np.zeros((count + 1, count + 1)), np.empty(count + 1), np.empty(count + 1), np.empty((2, count + 1)),
+        np.empty((4, n), single), np.empty((3, n), single), np.empty(n, single),
     )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
 def deviance(values, use, variance, noise):
-    """Twice the log of the Poisson likelihood, less that of a perfect model, of a window that was fitted."""
+    """Twice the log of the Poisson likelihood, less that of a perfect model, of pixels that were fitted."""
     gain, least, _ = noise
     total = 0.0
-    for r in range(values.shape[0]):
-        for t in range(values.shape[1]):
-            if use[r, t] > 0.0:
-                y, mean = max(values[r, t], 0.0) + least / gain, variance[r, t] / gain
-                total += mean - y + (y * math.log(y / mean) if y > 0.0 else 0.0)
+    for t in range(len(values)):
+        if use[t] > 0.0:
+            y, mean = max(values[t], 0.0) + least / gain, variance[t] / gain
+            total += mean - y + (y * math.log(y / mean) if y > 0.0 else 0.0)
     return 2.0 * total / gain
 
 
 @njit(cache=True, nogil=True)
-def fit_pattern(image, good, lattice, candidates, rule, window, near, model, noise, steps, fewest, space):
+def fit_pattern(image, good, lattice, candidates, rule, pixels, around, model, noise, steps, fewest):
     """Fit one pattern; ``lattice`` (6,) in place.
 
+    ``pixels`` (n, 2) x, y of a disk's surroundings; ``around``: the radius of neighbours and their indices.
     Gives covariance (6, 6), the numbers of the disks among ``candidates``, and per disk (n, 10): counts,
-    S (3), gradient (2), chi^2 per pixel, weight, tau^2, deviance. The covariance is NaN where the fit failed.
+    S (3), gradient (2), chi^2 per pixel, weight, tau^2, -2 log evidence. The covariance is NaN where the
+    fit failed.
     """
-    side, half, radius, reach = window
     kept, height = np.empty(len(candidates), np.int64), np.empty(len(candidates))
     n = choose(image, good, lattice, candidates, rule, kept, height)
-    failed = np.full((6, 6), math.nan)
     if n < fewest:
-        return failed, kept[:0], np.empty((0, 10))
-    indices = candidates[kept[:n]]
-    allowed = np.empty((2 * half + 1, 2 * half + 1), np.bool_)
-    allow(lattice, half, radius, reach, near, allowed)
-    values, use, variance = np.empty((n, side, side)), np.empty((n, side, side)), np.empty((n, side, side))
-    corners, states = np.empty((n, 2)), np.empty((n, 3))
+        return np.full((6, 6), math.nan), kept[:0], np.empty((0, 10))
+    indices, size = candidates[kept[:n]], model[0].shape[3]
+    allowed = allow(lattice, pixels, around[0], around[1])
+    values, use = np.empty((n, size), np.float32), np.empty((n, size), np.float32)
+    variance = np.empty((n, size), np.float32)
+    corners, states = np.empty((n, 2)), np.zeros((n, 4))
     for i in range(n):
         x, y = place(lattice, indices[i, 0], indices[i, 1])
         corners[i] = round(x), round(y)
-        cut(image, good, int(round(x)), int(round(y)), allowed, values[i], use[i], variance[i], noise[:2])
-        states[i] = 0.0, max(height[i], noise[0] * 1e-3), 0.0
+        column, row = int(round(x)), int(round(y))
+        cut(image, good, column, row, pixels, allowed, noise[:2], values[i], use[i], variance[i])
+        states[i, 1] = max(height[i], noise[0] * 1e-3)
     systems, turned, weight = np.zeros((n, 6)), np.empty((n, 6)), np.empty(n)
+    space = work_space(model[0].shape[2], size)
     covariance = refine(
         (values, use, variance), corners, indices, lattice, states, model, noise, steps, space, systems,
         turned, weight,
@@ -248,6 +243,6 @@ def fit_pattern(image, good, lattice, candidates, rule, window, near, model, noi
     for i in range(n):
         disks[i, 0], disks[i, 1:7], disks[i, 7] = states[i, 2], systems[i], weight[i]
         disks[i, 6] /= max(use[i].sum(), 1.0)
-        disks[i, 9] = deviance(values[i], use[i], variance[i], noise)
+        disks[i, 9] = deviance(values[i], use[i], variance[i], noise) + states[i, 3]
     disks[:, 8] = scatter(turned, weight)
     return covariance, kept[:n], disks

@@ -70,7 +70,9 @@ def scatter(turned, weight):
         else:
             variance = 0.0
         for i in range(n):
-            z = turned[i, 4] / (1.0 + variance * turned[i, 0]) + turned[i, 5] / (1.0 + variance * turned[i, 1])
+            z = turned[i, 4] / (1.0 + variance * turned[i, 0]) + turned[i, 5] / (
+                1.0 + variance * turned[i, 1]
+            )
             weight[i] = (TAIL + 2.0) / (TAIL + z)
     return variance
 
