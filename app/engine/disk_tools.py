@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from braggscope.models.disks.network.infer import DiskNetwork
     from braggscope.models.disks.precise import LatticeFit
 
+FEW, CAPPED = 5, 15  # patterns that are looked at for saturation; counts from which on a plateau is one
 LOOKED_AT = 32  # patterns from which probe and first lattice are taken
 SIZES = {"correlation": 32, "lattice": 8, "network": 16}  # patterns a block, about 0.1 s of work
 Bools = NDArray[np.bool_]
@@ -67,6 +68,21 @@ def find_probe(patterns: Patterns, parameters: Parameters, context: Context) -> 
             f" {scan.shape[0]} x {scan.shape[1]} pixels; choose another probe, or bin less."
         )
     return probe
+
+
+def saturation_notes(patterns: Patterns, probe: Probe, context: Context) -> tuple[str, ...]:
+    """A sentence where the direct disk is cut off at the largest value that the detector counts to."""
+    x, y = probe.centre
+    rows, columns = np.ogrid[: patterns.scan.shape[0], : patterns.scan.shape[1]]
+    inside = np.hypot(columns - x, rows - y) < 0.7 * probe.radius
+    for pattern in patterns.take(patterns.scan.spread(FEW), context) if inside.any() else ():
+        values = pattern[inside & np.isfinite(pattern)]
+        high = float(values.max()) if len(values) else 0.0
+        if high >= CAPPED and np.mean(values == high) > 0.5:
+            return (
+                f"The direct disk is saturated at {high:g} counts; its edge is used, its brightness is lost.",
+            )
+    return ()
 
 
 def scan_evenly(length: int, count: int) -> NDArray[np.int64]:

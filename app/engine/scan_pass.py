@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +87,28 @@ def over_scan(
         end = time.monotonic() + PATIENCE_S
         for thread in threads:
             thread.join(max(0.0, end - time.monotonic()))
+
+
+def patiently(context: Context, work: Callable[[], R]) -> R:
+    """What ``work`` gives, or Cancelled within 0.1 s of a cancellation, whatever it is in the middle of."""
+    given: queue.Queue[tuple[R | None, BaseException | None]] = queue.Queue()
+
+    def run() -> None:
+        try:
+            given.put((work(), None))
+        except BaseException as error:
+            given.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    while True:
+        try:
+            result, error = given.get(timeout=0.05)
+        except queue.Empty:
+            context.check()
+            continue
+        if error is not None:
+            raise error
+        return cast(R, result)
 
 
 def blocks_of(positions: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:

@@ -9,12 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braggscope.app.engine.batch import COMMIT_S, Gate
-from braggscope.app.engine.disk_tools import SIZES, StrainError, Tools, find_probe, make_tools, worded
+from braggscope.app.engine.disk_tools import (
+    SIZES,
+    StrainError,
+    Tools,
+    find_probe,
+    make_tools,
+    saturation_notes,
+    worded,
+)
 from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.journal import Journal, JournalError
 from braggscope.app.engine.scan import Patterns, patterns_of
-from braggscope.app.engine.scan_pass import Block, Done, over_scan
-from braggscope.app.engine.strain_maps import LiveMaps, Maps, images_of, whole_maps
+from braggscope.app.engine.scan_pass import Block, Done, over_scan, patiently
+from braggscope.app.engine.strain_maps import LiveMaps, Maps, empty_map, images_of, placed, whole_maps
 from braggscope.app.engine.strain_records import Found
 from braggscope.app.engine.strain_result import StrainResult, Timing
 from braggscope.models.disks.parameters import Rectangle
@@ -74,8 +82,12 @@ class _Run:
         """Probe and tools."""
         start = time.monotonic()
         self._context.progress(0, self._scan.positions, "probe")
-        self._probe = find_probe(self._patterns, self._parameters, self._context)
-        self._tools = make_tools(self._patterns, self._probe, self._parameters, self._context, device)
+        patterns, parameters, context = self._patterns, self._parameters, self._context
+        self._probe = patiently(context, lambda: find_probe(patterns, parameters, context))
+        self._tools = patiently(
+            context, lambda: make_tools(patterns, self._probe, parameters, context, device)
+        )
+        self._notes = saturation_notes(patterns, self._probe, context)
         self._timing = replace(self._timing, probe=time.monotonic() - start)
 
     def find(self, positions: NDArray[np.int64], workers: int, gate: Gate | None) -> None:
@@ -112,18 +124,28 @@ class _Run:
                 f"No disk was found in {self._scan.location}; lower the threshold, or choose another probe."
             )
         try:
-            maps = whole_maps(found, self._scan.scan_shape, self._scan.shape, self._parameters.strain)
+            shapes = self._scan.scan_shape, self._scan.shape
+            maps = patiently(self._context, lambda: whole_maps(found, *shapes, self._parameters.strain))
         except ValueError as error:
             raise worded(self._scan.location, error) from error
         self._timing = replace(self._timing, strain=time.monotonic() - start)
-        return self._made(found.disks, maps, images_of(found, self._scan.scan_shape), True)
+        made = self._made(found.disks, maps, images_of(found, self._scan.scan_shape), True)
+        if found.lattices is None:
+            return made
+        fitted = placed(empty_map(self._scan.positions), found.positions, found.lattices)
+        return replace(made, fitted=fitted)
 
     def _recall(self, positions: NDArray[np.int64]) -> None:
         """What the journal holds of these positions."""
         if self._journal is None:
             return
         wanted = set(positions.tolist())
-        records = [(p, data) for p, data in self._journal.packed() if p in wanted]
+        records = []
+        for number, (position, data) in enumerate(self._journal.packed()):
+            if number % 256 == 0:
+                self._context.check()
+            if position in wanted:
+                records.append((position, data))
         if records:
             try:
                 found = Found.unpacked(records)
@@ -155,7 +177,7 @@ class _Run:
     def _report(self, done: int, total: int) -> float:
         """Say how far it is, with maps; returns when to say so again."""
         start = time.monotonic()
-        maps = self._live.maps()
+        maps = patiently(self._context, self._live.maps)
         partial = None
         if maps is not None:
             partial = self._made(self._parts[-1].disks, maps, self._live.images(), False)
@@ -169,7 +191,7 @@ class _Run:
     ) -> StrainResult:
         return StrainResult(
             self._scan, self._probe, disks, *maps, parameters=self._parameters, images=images,
-            problems=dict(self._problems), timing=self._timing, complete=complete,
+            problems=dict(self._problems), notes=self._notes, timing=self._timing, complete=complete,
         )  # fmt: skip
 
 

@@ -66,8 +66,7 @@ def renewed(result: StrainResult, parameters: Parameters) -> StrainResult:
     """The same disks with another reference, frame, lattice or weights. Raises StrainError."""
     scan, settings = result.scan, parameters.strain
     places = np.arange(scan.positions)
-    fitted = result.lattices if settings.method == "lattice" else None
-    found = Found(places, result.disks, np.zeros((scan.positions, len(IMAGES))), fitted)
+    found = Found(places, result.disks, np.zeros((scan.positions, len(IMAGES))), result.fitted)
     try:
         lattices, lattice, strain = whole_maps(found, scan.scan_shape, scan.shape, settings)
     except ValueError as error:

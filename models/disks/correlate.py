@@ -7,9 +7,9 @@ from scipy import fft, ndimage
 from braggscope.models.disks import subpixel
 from braggscope.models.disks.kernel import make_template
 from braggscope.models.disks.maxima import apart, local_maxima
+from braggscope.models.disks.noise import Noise, noise_of, sway
 from braggscope.models.disks.parameters import Strain
 from braggscope.models.disks.results import Disks, Probe
-from braggscope.models.disks.subpixel import Noise, noise_of
 
 Bools = NDArray[np.bool_]
 Image = NDArray[np.float32]
@@ -52,6 +52,8 @@ class Correlator:
         self._buffer = np.empty(self._padded, np.float32)
         self._spectrum = self._transfer()
         self._noise: Noise = noise_of(parameters.intensity)
+        self._mixed = parameters.kernel == "sigmoid" and parameters.power == 1
+        self._sway = sway(self._template, self._noise)
         self._spacing = parameters.spacing or SPACING * probe.radius
         self._subpixel = ("none", "parabola", "upsampled").index(parameters.subpixel)
 
@@ -77,8 +79,8 @@ class Correlator:
         rows, cols = rows[kept], cols[kept]
         weight = self._weight if bad is self._bad else (~bad).astype(np.float32)
         values = subpixel.measure(
-            found, image, pattern.astype(np.float32), weight, template.table, template.area, rows, cols,
-            self._subpixel, counts, *self._noise,
+            found, image, pattern.astype(np.float32), weight, template.table, template.core, rows, cols,
+            self._subpixel, counts, self._mixed and counts, *self._noise, self._sway,
         )  # fmt: skip
         some = np.flatnonzero(np.isfinite(values[:, 0]))[: settings.most]
         x, y, x_err, y_err, height = values[some].T

@@ -24,7 +24,7 @@ class Template:
     ``image`` (2 half + 1)² float32; ``norm``: its response to a disk of height 1. ``table``
     (6, FINE, FINE, 2 half + 2, same) float32: the disk of height 1 and the template, each with its
     derivatives along x and y, per px; axes 1, 2: fraction of a pixel, 3, 4: pixel, the middle at ``half``.
-    ``radius`` px; ``area`` of a disk of height 1, px².
+    ``radius`` px; ``area`` of a disk of height 1, px²; ``core``: of its part over half height.
     """
 
     image: NDArray[np.float32]
@@ -33,6 +33,7 @@ class Template:
     half: int
     radius: float
     area: float
+    core: float
 
 
 def make_template(probe: Probe, kind: Literal["flat", "sigmoid", "gaussian"]) -> Template:
@@ -64,7 +65,8 @@ def make_template(probe: Probe, kind: Literal["flat", "sigmoid", "gaussian"]) ->
     image = (image - image.mean()).astype(np.float32)
     plain = disk[::FINE, ::FINE]
     norm, area = float((image * plain).sum()), float(plain.sum())
-    return Template(image, norm, np.ascontiguousarray(table), half, radius, area)
+    core = float(plain[plain > 0.5].sum())
+    return Template(image, norm, np.ascontiguousarray(table), half, radius, area, core)
 
 
 def _disk(probe: Probe, axis: Floats, scale: float) -> Floats:

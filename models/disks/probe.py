@@ -11,6 +11,7 @@ from braggscope.models.disks.results import Probe
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+LEVELS = (0.25, 0.5, 0.75)  # of the height, at which the disk is first looked for
 SPOKES = 48  # directions in which the edge is looked for
 STEP = 0.25  # px along a spoke
 FEWEST = 20.0  # counts of a disk
@@ -109,9 +110,12 @@ def _measure(values: Floats, good: Bools, source: str, keep: bool) -> Probe:
     """The disk as a probe; ``keep``: as it is inside, where that is more than noise."""
     circle = _find(values, good)
     radii, profile = _profile(values, good, circle)
-    height = (profile - circle.outside) / (circle.inside - circle.outside)
     radius, edge = _soft_edge(values, good, circle)
     half = int(np.ceil(1.3 * radius + 1.5 * edge)) + 2
+    around = profile[(radii > radius + edge) & (radii < half)]
+    if len(around):  # diffuse light about the disk is no part of it
+        circle = circle._replace(outside=max(circle.outside, float(np.median(around))))
+    height = (profile - circle.outside) / (circle.inside - circle.outside)
     axis = np.arange(-half, half + 1.0)
     distance = np.hypot(axis[:, None], axis)
     fade = np.clip((half - distance) / (half - radius - edge), 0, 1)
@@ -146,7 +150,20 @@ def _find(values: Floats, good: Bools) -> _Circle:
     top = float(np.quantile(smooth[good], 1 - min(0.5, 12 / good.sum())))
     if not top - ground > CONTRAST * noise or top <= ground:
         raise ValueError("there is no disk in this pattern: nothing stands out over the noise")
-    label, n = ndimage.label((smooth > ground + (top - ground) / 4) & good)
+    problem = ValueError("there is no disk in this pattern")
+    for level in LEVELS:  # diffuse light about the disk asks for a higher one
+        try:
+            return _from_level(values, smooth, good, ground, top, level)
+        except ValueError as error:
+            problem = error
+    raise problem
+
+
+def _from_level(
+    values: Floats, smooth: Floats, good: Bools, ground: float, top: float, level: float
+) -> _Circle:
+    """The disk of the largest patch over a share of the height."""
+    label, n = ndimage.label((smooth > ground + (top - ground) * level) & good)
     if not n:
         raise ValueError("there is no disk in this pattern: nothing stands out over the noise")
     sums = ndimage.sum_labels(smooth - ground, label, np.arange(1, n + 1))

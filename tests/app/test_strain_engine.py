@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import threading
 import time
 from pathlib import Path
@@ -394,3 +395,37 @@ def test_what_cannot_be_written_or_read_is_one_sentence(result, scan, tmp_path):
     with pytest.raises(ExportError, match="There is no file"):
         read_strain(Path("nowhere.h5"))
     assert list(tmp_path.iterdir()) == []
+
+
+# -- measured patterns ----------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif("BRAGGSCOPE_TEST_DATA" not in os.environ, reason="BRAGGSCOPE_TEST_DATA names no folder")
+def test_disks_of_precession_patterns_are_those_that_are_seen():
+    """The strong reflections of a measured pattern, read off by eye: x, y px."""
+    seen = np.array([(73, 72), (105, 78), (59, 38), (101, 98), (42, 66), (37, 86), (96, 118), (33, 105)])
+    path = Path(os.environ["BRAGGSCOPE_TEST_DATA"]) / "stem4d" / "test1.blo"
+    with patterns_of(str(path), correlation(), silent_context()) as patterns:
+        probe = find_probe(patterns, correlation(), silent_context())
+        tools = make_tools(patterns, probe, correlation(), silent_context())
+        (first,) = patterns.take(np.array([0]), silent_context())
+    disks = measure_pattern(first, tools)
+    away = np.hypot(disks.x[:, None] - seen[:, 0], disks.y[:, None] - seen[:, 1])
+    assert (away.min(axis=0) < 1.5).all()
+    assert len(disks) < 20
+
+
+@pytest.mark.skipif("BRAGGSCOPE_TEST_DATA" not in os.environ, reason="BRAGGSCOPE_TEST_DATA names no folder")
+def test_a_measured_scan_without_a_lattice_says_so():
+    path = Path(os.environ["BRAGGSCOPE_TEST_DATA"]) / "stem4d" / "001_4x2_6bit.mib"
+    parameters = Parameters().with_strain(method="correlation", scan_shape=(2, 4))
+    with pytest.raises(StrainError, match=r"no lattice was found|No disk was found"):
+        run_strain(str(path), parameters, None, silent_context())
+
+
+def test_a_saturated_direct_disk_is_said(tmp_path):
+    scan = small_scan(tmp_path / "a.h5")
+    path = written(tmp_path / "capped.h5", np.minimum(scan.patterns, 255).astype(np.uint8))
+    found = run_strain(path, correlation(), None, silent_context())
+    assert "saturated at 255 counts" in found.notes[0]
+    assert np.sqrt(np.mean((found.strain.exx - scan.exx) ** 2)) < 2e-3
