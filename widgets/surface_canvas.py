@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyqtgraph.opengl as gl
 from PyQt6.QtCore import QPointF, Qt
-from PyQt6.QtGui import QMouseEvent, QWheelEvent
+from PyQt6.QtGui import QMouseEvent, QResizeEvent, QWheelEvent
 from pyqtgraph.opengl.shaders import FragmentShader, ShaderProgram, VertexShader
 
 from braggscope.models.cdi.scene import Scene
@@ -91,6 +91,11 @@ class SurfaceCanvas(gl.GLViewWidget):
             azimuth=math.degrees(azimuth) - 90,
             elevation=math.degrees(elevation),
         )
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Qt: the crystal fills the smaller side."""
+        super().resizeEvent(event)
+        self._view.place_eye()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Qt: a turn begins."""

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from PyQt6.QtCore import QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QGuiApplication, QImage, QOpenGLContext, QResizeEvent
+from PyQt6.QtGui import QGuiApplication, QImage, QOpenGLContext
 from PyQt6.QtWidgets import QLabel, QStackedLayout, QWidget
 
 from braggscope.models.cdi.scene import Scene
@@ -87,13 +87,13 @@ class SurfaceView(QWidget):
         if not keep:
             self.zoom = 1.0
         self._gl.show_scene(scene)
-        self._place_eye()
+        self.place_eye()
         self._stack.setCurrentWidget(self._gl)
 
     def set_view(self, azimuth: float, elevation: float) -> None:
         """Look from elsewhere, rad."""
         self.azimuth, self.elevation = azimuth, elevation
-        self._place_eye()
+        self.place_eye()
 
     def reach(self) -> float:
         """Half the height of the picture in units of the scene, for pictures from the same place."""
@@ -110,21 +110,18 @@ class SurfaceView(QWidget):
         limit = math.radians(89)
         self.azimuth = math.remainder(self.azimuth - 0.01 * right, 2 * math.pi)
         self.elevation = min(max(self.elevation + 0.01 * up, -limit), limit)
-        self._place_eye()
+        self.place_eye()
         self.turned.emit(self.azimuth, self.elevation)
 
     def magnify(self, factor: float) -> None:
         """Go nearer or farther away."""
         self.zoom = min(max(self.zoom * factor, 0.1), 10.0)
-        self._place_eye()
+        self.place_eye()
 
-    def _place_eye(self) -> None:
+    def place_eye(self) -> None:
+        """Bring the eye where it belongs, also after a change of size."""
         if self._gl is not None and self._scene is not None:
             self._gl.look(self.azimuth, self.elevation, self.reach())
-
-    def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Qt: the crystal fills the smaller side."""
-        self._place_eye()
 
     def _recolour(self, colours: theme.Theme) -> None:
         if self._gl is not None:

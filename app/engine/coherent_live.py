@@ -1,6 +1,7 @@
 """What a running reconstruction shows of itself: a few times a second, small, and never at its own cost."""
 
 import math
+import threading
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -52,7 +53,7 @@ class LiveContext(Context):
         self._outer.check()
 
     @property
-    def cancelled(self) -> Any:
+    def cancelled(self) -> threading.Event:
         """Event of the job."""
         return self._outer.cancelled
 

@@ -8,6 +8,7 @@ import glob
 import hashlib
 import json
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -97,8 +98,8 @@ def _scan(
         before = known.get(location)
         if before is not None and before.get("mark") == mark and output.exists():
             return Scan(**before["scan"])  # type: ignore[arg-type]
-        stack = read_stack(reader, context, None, *files_of(parameters.prepare))
-    inner = _Inner(context, place, count, Path(location).name, scans)
+        inner = _Inner(context, place, count, Path(location).name, scans)
+        stack = read_stack(reader, inner, None, *files_of(parameters.prepare))
     phased = phase_stack(stack, parameters.phasing, inner)
     context.check()
     write_phasing(output, phased, Provenance(info.location, info.identity, parameters, files=info.parts))
@@ -129,10 +130,15 @@ class _Inner(Context):
         """Raise Cancelled if the series was cancelled."""
         self._outer.check()
 
+    @property
+    def cancelled(self) -> threading.Event:
+        """Event of the series."""
+        return self._outer.cancelled
+
     def progress(self, done: int, total: int, note: str = "", payload: object = None) -> None:
-        """Report whole hundredths of a scan."""
+        """Report whole hundredths of a scan; reading is the first of them."""
         self._outer.check()
-        percent = 100 * done // max(total, 1)
+        percent = 0 if note == "reading" else 100 * done // max(total, 1)
         if percent != self._percent:
             self._percent = percent
             said = f"{self._name}, {percent} %"

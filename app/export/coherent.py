@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from braggscope.app.engine.coherent_views import Particle, palette
 from braggscope.app.engine.jobs import Context
 from braggscope.app.export.movie import movie_sink
-from braggscope.app.export.overlay import _font
+from braggscope.app.export.overlay import caption_font
 from braggscope.app.export.provenance import Provenance
 from braggscope.app.export.tables import ExportError, check_folder
 from braggscope.app.export.vtk import write_vti
@@ -83,7 +83,7 @@ def surface_picture(
 
     azimuth, elevation, reach = view
     image = Image.fromarray(picture(scene, View(azimuth, elevation, reach, (side, side)), ground))
-    draw, font = ImageDraw.Draw(image), _font(max(11, side // 45))
+    draw, font = ImageDraw.Draw(image), caption_font(max(11, side // 45))
     ink = (226, 230, 236) if sum(ground) < 384 else (40, 46, 54)
     _scale_bar(draw, font, ink, reach, unit, side)
     if legend is not None:

@@ -42,8 +42,8 @@ class OverlayPainter:
         self.picture_size = (-(-width // self.step) * self.zoom, -(-height // self.step) * self.zoom)
         full = (self.picture_size[0] + MARGIN, self.picture_size[1] + CAPTION)
         self.size = (full[0] + full[0] % 2, full[1] + full[1] % 2)
-        self._font = _font(13)
-        self._small = _font(11)
+        self._font = caption_font(13)
+        self._small = caption_font(11)
         self._table = lut(style.colormap)
         self._ground = self._paint_ground()
 
@@ -169,7 +169,8 @@ def _ring(
     shape((x - r, y - r, x + r, y + r), outline=colour, width=2)
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def caption_font(size: int) -> ImageFont.FreeTypeFont:
+    """A font that every installation has, ``size`` px."""
     import matplotlib
 
     return ImageFont.truetype(
