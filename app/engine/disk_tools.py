@@ -150,7 +150,8 @@ class Tools:
         if self.settings.method == "lattice":
             assert self.fit is not None
             assert self.start is not None
-            return self.fit.disks(patterns, self.start), self.fit.fit(patterns, self.start)
+            lattices, disks = self.fit.measure(patterns, self.start)
+            return disks, lattices
         return self.correlator.find(patterns), None
 
     @property

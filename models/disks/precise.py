@@ -79,7 +79,14 @@ class LatticeFit:
         6) x0 y0 ax ay bx by px, good to about 0.5 px at every disk. Patterns without a lattice are not valid.
         Raises ValueError for another shape.
         """
+        return self._map(self._fit(patterns, start))
+
+    def measure(self, patterns: NDArray, start: Lattice | NDArray) -> tuple[LatticeMap, Disks]:
+        """What :meth:`fit` and :meth:`disks` give, of one fit."""
         fitted = self._fit(patterns, start)
+        return self._map(fitted), self._listed(fitted)
+
+    def _map(self, fitted: list[_Fitted]) -> LatticeMap:
         values, covariance = np.full((len(fitted), 6), np.nan), np.full((len(fitted), 6, 6), np.nan)
         residual, count = np.full(len(fitted), np.nan), np.zeros(len(fitted), np.int64)
         valid = np.zeros(len(fitted), np.bool_)
@@ -96,8 +103,11 @@ class LatticeFit:
         ``intensity`` without background; ``score``: weight in the lattice, 1.5 for a disk that agrees with
         it, less for one that does not; ``pattern`` is the index in the batch.
         """
+        return self._listed(self._fit(patterns, start))
+
+    def _listed(self, fitted: list[_Fitted]) -> Disks:
         parts = []
-        for i, one in enumerate(self._fit(patterns, start)):
+        for i, one in enumerate(fitted):
             if not self._is_sound(one):
                 continue
             order = np.argsort(-one.disks[:, 7], kind="stable")
