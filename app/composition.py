@@ -109,6 +109,10 @@ class Program(QObject):
         window.overlays_held.connect(window.frame_view.hold_overlays)
         window.log_panel.report_requested.connect(self.copy_report)
         window.closing.connect(self.close)
+        coherent = window.coherent
+        coherent.page.open_requested.connect(self.sources.ask_file)
+        coherent.volume.choose_file_requested.connect(self.preparation.ask_file)
+        coherent.volume.file_cleared.connect(lambda name: self.preparation.change(**{name: None}))
 
     # -- state --------------------------------------------------------------------------------
 

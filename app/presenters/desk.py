@@ -38,6 +38,9 @@ class Lanes:
     tracks: Lane  # linking a whole series: only the newest request
     strips: Lane  # one spot through all frames: only the newest request
     training: Lane  # fine-tuning of networks
+    volume: Lane  # reading and preparing coherent stacks: only the newest request
+    phasing: Lane  # reconstructions
+    surface: Lane  # the crystal as it is looked at: only the newest request
     models: Lane  # importing torch, loading weights
     scan_view: Lane  # virtual images of a scan: only the newest request
     disks: Lane  # disks of the pattern on screen by correlation
@@ -54,7 +57,8 @@ class Lanes:
             Lane("detail", deliver, latest), Lane("deep", deliver, latest), Lane("files", deliver, latest),
             Lane("scan", deliver, fifo), Lane("export", deliver, fifo), Lane("bench", deliver, latest),
             Lane("small", deliver, fifo), Lane("tracks", deliver, latest), Lane("strips", deliver, latest),
-            Lane("training", deliver, fifo), Lane("models", deliver, fifo),
+            Lane("training", deliver, fifo), Lane("volume", deliver, latest), Lane("phasing", deliver, fifo),
+            Lane("surface", deliver, latest), Lane("models", deliver, fifo),
             Lane("scan_view", deliver, latest), Lane("disks", deliver, fifo), Lane("precise", deliver, fifo),
             Lane("maps", deliver, latest), Lane("calibrate", deliver, fifo),
         )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QFileDialog
 
+from braggscope.app.engine.coherent_volume import fresh
 from braggscope.app.engine.frames import FrameEngine
 from braggscope.app.engine.jobs import Context
 from braggscope.app.presenters.desk import Desk
@@ -103,12 +104,13 @@ class SourcePresenter:
         The preparation is kept for frames of the same shape: it belongs to the detector.
         """
         old = self._desk.store.state
-        parameters = parameters.model_copy(update={"localize": old.parameters.localize})
+        how = fresh(old.parameters.phasing)
+        parameters = parameters.model_copy(update={"localize": old.parameters.localize, "phasing": how})
         first = Session().sets[0].model_copy(update={"parameters": parameters})
         display = old.display.model_copy(update={"levels": None})
         return Session(
             sets=(first,), display=display, fps=old.fps, play_mode=old.play_mode, workspace=old.workspace,
-            instrument=old.instrument, cell=old.cell,
+            instrument=old.instrument, cell=old.cell, coherent=old.coherent,
         )  # fmt: skip
 
     def show_source(self, info: SourceInfo) -> None:

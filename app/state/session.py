@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from braggscope.app.files import atomic_path
+from braggscope.app.state.coherent import CoherentLook
 from braggscope.app.state.strain import StrainView
 from braggscope.models.cells import Cell
 from braggscope.models.geometry import Instrument
@@ -112,6 +113,7 @@ class Session(_State):
     workspace: Workspace = "series"
     instrument: ChosenInstrument | None = None  # None: what the metadata say
     cell: Cell | None = None  # whose rings are drawn; None: the first calibrant
+    coherent: CoherentLook = CoherentLook()
     strain: StrainView = StrainView()
 
     @property

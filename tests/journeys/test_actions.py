@@ -5,6 +5,7 @@ from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QApplication, QDialog, QFileDialog, QMessageBox
 from stage import Stage, settle, until
 
+from braggscope.app.demo_coherent import Known
 from braggscope.app.shell.actions import ACTIONS, MENUS
 
 LAST = ("close_source", "quit")
@@ -51,6 +52,10 @@ def test_an_action_does_its_work_without_complaint(
 ):
     stage = stages[where]
     monkeypatch.setattr("braggscope.app.demo.ensure_demo_series", lambda **_: series)
+    known = ((1.0, 1.0, 1.0), (0.0, 0.0, 1.0))
+    monkeypatch.setattr(
+        "braggscope.app.demo_coherent.ensure_demo_coherent", lambda **_: (series, Known(*known))
+    )
     action = stage.window.actions_by_key[key]
     needs = next(a.needs for a in ACTIONS if a.key == key)
     if where == "series":
@@ -71,7 +76,7 @@ def test_an_action_does_its_work_without_complaint(
         assert key == "paste_parameters" or notice.level != "error", notice.text
         stage.window.notices._queue.clear()
         stage.window.notices.hide()
-    if where == "empty" and key == "open_demo":
+    if where == "empty" and key in ("open_demo", "open_demo_coherent"):
         stage.look()
         stage.program.trigger("close_source")
         settle(0.02)
