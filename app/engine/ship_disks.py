@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from braggscope.models.disks.network.build import DiskNet
     from braggscope.models.disks.network.pool import Scenes
 
-BROAD = 256  # patterns, of everything that is simulated
-POSITIONS = 24  # of the wedge, for each thickness
-TILT_RAD, TILTS = 6e-3, 8
+BROAD = 192  # patterns, of everything that is simulated
+POSITIONS = 16  # of the wedge, for each thickness
+TILT_RAD, TILTS = 6e-3, 4
 DOSES = (5e5, 2e4)
 CUTS = np.arange(0.1, 0.71, 0.05)
 SEED = 5
@@ -72,7 +72,8 @@ def best_cut(network: "DiskNet") -> float:
     from braggscope.models.disks.network.scenes import drawing
 
     scenes = drawing(CALIBRATION_SEED + 1, BROAD)(0)
-    scores = [score(find(network, scenes, float(cut)), scenes) for cut in CUTS]
+    found = find(network, scenes, float(CUTS[0]))
+    scores = [score(found.take(np.flatnonzero(found.visibility > cut)), scenes) for cut in CUTS]
     return round(float(CUTS[int(np.argmax([min(s.recall, s.precision) for s in scores]))]), 2)
 
 
@@ -90,7 +91,8 @@ def measured(network: "DiskNet") -> dict[str, Any]:
         found = find(network, scenes)
         pairs, radius = match(found, scenes), scenes.radius.double().numpy()
         inside = np.abs(pairs.error) < errors_of(network, found, radius)[pairs.rows]
-        cases[case] = [round(value, 4) for value in (*score(found, scenes), float(inside.mean()))]
+        share = float(inside.mean()) if inside.size else 0.0
+        cases[case] = [round(value, 4) for value in (*score(found, scenes), share)]
     return {"columns": ["median_px", "rms_px", "p95_px", "recall", "precision", "coverage"], "cases": cases}
 
 
@@ -107,12 +109,13 @@ def wedges() -> "dict[str, Scenes]":
     tilts = size[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     found = {}
     for dose in DOSES:
-        for nm in THICKNESSES_NM:
-            strains = random_strains(POSITIONS, SEED)
-            which = np.arange(POSITIONS) % TILTS
-            scene = wedge(strains, np.full(POSITIONS, nm), tilts[which], dose, SEED)
-            patterns, xy = torch.from_numpy(scene.patterns), torch.from_numpy(scene.xy)
-            present = torch.from_numpy(scene.present)
+        count = POSITIONS * len(THICKNESSES_NM)
+        strains, thickness = random_strains(count, SEED), np.repeat(THICKNESSES_NM, POSITIONS)
+        scene = wedge(strains, thickness, tilts[np.arange(count) % TILTS], dose, SEED)
+        for first, nm in zip(range(0, count, POSITIONS), THICKNESSES_NM, strict=True):
+            rows = slice(first, first + POSITIONS)
+            patterns, xy = torch.from_numpy(scene.patterns[rows]), torch.from_numpy(scene.xy[rows])
+            present = torch.from_numpy(scene.present[rows])
             inside = ((xy > -0.5) & (xy < patterns.shape[-1] - 0.5)).all(2)
             found[f"Si [110], {nm:g} nm, dose {dose:g}"] = Scenes(
                 patterns, torch.ones(patterns.shape, dtype=torch.bool),
