@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FEW, CAPPED = 5, 15  # patterns that are looked at for saturation; counts from which on a plateau is one
 LOOKED_AT = 32  # patterns from which probe and first lattice are taken
 SIZES = {"correlation": 32, "lattice": 8, "network": 16}  # patterns a block, about 0.1 s of work
+DEVICE_SIZE = 512  # the same on a graphics card
 Bools = NDArray[np.bool_]
 
 
@@ -80,7 +81,7 @@ def saturation_notes(patterns: Patterns, probe: Probe, context: Context) -> tupl
         high = float(values.max()) if len(values) else 0.0
         if high >= CAPPED and np.mean(values == high) > 0.5:
             return (
-                f"The direct disk is saturated at {high:g} counts; its edge is used, its brightness is lost.",
+                f"The direct disk is saturated at {high:g} counts; where disks are missed, give a radius.",
             )
     return ()
 
@@ -138,6 +139,12 @@ class Tools:
     def twin(self) -> "Tools":
         """The same for another thread; network and fit, which many may use at once, are shared."""
         return replace(self)
+
+    @property
+    def block(self) -> int:
+        """Patterns that are best given to :meth:`find` at once."""
+        on_device = self.network is not None and self.network.device != "cpu"
+        return DEVICE_SIZE if on_device else SIZES[self.settings.method]
 
     def find(self, patterns: NDArray) -> tuple[Disks, LatticeMap | None]:
         """Disks of patterns (B, h, w), ``pattern`` from 0; their lattices where the method has them."""

@@ -17,7 +17,7 @@ from braggscope.app.errors import sentence
 
 R = TypeVar("R")
 WAITING = 4  # blocks of raw patterns in the queue
-PATIENCE_S = 0.1  # for the threads of a cancelled run; one that still computes ends with its block
+PATIENCE_S = 0.05  # for the threads of a cancelled run; one that still computes ends with its block
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from braggscope.app.engine.batch import COMMIT_S, Gate
 from braggscope.app.engine.disk_tools import (
-    SIZES,
     StrainError,
     Tools,
     find_probe,
@@ -101,7 +100,7 @@ class _Run:
         try:
             for block in over_scan(
                 self._patterns, todo, lambda: finder(self._tools), self._context,
-                workers=workers, size=SIZES[self._parameters.strain.method], gate=gate,
+                workers=workers, size=self._tools.block, gate=gate,
             ):  # fmt: skip
                 done += len(block.positions) + len(block.problems)
                 self._take(block)
