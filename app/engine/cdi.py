@@ -120,7 +120,7 @@ def phase_stack(stack: Stack, parameters: Phasing, context: Context, start: NDAr
     """
     improve = None if start is not None else improver_of(parameters)
     pattern = prepare(stack.values, parameters, stack.mask, stack.dark, stack.flat)
-    work = Reconstructor(pattern.amplitude, pattern.mask, parameters, start, improve)
+    work = Reconstructor(pattern.amplitude, pattern.mask, parameters, start, improve, context.check)
     for live in work.iterate():
         context.progress(live.done, live.total, _note(live), live)
     outcome = work.outcome

@@ -9,7 +9,7 @@
 """
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -30,7 +30,7 @@ from braggscope.models.cdi.parameters import Phasing
 from braggscope.models.cdi.phasing import Phaser, Settings, State
 from braggscope.models.cdi.refine import Learned, Model, refine
 from braggscope.models.cdi.sequence import Step, length, parse
-from braggscope.models.cdi.starts import Improve, Starts
+from braggscope.models.cdi.starts import Improve, Starts, told
 from braggscope.models.cdi.support import Support, autocorrelation_support, shrink_wrap
 from braggscope.models.cdi.withheld import free_voxels, photon_unit
 
@@ -101,6 +101,7 @@ class Reconstructor:
     ``amplitude`` (Z, Y, X) float32: square root of the intensity, zero frequency in the middle; ``mask``:
     True = not measured. ``start``: an object to begin with instead of random ones, of any shape with the
     same field of view, origin in the middle. ``improve``: the network, where the method needs it.
+    ``check`` is called within long steps and may raise to stop.
     """
 
     def __init__(
@@ -110,13 +111,14 @@ class Reconstructor:
         parameters: Phasing | None = None,
         start: NDArray | None = None,
         improve: Improve | None = None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self.parameters = Phasing() if parameters is None else parameters
         self.amplitude = np.ascontiguousarray(amplitude, np.float32)
         self.mask = np.zeros(amplitude.shape, np.bool_) if mask is None else mask
         self.free = free_voxels(self.amplitude, self.parameters.free_share, self.parameters.seed, self.mask)
         self.count = photon_unit(self.amplitude**2, self.mask)
-        self.start = start
+        self.start, self._check = start, check
         self.outcome = Outcome()
         self._starts = Starts(
             lambda shape: self._target(shape, False), self._levels(), self.parameters, improve
@@ -132,8 +134,6 @@ class Reconstructor:
         self.outcome.runs.sort(key=lambda run: -run.free)
         if self.parameters.refinement:
             yield from self._refine()
-
-    # -- the stages ---------------------------------------------------------------------------------------
 
     def _solve(self, method: str) -> Iterator[Live]:
         """Add the runs of one method to the outcome."""
@@ -157,17 +157,9 @@ class Reconstructor:
         """Object below full resolution (or at it, see Starts), origin at index 0."""
         if self.start is not None:
             return to_corner(np.asarray(self.start, np.complex64))
-        if method == "iterative":
-            under_way = self._starts.iterated(number)
-        else:
-            under_way = self._starts.led(number, polish=method == "network")
-        while True:
-            try:
-                note, state = next(under_way)
-            except StopIteration as end:
-                found: Complex = end.value
-                return found
-            yield self._live(note, state)
+        ways = self._starts
+        way = ways.iterated(number) if method == "iterative" else ways.led(number, method == "network")
+        return (yield from told(way, self._live))
 
     def _as_it_is(self, obj: Complex, number: int) -> Reconstruction:
         """What the network says, without iterations at full resolution."""
@@ -197,8 +189,10 @@ class Reconstructor:
     def _full(
         self, obj: Complex, number: int, settings: Settings, steps: tuple[Step, ...]
     ) -> Generator[Live, None, Reconstruction]:
+        self._check()
         obj = resample(obj, self.amplitude.shape) if obj.shape != self.amplitude.shape else obj
         target = self._target(self.amplitude.shape)
+        self._check()
         if self._bare:
             support = autocorrelation_support(np.maximum(target, np.float32(0)))
         else:
@@ -210,9 +204,8 @@ class Reconstructor:
     def _finish(self, found: Reconstruction) -> Generator[Live, None, Reconstruction]:
         """The same with all voxels."""
         target = self._target(self.amplitude.shape, withhold=False)
-        phaser = Phaser(
-            target, to_corner(found.obj), to_corner(found.support), replace(found.settings, every=0)
-        )
+        fixed = replace(found.settings, every=0)
+        phaser = Phaser(target, to_corner(found.obj), to_corner(found.support), fixed)
         yield from self._watched(phaser, FINISH, f"run {found.start + 1}, all voxels")
         final = self._judged(phaser, found.start)
         return replace(final, free=found.free, settings=found.settings)
@@ -223,18 +216,18 @@ class Reconstructor:
         target = self._target(self.amplitude.shape, withhold=False)
         model = Model(target, support, p.coherence, p.background, self.count)
         last = None
-        for last in refine(model, to_corner(best.obj), p.refinement):
+        for last in refine(model, to_corner(best.obj), p.refinement, check=self._check):
             self._done += 1
             yield Live(self._done, self._total, "refinement", last.chi_model, last.obj, support)
         if last is None:
             return
+        self._check()
         amplitude = to_centre(model.amplitude(model.pack(last.obj, last.learned)))
-        obj = to_centre(last.obj)
+        self._check()
         coherent = compare_amplitudes(np.abs(to_centre(forward(last.obj))), self.amplitude, self.mask)
+        self._check()
         fit = compare_amplitudes(amplitude, self.amplitude, self.mask)
-        self.outcome.refined = Refinement(obj, fit, coherent, last.learned)
-
-    # -- help ---------------------------------------------------------------------------------------------
+        self.outcome.refined = Refinement(to_centre(last.obj), fit, coherent, last.learned)
 
     def _supports(self) -> list[Settings]:
         p = self.parameters
@@ -248,19 +241,21 @@ class Reconstructor:
         return to_corner(target if shape == target.shape else fit_centre(target, shape))
 
     def _coarse_misfit(self, obj: Complex) -> float:
-        target = self._target(obj.shape, withhold=False) if self.start is None else None
-        if target is None:
+        if self.start is not None:
             return 0.0
+        target = self._target(obj.shape, withhold=False)
         return compare_amplitudes(np.abs(forward(obj)), target, target < 0).chi
 
     def _judged(self, phaser: Phaser, number: int) -> Reconstruction:
-        obj = to_centre(phaser.result())
-        modulus = np.abs(to_centre(forward(phaser.result())))
+        obj = phaser.result()
+        modulus = np.abs(to_centre(forward(obj)))
+        self._check()
         fit = compare_amplitudes(modulus, self.amplitude, self.mask)
+        self._check()
         free = free_log_likelihood(
             (fit.scale * modulus) ** 2 / self.count, self.amplitude**2 / self.count, self.free
         )
-        scaled = (obj * np.float32(fit.scale)).astype(np.complex64)
+        scaled = to_centre((obj * np.float32(fit.scale)).astype(np.complex64))
         return Reconstruction(
             scaled, to_centre(phaser.support), replace(fit, scale=1.0), free, number, phaser.settings
         )

@@ -10,7 +10,7 @@ and three real ones.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -175,8 +175,22 @@ class Model:
         return found
 
 
-def refine(model: Model, obj: Complex, iterations: int, learned: Learned | None = None) -> Iterator[Refined]:
-    """L-BFGS from ``obj``; yields after every iteration, at most ``iterations`` times."""
-    for done, (vector, loss) in enumerate(minimise(model, model.pack(obj, learned), iterations), 1):
+def refine(
+    model: Model,
+    obj: Complex,
+    iterations: int,
+    learned: Learned | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> Iterator[Refined]:
+    """L-BFGS from ``obj``; yields after every iteration, at most ``iterations`` times.
+
+    ``check`` is called before every evaluation and may raise to stop.
+    """
+
+    def checked(vector: Floats) -> tuple[float, Floats]:
+        check()
+        return model(vector)
+
+    for done, (vector, loss) in enumerate(minimise(checked, model.pack(obj, learned), iterations), 1):
         found, numbers = model.unpack(vector)
         yield Refined(done, found, numbers, math.sqrt(loss))

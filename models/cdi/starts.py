@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -16,9 +16,10 @@ from braggscope.models.cdi.support import Support, autocorrelation_support, shri
 BETA = 0.95  # the gold pattern of docs/coherent.md is found from 3 of 4 starts, with 0.9 from half
 EVERY, SIGMA, THRESHOLD = 5, 1.0, 0.1
 ROUGH = (Step(50, "RAAR"), Step(10, "ER"))  # before the network
-POLISH = (Step(20, "ER"),)  # after it
+POLISH = (Step(140, "RAAR"), Step(20, "ER"))  # after it
 
 Start = Generator[tuple[str, State], None, Complex]
+Told = TypeVar("Told")
 
 
 class Improve(Protocol):
@@ -97,3 +98,14 @@ class Starts:
         for state in phaser.iterate(steps):
             yield f"start {number + 1}, {obj.shape[-1]} voxels", state
         return phaser.result()
+
+
+def told(start: Start, words: Callable[[str, State], Told]) -> Generator[Told, None, Complex]:
+    """The same work, told in other words."""
+    while True:
+        try:
+            note, state = next(start)
+        except StopIteration as end:
+            found: Complex = end.value
+            return found
+        yield words(note, state)

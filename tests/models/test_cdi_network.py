@@ -145,9 +145,9 @@ def test_the_answer_moves_with_nothing_and_fits_any_size(network):
     found = improve(target, obj)
     assert found.shape == spec.shape
     assert found.dtype == np.complex64
-    np.testing.assert_allclose(found, improve(target, obj * np.exp(1j)), atol=2e-3 * np.abs(found).max())
+    np.testing.assert_allclose(found, improve(target, obj * np.exp(1j)), atol=1e-2 * np.abs(found).max())
     moved = np.roll(obj, (4, -6, 10), (0, 1, 2))  # whole voxels of 32 x 32 x 32
-    np.testing.assert_allclose(improve(target, moved), found, atol=2e-3 * np.abs(found).max())
+    np.testing.assert_allclose(improve(target, moved), found, atol=1e-2 * np.abs(found).max())
     inner = fit_centre(np.fft.fftshift(np.abs(forward(found))), (32,) * 3)
     known = fit_centre(amplitude, (32,) * 3)
     assert (inner * known).sum() / (inner**2).sum() == pytest.approx(1.0, rel=1e-3)

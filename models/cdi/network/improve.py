@@ -35,7 +35,7 @@ class Improver:
         known = _cut(amplitude)
         guess = in_middle(fit_object(obj))
         inputs = prepare(torch.from_numpy(known)[None], torch.from_numpy(guess)[None])
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):  # float32 is 4 times slower
             found = self._network(inputs).obj
             better = whole(torch.stack([found.real, found.imag], 1))[0].numpy()
         spectrum = forward(to_corner(better))
