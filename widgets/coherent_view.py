@@ -109,6 +109,7 @@ class CoherentView(QWidget):
         self.shown.chosen.connect(lambda value: self.show_changed.emit(str(value)))
         self.quantity = QComboBox(bar)
         self.quantity.setAccessibleName("Quantity")
+        self.quantity.setMinimumWidth(136)  # of the longest
         self.quantity.setToolTip("What the slices of the crystal and the colours of its surface show")
         self.quantity.activated.connect(lambda i: self.quantity_changed.emit(self.quantity.itemData(i)))
         self.frame = QComboBox(bar)

@@ -45,7 +45,7 @@ class PhasingResult(SectionPage):
         self.twin = QLabel(self)
         self.twin.setWordWrap(True)
         self.twin.setProperty("role", "muted")
-        self.transfer = _plot("resolution / voxels⁻¹", "PRTF")
+        self.transfer = _plot("frequency / voxels⁻¹", "PRTF")
         self.curve = self.transfer.plot(antialias=True)
         self.level = pg.InfiniteLine(_LEVEL, 0, label="1/e", labelOpts={"position": 0.9})
         self.reached = pg.InfiniteLine(angle=90)

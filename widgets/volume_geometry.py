@@ -60,17 +60,22 @@ class VolumeGeometry(QWidget):
         page = QWidget(self)
         column = QVBoxLayout(page)
         column.setContentsMargins(0, 0, 0, 0)
-        grid = FieldGrid(page, 92)
+        grid = FieldGrid(page, 88)
         for name, (label, unit, tip) in FIELDS.items():
             field = NumberField(label, "0" if name in OPTIONAL else "unknown", grid)
             field.entered.connect(lambda value, field=field: self._entered(field, value))
             field.refused.connect(self.refused)
             self.fields[name] = field
             grid.add(label, field, unit, tip)
-        self.axis = Segmented((("y", "y, vertical"), ("x", "x, horizontal")), "Rocking axis", grid)
+        self.axis = Segmented((("y", "y"), ("x", "x")), "Rocking axis", grid)
         self.axis.chosen.connect(lambda _: self._typed())
         self.axis.set_value("y")
-        grid.add("Turned about", self.axis, "", "Axis about which the sample is turned")
+        grid.add(
+            "Turned about",
+            self.axis,
+            "",
+            "Axis about which the sample is turned: y is vertical, x horizontal",
+        )
         self.fill = QPushButton("From metadata", page)
         self.fill.setToolTip("Fill in what the file says about itself")
         self.fill.clicked.connect(lambda _: self.metadata_requested.emit())

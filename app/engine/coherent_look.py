@@ -13,7 +13,7 @@ from braggscope.models.cdi.parameters import Phasing
 from braggscope.models.cdi.scene import Clip, Scene, scene_of
 
 BINS = 60
-_SHOWN = 99.8  # % of the strain lies within the histogram
+_SHOWN = 99.0  # % of the strain lies within the histogram
 _LIVE_LEVEL = 0.3  # of a modulus that is still rough
 
 

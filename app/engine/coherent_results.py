@@ -130,5 +130,5 @@ def _power(value: float) -> str:
 def _lengths(sides: tuple[float, float, float], particle: Particle) -> str:
     if particle.voxel_nm is None and sides == (1.0, 1.0, 1.0):
         return "unknown"
-    form = ".0f" if particle.voxel_nm is None else ".3g"
-    return " × ".join(format(side, form) for side in sides) + f" {particle.unit}"
+    whole = particle.voxel_nm is None or min(sides) >= 100
+    return " × ".join(f"{side:,.0f}" if whole else f"{side:.3g}" for side in sides) + f" {particle.unit}"
