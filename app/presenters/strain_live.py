@@ -55,7 +55,6 @@ class LivePresenter:
         room.entered.connect(self.look)
         room.probe_changed.connect(self.look)
         room.desk.picture_shown.connect(self.look)
-        room.desk.weights_changed.connect(self._forget)
         room.desk.store.subscribe(self._on_state)
 
     # -- the scan -----------------------------------------------------------------------------

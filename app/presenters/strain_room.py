@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 WORKSPACE = "strain"
 DEMO = "Open a 4D-STEM scan (HDF5, EMD, MIB, DM4, BLO, npy, raw), or the demo scan."
-NO_SHAPE = (
-    "This is a series of {frames:,} patterns. Type rows × columns in the Scan panel to see it as a scan."
-)
+NO_SHAPE = "A series of {frames:,} patterns: type rows × columns in the Scan panel to see it as a scan."
 ONE_IMAGE = "This is a single image, no scan. Open a 4D-STEM scan, or the demo scan."
 
 
