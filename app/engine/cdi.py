@@ -129,7 +129,8 @@ def phase_stack(stack: Stack, parameters: Phasing, context: Context, start: NDAr
     shape = bring_into_order(obj, best.support)
     voxel = _scaled(parameters.voxel_nm, pattern.scale)
     strain = None
-    if parameters.q_inv_angstrom is not None and voxel is not None:
+    orthogonal = parameters.geometry is None  # else only its frames are
+    if orthogonal and parameters.q_inv_angstrom is not None and voxel is not None:
         strain = strain_along(shape, parameters.q_inv_angstrom, voxel)
     spread = ensemble([run.obj for run in outcome.runs]) if len(outcome.runs) > 1 else None
     curve = None if spread is None else transfer(spread.average, pattern.amplitude, pattern.mask)

@@ -73,8 +73,9 @@ def as_phased(candidate: Candidate, parameters: Phasing) -> Phased:
     runs = sorted(phased.outcome.runs, key=lambda run: run.support is not candidate.support)
     refined = phased.outcome.refined if runs[0] is phased.outcome.best else None
     shape, strain = bring_into_order(candidate.obj, candidate.support), None
-    if parameters.q_inv_angstrom is not None and parameters.voxel_nm is not None:
-        strain = strain_along(shape, parameters.q_inv_angstrom, parameters.voxel_nm)
+    q, voxel = parameters.q_inv_angstrom, parameters.voxel_nm
+    if parameters.geometry is None and q is not None and voxel is not None:
+        strain = strain_along(shape, q, voxel)
     return replace(phased, parameters=parameters, outcome=Outcome(runs, refined), shape=shape, strain=strain)
 
 

@@ -11,6 +11,7 @@ from braggscope.app.export.provenance import Provenance
 from braggscope.app.export.tables import ExportError, check_folder
 from braggscope.app.files import atomic_path, check_room
 from braggscope.models.cdi.after import TWIN_RULE
+from braggscope.models.cdi.geometry import Frame
 from braggscope.models.cdi.metrics import agreement
 
 SUFFIXES = (".h5", ".nxs", ".cxi")
@@ -35,7 +36,8 @@ def write_phasing(path: Path, result: Phased, provenance: Provenance) -> None:
     ``/entry/object`` as phased, ``/entry/support``, ``/entry/data`` the prepared intensity and mask,
     ``/entry/refined`` what the refinement with coherence and background made of it, ``/entry/image``
     (default) the same in order: centred, twin chosen, without ramp; ``/entry/displacement`` and
-    ``/entry/strain`` where the geometry is known.
+    ``/entry/strain`` where voxel size and Q are known; ``/entry/laboratory`` and ``/entry/crystal`` all of it
+    on cubes in these frames where the angles are known.
     Raises ExportError, DiskFullError.
     """
     import h5py
@@ -51,6 +53,9 @@ def write_phasing(path: Path, result: Phased, provenance: Provenance) -> None:
         _refined(entry, result)
         _image(entry, result)
         _runs(entry, result)
+        if result.parameters.geometry is not None:
+            for frame in ("laboratory", "crystal"):
+                _frame(entry, result, frame)
         if path.suffix.lower() == ".cxi":
             _cxi(file)
 
@@ -141,6 +146,28 @@ def _runs(entry: Any, result: Phased) -> None:
     curve["prtf"], curve["frequency"] = result.transfer.prtf, result.transfer.frequency
     curve["frequency"].attrs["units"] = "1/voxel"
     curve.attrs.update(resolution_voxels=result.transfer.resolution, reaches_1_e=result.transfer.reached)
+
+
+def _frame(entry: Any, result: Phased, frame: Frame) -> None:
+    """The image, displacement and strain on the orthogonal grid of a frame."""
+    from braggscope.app.engine.coherent_views import particle_of
+
+    best, refined = result.outcome.best, result.outcome.refined
+    obj = best.obj if refined is None else refined.obj
+    particle = particle_of(obj, best.support, result.parameters, frame, result.shape)
+    group = _group(entry, frame, "NXdata", signal="modulus", axes=list("zyx"))
+    _volume(group, "modulus", particle.modulus, long_name="modulus of the object")
+    _volume(group, "phase", particle.phase, units="rad", long_name="unwrapped, without ramp")
+    _volume(group, "inside", particle.support.astype(np.uint8), long_name="1 = inside the object")
+    if particle.strain is not None:
+        displacement, strain = particle.strain.displacement_angstrom, particle.strain.strain
+        _volume(group, "displacement", displacement, units="angstrom", long_name="along Q")
+        _volume(group, "strain", strain, units="", long_name="along Q, tension positive")
+    for axis, name in enumerate("zyx"):
+        length = particle.modulus.shape[axis]
+        group[name] = (np.arange(length) - length // 2) * particle.spacing[axis]
+        group[name].attrs["units"] = "nm"
+    group.attrs["q"], group.attrs["q_units"] = particle.q_inv_angstrom, "1/angstrom"
 
 
 def _process(entry: Any, provenance: Provenance) -> None:

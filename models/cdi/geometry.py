@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 import numpy as np
-import scipy.ndimage as ndimage
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -115,6 +114,8 @@ def resampled(
     The cubes have the volume of the voxels; the new array just holds the support and ``margin`` voxels.
     Linear interpolation of the complex values.
     """
+    import scipy.ndimage as ndimage  # here: the parameters of the whole program know this module
+
     middle = np.array([n // 2 for n in obj.shape])
     side = float(np.cbrt(abs(np.linalg.det(steps_nm))))
     to_new = axes @ steps_nm.T / side  # new index = to_new @ old index

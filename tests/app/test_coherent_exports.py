@@ -6,23 +6,26 @@ import xml.etree.ElementTree as ElementTree
 from itertools import pairwise
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
 
 from braggscope.app.engine.cdi import Stack, phase_stack
 from braggscope.app.engine.coherent_look import geometry_of, look_at
-from braggscope.app.engine.coherent_results import candidates
+from braggscope.app.engine.coherent_results import as_phased, candidates
 from braggscope.app.engine.coherent_scans import phase_scans, scans_of
 from braggscope.app.engine.coherent_views import particle_of, scene
 from braggscope.app.engine.jobs import Cancelled, Context, Ticket, silent_context
 from braggscope.app.export import coherent as written
 from braggscope.app.export.coherent_figures import crystal_figure
 from braggscope.app.export.coherent_script import phasing_as_command
+from braggscope.app.export.phasing import write_phasing
 from braggscope.app.export.provenance import Provenance
 from braggscope.app.export.tables import ExportError
 from braggscope.app.export.vtk import write_vti
 from braggscope.models.cdi.diffraction import CoherentSpec, grow, measure
+from braggscope.models.cdi.geometry import BraggGeometry
 from braggscope.models.cdi.parameters import Phasing
 from braggscope.models.parameters import Parameters
 
@@ -160,6 +163,24 @@ def test_a_figure_is_drawn_in_every_format(looked, tmp_path):
         assert (tmp_path / f"f{suffix}").stat().st_size > 5_000
     with pytest.raises(ExportError):
         crystal_figure(tmp_path / "f.bmp", looked)
+
+
+def test_with_angles_the_file_holds_both_frames(looked, tmp_path):
+    angles = BraggGeometry(
+        energy_keV=9, distance_m=1, pixel_um=(55, 55), delta_deg=20, gamma_deg=15, step_deg=0.02
+    )
+    parameters = QUICK.model_copy(update={"geometry": angles})
+    write_phasing(tmp_path / "c.h5", as_phased(looked.candidate, parameters), SOURCE)
+    with h5py.File(tmp_path / "c.h5") as file:
+        entry = file["entry"]
+        for frame in ("laboratory", "crystal"):
+            group = entry[frame]
+            assert group["strain"].shape == group["modulus"].shape
+            sides = [float(np.diff(group[name][:2])[0]) for name in "zyx"]
+            assert sides == pytest.approx([sides[0]] * 3)
+        q = entry["crystal"].attrs["q"]
+        assert np.abs(q[1:]).max() < 1e-9 < q[0]
+        assert "strain" not in entry  # the axes of the stack are oblique
 
 
 def test_the_command_carries_all_parameters():
