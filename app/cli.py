@@ -226,6 +226,7 @@ def _add_strain(commands: "argparse._SubParsersAction", common: argparse.Argumen
     strain.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help=".h5 .csv .tif")
     strain.add_argument("--probe", metavar="FILE", help="probe in vacuum; default: from the data")
     strain.add_argument("--probe-region", metavar="R0:R1,C0:C1", help="scan positions in vacuum")
+    strain.add_argument("--region", metavar="R0:R1,C0:C1", help="scan positions to measure; default: all")
     strain.add_argument("--scan-shape", metavar="R,C", help="rows and columns of a series")
     strain.add_argument("--method", choices=("correlation", "lattice", "network"), help="default: network")
     strain.add_argument(

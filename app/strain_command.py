@@ -16,6 +16,7 @@ from braggscope.app.sources.many import absolute
 from braggscope.app.sources.raw import raw_location
 from braggscope.app.sources.reader import Reader
 from braggscope.app.wording import counted
+from braggscope.models.disks.parameters import Rectangle
 from braggscope.models.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -32,17 +33,18 @@ def strain(options: argparse.Namespace) -> int:
     outputs = output_paths(options.output)
     workers = worker_count(options.workers)
     parameters = strain_parameters(options)
+    region = _rectangle("--region", options.region)
     options.file = _location(options)
     _check_outputs(options, outputs, parameters)
     with Reader() as reader:
         found = opened(reader, options)
         scan = Scan.of(found, parameters, options.frame_axis)
-        scan.at(parameters.strain.reference)
-        scan.at(parameters.strain.probe_region)
+        for part in (region, parameters.strain.reference, parameters.strain.probe_region):
+            scan.at(part)
         if parameters.strain.probe_file is not None:  # what cannot work is said before anything is written
             reader.open(parameters.strain.probe_file)
     parameters = with_calibration(parameters, found)
-    key = strain_key(found, parameters)
+    key = strain_key(found, parameters, region)
     folder = options.output.with_name(options.output.name + ".journal")
     if options.resume and Journal.is_finished(folder, key, outputs[0]):
         print(f"{options.output} is finished; nothing to do.", file=sys.stderr)
@@ -53,7 +55,7 @@ def strain(options: argparse.Namespace) -> int:
         with progress_bar("strain", "pattern") as context:
             result = run_strain(
                 options.file, parameters, journal, context,
-                frame_axis=options.frame_axis, device=device, workers=workers,
+                frame_axis=options.frame_axis, region=region, device=device, workers=workers,
             )  # fmt: skip
         write_strain(options.output, result, provenance_of(result, device))
         _tell(result, options.output)
@@ -108,20 +110,19 @@ def _whole(flag: str, text: str | None, count: int | None) -> tuple[int, ...] | 
     return values
 
 
-def _rectangle(flag: str, text: str | None) -> tuple[int, ...] | None:
+def _rectangle(flag: str, text: str | None) -> Rectangle | None:
     if text is None:
         return None
     try:
         rows, columns = text.split(",")
-        values = tuple(int(part) for side in (rows, columns) for part in side.split(":"))
-        r0, r1, c0, c1 = values
+        r0, r1, c0, c1 = (int(part) for side in (rows, columns) for part in side.split(":"))
         if not (0 <= r0 < r1 and 0 <= c0 < c1):
             raise ValueError
     except ValueError:
         raise CommandError(
             f"{flag} {text} is no region of the scan; give R0:R1,C0:C1, 0-based and half-open."
         ) from None
-    return values
+    return r0, r1, c0, c1
 
 
 def _check_outputs(options: argparse.Namespace, outputs: tuple[Path, ...], parameters: Parameters) -> None:

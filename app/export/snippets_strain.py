@@ -6,7 +6,12 @@ from braggscope.models.parameters import Parameters
 
 
 def strain_as_command(
-    location: str, parameters: Parameters, frame_axis: int | None = None, *, device: str = "cpu"
+    location: str,
+    parameters: Parameters,
+    frame_axis: int | None = None,
+    region: tuple[int, int, int, int] | None = None,
+    *,
+    device: str = "cpu",
 ) -> str:
     """A shell command; what the flags cannot say travels in a here-document of all parameters."""
     settings = parameters.strain
@@ -16,11 +21,11 @@ def strain_as_command(
         words += ["--scan-shape", ",".join(map(str, settings.scan_shape))]
         said["scan_shape"] = settings.scan_shape
     for flag, name in (("--reference", "reference"), ("--probe-region", "probe_region")):
-        region = getattr(settings, name)
-        if region is not None:
-            r0, r1, c0, c1 = region
-            words += [flag, f"{r0}:{r1},{c0}:{c1}"]
-            said[name] = region
+        if (part := getattr(settings, name)) is not None:
+            words += [flag, _spoken(part)]
+            said[name] = part
+    if region is not None:
+        words += ["--region", _spoken(region)]
     if settings.probe_file is not None:
         words += ["--probe", settings.probe_file]
         said["probe_file"] = settings.probe_file
@@ -33,6 +38,11 @@ def strain_as_command(
         before = f"cat > parameters.json <<'END'\n{parameters.model_dump_json(indent=1)}\nEND\n"
         words += ["--parameters", "parameters.json"]
     return before + shlex.join(words)
+
+
+def _spoken(region: tuple[int, int, int, int]) -> str:
+    r0, r1, c0, c1 = region
+    return f"{r0}:{r1},{c0}:{c1}"
 
 
 def strain_as_python(

@@ -144,6 +144,9 @@ def _lattices(entry: Any, result: StrainResult) -> None:
     _dataset(group, "valid", found.valid.reshape(scan).astype(np.uint8), units="", long_name="1 = fitted")
     start = result.lattice
     group.attrs.update(indexed_by_origin=start.origin, indexed_by_a=start.a, indexed_by_b=start.b)
+    size = result.parameters.strain.pixel_inv_angstrom
+    if size is not None:
+        group.attrs["pixel_inv_angstrom"] = size
 
 
 def _images(entry: Any, result: StrainResult) -> None:

@@ -101,6 +101,7 @@ def test_flags_override_a_file_of_parameters(run, scan, tmp_path):
         (["--scan-shape", "5,5"], "holds 24 patterns, which make no scan of 5 x 5"),
         (["--scan-shape", "4x6"], "--scan-shape 4x6 is no shape"),
         (["--reference", "0:9,0:2"], "beyond the scan of 4 x 6"),
+        (["--region", "0:4,0:7"], "beyond the scan of 4 x 6"),
         (["--reference", "3,4"], "--reference 3,4 is no region"),
         (["--probe", "nowhere.h5"], "nowhere.h5"),
         (["--weights", "net=a.safetensors"], "use disks=FILE"),
@@ -234,10 +235,11 @@ def test_copied_command_and_script_give_the_maps(run, scan, maps, tmp_path, monk
 def test_what_flags_cannot_say_travels_in_a_document(run, scan, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     parameters = CORRELATION.with_strain(threshold=0.1, frame=0.3, probe_region=(0, 2, 0, 2))
-    command = strain_as_command(str(scan.path), parameters, 0)
+    command = strain_as_command(str(scan.path), parameters, 0, (0, 3, 0, 6))
     documents, _, words = command.rpartition("\n")
     subprocess.run(documents, shell=True, check=True)
     assert run(*shlex.split(words)[1:])[0] == 0
     stored = read_strain(tmp_path / "strain.h5")
     assert stored.strain.frame == 0.3
+    assert stored.strain.valid.sum() == 18
     assert stored.provenance["parameters"]["strain"]["threshold"] == 0.1
