@@ -26,15 +26,15 @@ BEYOND = 2.0  # px outside the radius where polynomials are still good
 class Edge:
     """A disk of height 1: ``radius`` px and ``sigma`` px of its error function, the pixel included.
 
-    ``blur``: share of sigma^2 that comes after the inside, from pixels and camera, and mixes it across the edge;
-    the rest is the aperture's own softness. ``stretch`` (p, q): offsets (1 + p, q; q, 1 - p) r are round. ``image``: the probe itself, where it has a
-    pattern; the rest is then not used.
+    ``blur``: share of sigma^2 that comes after the inside, from pixels and camera, and mixes it across the
+    edge; the rest is the aperture's own softness. ``stretch`` (p, q): offsets (1 + p, q; q, 1 - p) r are
+    round. ``image``: the probe itself, where it has a pattern; the rest is then not used.
     """
 
     radius: float
     sigma: float
     stretch: tuple[float, float] = (0.0, 0.0)
-    blur: float = 1.0
+    blur: float = 0.75
     image: NDArray[np.float32] | None = None
 
     @classmethod
@@ -68,7 +68,7 @@ class Edge:
         across the edge, so that an inside with a slope is not simply the edge times the inside.
         """
         reach = int(np.abs(pixels).max()) + REACH
-        axis = np.arange(-reach * FINE * 2, reach * FINE * 2 + 1) / (FINE * 2)
+        axis = np.arange(-reach * FINE, reach * FINE + 1) / FINE
         y, x = np.meshgrid(axis, axis, indexing="ij")
         after = 0.0 if self.image is not None else self.blur * self.sigma**2
         own = replace(self, sigma=max(np.sqrt(self.sigma**2 - after), 0.6 / FINE))
@@ -76,8 +76,8 @@ class Edge:
         across = chebyshev(axis / (self.radius + BEYOND), degree)
         images = np.stack([aperture * across[b][:, None] * across[a] for a, b in polynomial_order(degree)])
         if after:
-            images = ndimage.gaussian_filter(images, (0, *(2 * (np.sqrt(after) * 2 * FINE,))), truncate=4.0)
-        images = images[:, ::2, ::2].astype(np.float32)
+            images = ndimage.gaussian_filter(images, np.sqrt(after) * FINE, axes=(1, 2))
+        images = images.astype(np.float32)
         phases = 2 * REACH * FINE + 1
         out = np.empty((phases, phases, len(images), len(pixels)), np.float32)
         for i in range(phases):
@@ -102,8 +102,8 @@ def priors(radius: float, degree: int) -> tuple[Floats, Floats]:
     """Precisions (K, J, J) of the coefficients for a disk of mean 1, and their log determinants (K,).
 
     The inside is a smooth random field (squared-exponential covariance, Rasmussen and Williams 2006, eq.
-    4.9) of each of the ``AMPLITUDES``, plus polynomials to degree ``FREE`` that are as good as free: slopes that
-    all disks have in common would otherwise pull the lattice.
+    4.9) of each of the ``AMPLITUDES``, plus polynomials to degree ``FREE`` that are as good as free: slopes
+    that all disks have in common would otherwise pull the lattice.
     """
     order = polynomial_order(degree)
     axis = np.linspace(-1, 1, 25) * (radius + 1)

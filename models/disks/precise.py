@@ -1,8 +1,8 @@
-"""The precise path: six lattice parameters per pattern, fitted to all disks together, their insides projected out.
+"""The precise path: six lattice parameters per pattern from all disks together, their insides projected out.
 
 Variable projection (Golub and Pereyra, 1973): every disk is the edge that all disks share, times an inside
-of its own that is a smooth random field, plus a constant. Insides and constants are linear and are solved for in
-every step; only what the edges say about the place is left, and of that only what the lattice explains.
+of its own that is a smooth random field, plus a constant. Insides and constants are linear and are solved
+for in every step; what the edges say about the places is left, and of that what a lattice explains.
 """
 
 from typing import NamedTuple
@@ -26,9 +26,11 @@ NEAR = 1.3  # px around a neighbour that are left to it
 LEAST = 0.05  # electrons^2: smallest variance of a pixel
 FLOOR = 0.02  # and as a share of the disk's mean
 STEPS = 12
-SAMPLE = 12  # patterns from which noise and edge are learned
+PASSES, FAR = 4, 0.7  # windows are laid anew where a disk moved this far / px
+SAMPLE = 8  # patterns from which noise and edge are learned
 TRIALS = (0.1, 0.06, 0.3, 0.01, 0.01)  # steps of radius / px, sigma / px, blur, stretch
-LEARNING = 4  # steps of a fit while the edge is learned
+TRUST, DISTRUST = 0.003, 0.3  # px: of the radius of a probe in vacuum, and of another
+LEARNING = 3  # steps of a fit while the edge is learned
 FARTHEST = 14  # largest index
 SHARPEST = 0.3  # px: sigma of the edge, the pixel included
 
@@ -69,15 +71,16 @@ class LatticeFit:
         y, x = np.mgrid[-half : half + 1, -half : half + 1]
         near = np.hypot(x, y) <= probe.radius + OUTSIDE
         self._pixels = np.stack([x[near], y[near]], 1).astype(np.int64)
+        self._trust = TRUST if probe.source == "vacuum" else DISTRUST
         self.edge = Edge.of(probe)
         self._learn(self.edge)
 
     def fit(self, patterns: NDArray, start: Lattice | NDArray) -> LatticeMap:
         """Lattices of patterns (B, H, W), counts or multiples of them.
 
-        ``start``: one lattice for all, to be within half a spacing for the disks next to the direct one; or (B,
-        6) x0 y0 ax ay bx by px, good to about 0.5 px at every disk. Patterns without a lattice are not valid.
-        Raises ValueError for another shape.
+        ``start``: one lattice for all, to be within half a spacing for the disks next to the direct one; or
+        (B, 6) x0 y0 ax ay bx by px, good to about 1 px at every disk. Patterns without a lattice are not
+        valid. Raises ValueError for another shape.
         """
         return self._map(self._fit(patterns, start))
 
@@ -98,7 +101,7 @@ class LatticeFit:
         return LatticeMap(values, covariance, residual, count, valid)
 
     def disks(self, patterns: NDArray, start: Lattice | NDArray) -> Disks:
-        """Disks of patterns, each where it would lie alone; what remains to the lattice of :meth:`fit` is its residual.
+        """Disks of patterns, each where it would lie alone: less the lattice of :meth:`fit`, its residual.
 
         ``intensity`` without background; ``score``: weight in the lattice, 1.5 for a disk that agrees with
         it, less for one that does not; ``pattern`` is the index in the batch.
@@ -160,19 +163,28 @@ class LatticeFit:
         if not np.isfinite(lattice).all() or not self._is_possible(lattice):
             return _Fitted(lattice, np.full((6, 6), np.nan), np.empty((0, 2), np.int64), np.empty((0, 10)))
         candidates = _candidates(lattice, self._shape)
-        radius = self.edge.radius
         if common:
-            approach(image, good, lattice, candidates, radius)
+            approach(image, good, lattice, candidates, self.edge.radius)
             candidates = _candidates(lattice, self._shape)
-        gain, readout = self._noise or (1.0, 0.0)
-        reach = radius + OUTSIDE
-        covariance, kept, disks = fit_pattern(
-            image, good, lattice, candidates,
-            (radius, reach, gain, max(self._parameters.edge, radius / 2), self._parameters.most),
-            self._pixels, (radius + NEAR, _near(lattice, reach + radius + NEAR)), self._model,
-            (gain, readout + LEAST * gain**2, FLOOR), steps, self._parameters.fewest,
-        )  # fmt: skip
+        for _ in range(PASSES):
+            before = lattice.copy()
+            covariance, kept, disks = self._descend(image, good, lattice, candidates, steps)
+            if _farthest(lattice - before, candidates[kept]) < FAR:
+                break
         return _Fitted(lattice, covariance, candidates[kept], disks)
+
+    def _descend(
+        self, image: NDArray, good: Bools, lattice: Floats, candidates: NDArray[np.int64], steps: int
+    ) -> tuple[Floats, NDArray[np.int64], Floats]:
+        """:func:`fit_pattern` from ``lattice``, in place: covariance, numbers of the disks, disks."""
+        radius, settings = self.edge.radius, self._parameters
+        gain, readout = self._noise or (1.0, 0.0)
+        reach, margin = radius + OUTSIDE, max(settings.edge, radius / 2)
+        return fit_pattern(
+            image, good, lattice, candidates, (radius, reach, gain, margin, settings.most),
+            self._pixels, (radius + NEAR, _near(lattice, reach + radius + NEAR)), self._model,
+            (gain, readout + LEAST * gain**2, FLOOR), steps, settings.fewest,
+        )  # fmt: skip
 
     def _is_possible(self, lattice: Floats) -> bool:
         """Whether a and b span a lattice whose disks do not lie upon each other."""
@@ -182,9 +194,8 @@ class LatticeFit:
 
     def _is_sound(self, one: _Fitted) -> bool:
         variance = np.diag(one.covariance)
-        return bool(
-            np.isfinite(one.covariance).all() and (variance > 0).all() and self._is_possible(one.lattice)
-        )
+        known = np.isfinite(one.covariance).all() and (variance > 0).all()
+        return bool(known and self._is_possible(one.lattice))
 
     def _learn(self, edge: Edge) -> None:
         """Take over an edge: its table, and what goes with its radius."""
@@ -194,10 +205,12 @@ class LatticeFit:
 
     def _refine(self, rows: list[tuple[NDArray, Bools, Floats]]) -> None:
         """Radius, width, blur and stretch of the edge by parabolas through the evidence, twice."""
+        first = self.edge.radius
 
         def misfit(values: Floats) -> float:
             self._learn(_edge(values))
-            return float(sum(self._one(*row, False, LEARNING).disks[:, 9].sum() for row in rows))
+            evidence = sum(self._one(*row, False, LEARNING).disks[:, 9].sum() for row in rows)
+            return float(evidence + ((values[0] - first) / self._trust) ** 2)
 
         now = np.array([self.edge.radius, self.edge.sigma, self.edge.blur, *self.edge.stretch])
         for _ in range(2):
@@ -222,6 +235,12 @@ def _candidates(lattice: Floats, shape: tuple[int, int]) -> NDArray[np.int64]:
     place = lattice[:2] + indices @ lattice[2:].reshape(2, 2)
     inside = (place > -0.05 * max(shape)).all(1) & (place < np.array(shape[::-1]) + 0.05 * max(shape)).all(1)
     return np.ascontiguousarray(indices[inside])
+
+
+def _farthest(change: Floats, indices: NDArray[np.int64]) -> float:
+    """Px by which a change of the lattice moves the disk that moves most; 0 without, NaN as infinity."""
+    moved = np.hypot(*(change[:2] + indices @ change[2:].reshape(2, 2)).T)
+    return float(np.nan_to_num(moved, nan=np.inf).max(initial=0.0))
 
 
 def _near(lattice: Floats, reach: float) -> NDArray[np.int64]:

@@ -5,7 +5,7 @@ The n pixels around the rounded place of a disk hold counts y of weight w. The m
 disk; c has a Gaussian prior; b is a constant, whose row of ones is the last of Phi.
 """
 
-# ruff: noqa: ANN001, ANN201, ANN202
+# ruff: noqa: ANN001, ANN201
 # mypy: disable-error-code="no-untyped-def"
 
 import math
@@ -89,7 +89,7 @@ def choose_prior(matrix, vector, priors, height, work, right):
 
 @njit(cache=True, nogil=True, fastmath=FAST)
 def design(table, fine, dx, dy, out):
-    """Phi for a centre dx, dy px from the middle pixel, between four places of the table: these, and how near."""
+    """Phi for a centre dx, dy px from the middle pixel; the places of the table it lies between."""
     middle = (table.shape[0] - 1) // 2
     u = min(max(dx * fine + middle, 0.0), 2.0 * middle - 1e-6)
     v = min(max(dy * fine + middle, 0.0), 2.0 * middle - 1e-6)

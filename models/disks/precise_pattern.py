@@ -1,6 +1,6 @@
 """Numba kernels of the precise lattice fit: one pattern from its start to lattice, covariance and disks."""
 
-# ruff: noqa: ANN001, ANN201, ANN202
+# ruff: noqa: ANN001, ANN201, ANN202, RUF046
 # mypy: disable-error-code="no-untyped-def"
 
 import math

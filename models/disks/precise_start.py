@@ -1,6 +1,6 @@
-"""Numba kernel that brings a lattice to within a fraction of a pixel: from the middle outwards, disk by disk."""
+"""Numba kernel that brings a lattice near enough for the precise fit: from the middle outwards, by disks."""
 
-# ruff: noqa: ANN001, ANN201, ANN202
+# ruff: noqa: ANN001, ANN201, ANN202, RUF046
 # mypy: disable-error-code="no-untyped-def"
 
 import math
@@ -78,7 +78,7 @@ def _search(sums, x, y, radius, wide, out):
 
 @njit(cache=True, nogil=True)
 def _robust(lattice, indices, found, n):
-    """Least squares of the places found, far ones weighing less; ``lattice`` in place. False if impossible."""
+    """Least squares of the places found, far ones weighing less; ``lattice`` in place, if possible."""
     trial = lattice.copy()
     for turn in range(6):
         matrix, vector = np.zeros((3, 3)), np.zeros((3, 2))
@@ -93,12 +93,11 @@ def _robust(lattice, indices, found, n):
                 for axis in range(2):
                     vector[p, axis] += weight * row[p] * found[i, axis]
         if not np.isfinite(matrix).all() or np.linalg.cond(matrix) > 1e8:
-            return False
+            return
         solution = np.linalg.solve(matrix, vector)
         for p in range(3):
             trial[2 * p], trial[2 * p + 1] = solution[p, 0], solution[p, 1]
     lattice[:] = trial
-    return True
 
 
 @njit(cache=True, nogil=True)

@@ -1,8 +1,8 @@
 """Numba kernels that join the disks of a pattern to one lattice: scatter between disks, weights, the step.
 
-Every disk has the information S about its place and a gradient g, so that alone it would move by S^-1 g. What
-the disks scatter more than their counts explain is a variance tau^2 of every place in both directions, found by
-the method of moments (Paule and Mandel, 1982), and heavy tails: weights of Student's t distribution.
+Every disk has the information S about its place and a gradient g, so that alone it would move by S^-1 g.
+What the disks scatter more than their counts explain is a variance tau^2 of every place in both directions,
+found by the method of moments (Paule and Mandel, 1982), and heavy tails: weights of Student's t distribution.
 """
 
 # ruff: noqa: ANN001, ANN201, ANN202
