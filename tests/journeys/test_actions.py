@@ -1,5 +1,7 @@
 """Every action of the table once, on an open series and in the empty window."""
 
+import shutil
+
 import pytest
 from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QApplication, QDialog, QFileDialog, QMessageBox
@@ -56,6 +58,9 @@ def test_an_action_does_its_work_without_complaint(
     monkeypatch.setattr(
         "braggscope.app.demo_coherent.ensure_demo_coherent", lambda **_: (series, Known(*known))
     )
+    monkeypatch.setattr(
+        "braggscope.app.demo_strain.write_demo_strain", lambda path, **_: shutil.copy(series, path)
+    )
     action = stage.window.actions_by_key[key]
     needs = next(a.needs for a in ACTIONS if a.key == key)
     if where == "series":
@@ -76,7 +81,9 @@ def test_an_action_does_its_work_without_complaint(
         assert key == "paste_parameters" or notice.level != "error", notice.text
         stage.window.notices._queue.clear()
         stage.window.notices.hide()
-    if where == "empty" and key in ("open_demo", "open_demo_coherent"):
+    if key.endswith("workspace") or key == "open_demo_scan":
+        stage.program.trigger("series_workspace")
+    if where == "empty" and key.startswith("open_demo"):
         stage.look()
         stage.program.trigger("close_source")
         settle(0.02)
