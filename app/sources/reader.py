@@ -131,10 +131,7 @@ class Reader:
         return self._slots
 
     def read_block(self, first: int, count: int, cancelled: threading.Event | None = None) -> NDArray:
-        """Frames ``first`` to ``first + count``, (count, H, W) of ``info.dtype``, at most :attr:`block`.
-
-        One request for all: with small frames the way to the process and back costs more than a read.
-        """
+        """Frames from ``first`` on, (count, H, W) of ``info.dtype``; at most :attr:`block`, in one request."""
         with self._turn(cancelled):
             self._ensure_open(cancelled)
             info = self._known()
@@ -142,8 +139,8 @@ class Reader:
                 raise ValueError(f"a block of {count} frames; 1 to {self._slots} can be read at once")
             what = f"frames {first} to {first + count - 1} of {info.location}"
             self._ask({"op": "block", "first": int(first), "count": int(count)}, cancelled, what)
-            values = np.frombuffer(self._memory.view(0, count * info.frame_bytes), info.dtype)
-            return values.reshape(count, *info.shape).copy()
+            frames = np.frombuffer(self._memory.view(0, count * info.frame_bytes), info.dtype)
+            return frames.reshape(count, *info.shape).copy()
 
     def prefetch(self, indices: Sequence[int]) -> None:
         """Say which frames are wanted next, nearest first; a hint, never an error."""
@@ -201,8 +198,9 @@ class Reader:
 
     def _take(self, plain: Message, axes: dict[str, NDArray], cancelled: threading.Event | None) -> None:
         info = info_from_wire(plain, axes)
-        slots = max(1, min(max(MAX_SLOTS, BLOCK_BYTES // info.frame_bytes), RING_BYTES // info.frame_bytes))
-        self._memory.resize(slots * info.frame_bytes)
+        size = info.frame_bytes
+        slots = max(1, min(max(MAX_SLOTS, BLOCK_BYTES // size), RING_BYTES // size))
+        self._memory.resize(slots * size)
         self._ask({"op": "ring", "slots": slots}, cancelled)
         self._info, self._opened, self._slots = info, True, slots
 
