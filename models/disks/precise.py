@@ -32,7 +32,8 @@ TRIALS = (0.1, 0.06, 0.3, 0.01, 0.01)  # steps of radius / px, sigma / px, blur,
 TRUST, DISTRUST = 0.003, 0.3  # px: of the radius of a probe in vacuum, and of another
 LEARNING = 3  # steps of a fit while the edge is learned
 FARTHEST = 14  # largest index
-SHARPEST = 0.3  # px: sigma of the edge, the pixel included
+LOWEST, HIGHEST = (0.5, 0.3, 0.0, -0.1, -0.1), (np.inf, np.inf, 1.0, 0.1, 0.1)  # and what is possible
+ROUNDS = 6
 
 
 class _Fitted(NamedTuple):
@@ -204,28 +205,31 @@ class LatticeFit:
         self._model = table, edges.FINE, edges.priors(edge.radius, edges.DEGREE)
 
     def _refine(self, rows: list[tuple[NDArray, Bools, Floats]]) -> None:
-        """Radius, width, blur and stretch of the edge by parabolas through the evidence, twice."""
+        """Radius, width, blur and stretch of the edge by parabolas through the evidence."""
         first = self.edge.radius
 
         def misfit(values: Floats) -> float:
-            self._learn(_edge(values))
+            self._learn(_edge(np.clip(values, LOWEST, HIGHEST)))
             evidence = sum(self._one(*row, False, LEARNING).disks[:, 9].sum() for row in rows)
             return float(evidence + ((values[0] - first) / self._trust) ** 2)
 
         now = np.array([self.edge.radius, self.edge.sigma, self.edge.blur, *self.edge.stretch])
-        for _ in range(2):
+        for _ in range(ROUNDS):
+            old = now.copy()
             for trial in np.diag(TRIALS):
                 before, here, after = (misfit(now + k * trial) for k in (-1, 0, 1))
                 bend = before + after - 2 * here
                 move = 0.5 * (before - after) / bend if bend > 0 else np.sign(before - after)
-                now = now + np.clip(move, -2, 2) * trial
+                now = np.clip(now + np.clip(move, -2, 2) * trial, LOWEST, HIGHEST)
+            if (np.abs(now - old) < 0.5 * np.array(TRIALS)).all():
+                break
         self._learn(_edge(now))
 
 
 def _edge(values: Floats) -> Edge:
-    """From radius, sigma, blur and stretch, kept within what is possible."""
+    """From radius, sigma, blur and stretch."""
     radius, sigma, blur, p, q = values.tolist()
-    return Edge(max(radius, 0.5), max(sigma, SHARPEST), (p, q), min(max(blur, 0.0), 1.0))
+    return Edge(radius, sigma, (p, q), blur)
 
 
 def _candidates(lattice: Floats, shape: tuple[int, int]) -> NDArray[np.int64]:
