@@ -131,7 +131,7 @@ class Reader:
         return self._slots
 
     def read_block(self, first: int, count: int, cancelled: threading.Event | None = None) -> NDArray:
-        """Frames from ``first`` on, (count, H, W) of ``info.dtype``; at most :attr:`block`, in one request."""
+        """Frames from ``first`` on, (count, H, W) of ``info.dtype``; at most :attr:`block`, at once."""
         with self._turn(cancelled):
             self._ensure_open(cancelled)
             info = self._known()
