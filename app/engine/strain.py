@@ -29,8 +29,9 @@ from braggscope.models.disks.results import Disks
 from braggscope.models.disks.virtual import annulus, virtual_image
 from braggscope.models.parameters import Parameters
 
-REPORT_S = 0.5  # between two partial maps, or
-PATIENCE = 8.0  # times what the last ones took
+REPORT_S = 0.5  # between two reports, and between two partial maps, or
+PATIENCE = 4.0  # times what the last maps took,
+LONGEST_S = 4.0  # but no longer
 Partial = Callable[[StrainResult], object]
 
 
@@ -75,7 +76,7 @@ class _Run:
         self._unsaved: list[tuple[int, bytes | None, str]] = []
         self._problems: dict[int, str] = {}
         self._timing = Timing()
-        self._saved = time.monotonic()
+        self._saved = self._next_maps = time.monotonic()
 
     def prepare(self, device: str) -> None:
         """Probe and tools."""
@@ -96,7 +97,8 @@ class _Run:
         known = np.concatenate([part.positions for part in self._parts] or [np.empty(0, np.int64)])
         todo = np.setdiff1d(positions, known)
         done, total = len(positions) - len(todo), len(positions)
-        next_report = start + REPORT_S
+        said = start
+        self._next_maps = start + REPORT_S
         try:
             for block in over_scan(
                 self._patterns, todo, lambda: finder(self._tools), self._context,
@@ -104,8 +106,9 @@ class _Run:
             ):  # fmt: skip
                 done += len(block.positions) + len(block.problems)
                 self._take(block)
-                if time.monotonic() > next_report or done == total:
-                    next_report = self._report(done, total)
+                if time.monotonic() > said + REPORT_S or done == total:
+                    self._report(done, total)
+                    said = time.monotonic()
         finally:
             self._save()
         seconds = time.monotonic() - start
@@ -173,17 +176,17 @@ class _Run:
         self._unsaved = []
         self._saved = time.monotonic()
 
-    def _report(self, done: int, total: int) -> float:
-        """Say how far it is, with maps; returns when to say so again."""
-        start = time.monotonic()
-        maps = patiently(self._context, self._live.maps)
-        partial = None
-        if maps is not None:
-            partial = self._made(self._parts[-1].disks, maps, self._live.images(), False)
-            self._on_partial(partial)
+    def _report(self, done: int, total: int) -> None:
+        """Say how far it is; with maps, where the last ones are old enough for what they cost."""
+        partial, start = None, time.monotonic()
+        if start > self._next_maps or done == total:
+            maps = patiently(self._context, self._live.maps)
+            if maps is not None:
+                partial = self._made(self._parts[-1].disks, maps, self._live.images(), False)
+                self._on_partial(partial)
+            now = time.monotonic()
+            self._next_maps = now + min(max(REPORT_S, PATIENCE * (now - start)), LONGEST_S)
         self._context.progress(done, total, "disks", partial)
-        now = time.monotonic()
-        return now + max(REPORT_S, PATIENCE * (now - start))
 
     def _made(
         self, disks: Disks, maps: Maps, images: dict[str, NDArray[np.float64]], complete: bool
