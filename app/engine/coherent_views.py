@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from braggscope.models.cdi.after import Shape, Strain, bring_into_order, strain_along
 from braggscope.models.cdi.geometry import frame_axes, object_steps, resampled, scattering_vector
-from braggscope.models.cdi.layers import EMPTY, Layer, Quantity, object_layer
+from braggscope.models.cdi.layers import COLOURS, EMPTY, Layer, Quantity, object_layer
 from braggscope.models.cdi.parameters import Phasing
 from braggscope.models.cdi.scene import Clip, Scene, scene_of
 from braggscope.models.cdi.unwrap import unwrap
@@ -101,7 +101,8 @@ def palette(name: str) -> NDArray[np.uint8]:
     """(255, 3) uint8 colours of a map."""
     import cmap
 
-    lut = np.round(np.asarray(cmap.Colormap(name).lut(255))[:, :3] * 255).astype(np.uint8)
+    whole = np.asarray(cmap.Colormap(name).lut(256))[np.linspace(0, 255, COLOURS).round().astype(int), :3]
+    lut = np.round(whole * 255).astype(np.uint8)
     lut.setflags(write=False)
     return lut
 

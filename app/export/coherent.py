@@ -20,7 +20,7 @@ from braggscope.models.cdi.layers import Layer
 from braggscope.models.cdi.scene import Scene
 
 TURN_FRAMES, FPS = 120, 24.0
-SIDE = 720  # px of a movie
+SIDE = 600  # px of a movie
 DARK, LIGHT = (21, 24, 28), (255, 255, 255)
 
 

@@ -40,10 +40,11 @@ def _drawn(looked: Looked) -> Any:
     else:
         curve.plot(transfer.frequency, transfer.prtf, color="#0072b2", lw=1.2)
         curve.axhline(1 / math.e, color="#888888", lw=0.8, ls="--")
-        curve.set(xlabel="frequency / voxels⁻¹", ylabel="PRTF", ylim=(0, 1.1))
+        curve.set(ylim=(0, 1.1))
+        _labels(curve, "frequency / voxels⁻¹", "PRTF")
     if len(looked.counts):
         bars.stairs(looked.counts, looked.edges, fill=True, color="#0072b2")
-        bars.set(xlabel="strain along Q", ylabel="voxels")
+        _labels(bars, "strain along Q", "voxels")
     else:
         _text(bars, "strain: needs the geometry")
     said = "   ".join(f"{name} {value}" for name, value in looked.facts[:4])
@@ -67,10 +68,15 @@ def _slice(axes: Any, layer: Layer, axis: int, unit: str) -> None:
         (top, bottom, layer.spacing[rows], layer.index.shape[rows], axes.set_ylim),
     ):
         limit((low - n / 2 - 3) * step, (high - n / 2 + 4) * step)
-    axes.set(xlabel=f"{_AXES[columns]} / {unit}", ylabel=f"{_AXES[rows]} / {unit}")
-    axes.tick_params(labelsize=6)
+    _labels(axes, f"{_AXES[columns]} / {unit}", f"{_AXES[rows]} / {unit}")
     ends = "−π to π" if layer.quantity == "phase" else f"{layer.low:.2g} to {layer.high:.2g} {layer.unit}"
     axes.set_title(f"{layer.quantity}, {ends.strip()}".replace("-", "−"), fontsize=7)
+
+
+def _labels(axes: Any, x: str, y: str) -> None:
+    axes.set_xlabel(x, fontsize=7)
+    axes.set_ylabel(y, fontsize=7)
+    axes.tick_params(labelsize=6)
 
 
 def _text(axes: Any, text: str) -> None:

@@ -38,8 +38,8 @@ def picture(scene: Scene, view: View, ground: tuple[int, int, int]) -> NDArray[n
     out[:] = ground
     depth = np.full((height, width), -np.inf, np.float32)
     _draw(screen.astype(np.float32), scene.faces, shaded, out, depth)
-    small = out.reshape(view.size[1], _FINER, view.size[0], _FINER, 3).mean(axis=(1, 3))
-    return np.round(small).astype(np.uint8)
+    steps = [out[row::_FINER, column::_FINER] for row in range(_FINER) for column in range(_FINER)]
+    return np.asarray(sum(steps) / np.float32(len(steps)) + np.float32(0.5), np.uint8)
 
 
 def towards_eye(azimuth: float, elevation: float) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from braggscope.app.engine.cdi import Stack, phase_stack
 from braggscope.app.engine.coherent_look import geometry_of, look_at
 from braggscope.app.engine.coherent_results import as_phased, candidates
 from braggscope.app.engine.coherent_scans import phase_scans, scans_of
-from braggscope.app.engine.coherent_views import particle_of, scene
+from braggscope.app.engine.coherent_views import palette, particle_of, scene
 from braggscope.app.engine.jobs import Cancelled, Context, Ticket, silent_context
 from braggscope.app.export import coherent as written
 from braggscope.app.export.coherent_figures import crystal_figure
@@ -26,6 +26,7 @@ from braggscope.app.export.tables import ExportError
 from braggscope.app.export.vtk import write_vti
 from braggscope.models.cdi.diffraction import CoherentSpec, grow, measure
 from braggscope.models.cdi.geometry import BraggGeometry
+from braggscope.models.cdi.layers import COLOURS
 from braggscope.models.cdi.parameters import Phasing
 from braggscope.models.parameters import Parameters
 
@@ -155,6 +156,11 @@ def looked(crystal):
     parameters = QUICK.model_copy(update={**known, "starts": 2, "runs": 2})
     row = candidates(phase_stack(stack, parameters, silent_context()))[0]
     return look_at(row, geometry_of(row, parameters), "measured", "strain")
+
+
+def test_a_palette_has_one_colour_for_every_index():
+    for name in ("vik", "romaO", "inferno", "viridis"):
+        assert palette(name).shape == (COLOURS, 3)
 
 
 def test_a_figure_is_drawn_in_every_format(looked, tmp_path):
