@@ -6,6 +6,8 @@ import time
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scans import SIDE, small_scan
 
 from braggscope.app.engine.jobs import Cancelled, Context, Ticket, silent_context
@@ -63,10 +65,16 @@ def test_regions_count_row_by_row():
     assert scan.spread(3).tolist() == [0, 12, 23]
 
 
-def test_blocks_are_cut_at_gaps_and_at_multiples_of_their_size():
-    blocks = [b.tolist() for b in blocks_of(np.array([1, 2, 3, 4, 8, 9]), 3)]
-    assert blocks == [[1, 2], [3, 4], [8], [9]]
-    assert blocks_of(np.empty(0, np.int64), 3) == []
+@given(st.sets(st.integers(0, 200)), st.integers(1, 40))
+def test_blocks_are_cut_at_gaps_and_at_multiples_of_their_size(chosen, size):
+    positions = np.array(sorted(chosen), np.int64)
+    blocks = blocks_of(positions, size)
+    assert np.array_equal(np.concatenate([*blocks, np.empty(0, np.int64)]), positions)
+    for block in blocks:
+        assert (np.diff(block) == 1).all()
+        assert len(np.unique(block // size)) == 1  # so a run that is resumed cuts as the first one did
+    known = {int(block[0]) for block in blocks}
+    assert all(p in known for p in positions.tolist() if p % size == 0)
 
 
 def test_blocks_are_read_at_once(scan):
