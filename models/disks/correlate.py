@@ -27,9 +27,11 @@ class Correlator:
     the power 1 - p (1 cross, 0 phase correlation). ``parameters.subpixel``: "parabola" through the
     correlation map; "upsampled": the maximum of the correlation with the template shifted by any fraction
     of a pixel, to which upsampling by a discrete Fourier transform tends with its factor, but without its
-    grid. ``mask`` (H, W) bool, True = bad: masked pixels are filled for the map and weigh nothing in what is
-    measured on it. Errors of positions are those that Poisson noise brings (:mod:`.subpixel`), NaN where the
-    values are no counts or the power is not 1. Raises ValueError for a probe that is larger than the pattern.
+    grid; with the "sigmoid" kernel the template is that of the least error for the noise of each disk and
+    for what varies inside the disks. ``mask`` (H, W) bool, True = bad: masked pixels are filled for the map
+    and weigh nothing in what is measured on it. Errors of positions are those that Poisson noise brings
+    (:mod:`.subpixel`), NaN where the values are no counts or the power is not 1. Raises ValueError for a
+    probe that is larger than the pattern.
     """
 
     def __init__(

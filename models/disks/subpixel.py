@@ -3,53 +3,21 @@
 # ruff: noqa: ANN001, ANN202
 # mypy: disable-error-code="no-untyped-def"
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from braggscope.models.disks.kernel import DISK, DISK_X, DISK_Y, FINE, WEIGHT_X, WEIGHT_Y
+from braggscope.models.disks.kernel import DISK, DISK_X, DISK_Y, FINE, PLAIN_X, PLAIN_Y, WEIGHT_X, WEIGHT_Y
+from braggscope.models.disks.noise import balance, curve_of, grey_of, nodes_of
+from braggscope.models.disks.survey import survey
 
 Floats = NDArray[np.float64]
 
 NONE, PARABOLA, UPSAMPLED = range(3)
-STEPS = 6  # of the search for the maximum
+STEPS, LEAP = 16, 0.6  # of the search for the maximum, and the longest, px
+FRESH = 3  # steps after which second derivatives are taken again
 REACH, CUT_REACH = 1.5, 4.0  # px the maximum may lie from that of the map; where pixels were filled in
-SEEN = 0.6  # of a disk's area that must lie on good pixels
-SIGNIFICANT = 5.5  # sigma by which a disk stands over its surroundings
-SECTORS = 8
-GREYS = 32  # steps from the surroundings to the height of a disk for which its noise is worked out
-NODES = 16  # of the noise tables, per unit of log(1 + counts)
 _SUMS = {"reassoc", "contract", "nsz"}  # what lets the compiler add in parallel
-
-
-class Noise(NamedTuple):
-    """Poisson counts after the transform: mean, its derivative, and variance, over log(1 + mean count)."""
-
-    mean: Floats
-    slope: Floats
-    variance: Floats
-
-
-def noise_of(intensity: str) -> Noise:
-    """Tables for means up to 3e6: sums over the Poisson distribution below 60, the delta method above."""
-    from scipy.special import gammaln
-
-    mean = np.expm1(np.arange(15 * NODES) / NODES)
-    counts = np.arange(160.0)
-    few = np.clip(mean, 1e-3, 60.0)[:, None]
-    share = np.exp(counts * np.log(few) - few - gammaln(counts + 1))
-    value = {"log": np.log1p(counts), "sqrt": np.sqrt(counts), "linear": counts}[intensity]
-    first = (share * value).sum(1)
-    slope = (share * value * (counts / few - 1)).sum(1)
-    variance = (share * value**2).sum(1) - first**2
-    steep = {"log": 1 / (1 + mean), "sqrt": 0.5 / np.sqrt(mean + 1e-12), "linear": np.ones_like(mean)}
-    many = steep[intensity]
-    large = mean > 60.0
-    straight = {"log": np.log1p(mean), "sqrt": np.sqrt(mean), "linear": mean}[intensity]
-    spread = np.where(large, many**2 * mean, variance)
-    return Noise(np.where(large, straight, first), np.where(large, many, slope), spread)
 
 
 @njit(inline="always")
@@ -83,66 +51,33 @@ def _shift(table, y, x, window, out):
                 to[j] = a * first[j] + b * second[j] + c * third[j] + d * fourth[j]
 
 
-@njit(cache=True, nogil=True)
-def _levels(raw, weight, table, r, c):
-    """Mean over the disk, level and variance around it, good pixels of both, mean height of a disk of 1.
-
-    Last: whether no pixel of the window is missing.
-    """
-    half = table.shape[3] // 2 - 1
-    inside = n_in = height = seen = 0.0
-    total, square, count = np.zeros(SECTORS), 0.0, np.zeros(SECTORS)
-    for i in range(max(r - half, 0), min(r + half + 1, raw.shape[0])):
-        dy = i - r
-        for j in range(max(c - half, 0), min(c + half + 1, raw.shape[1])):
-            if weight[i, j] == 0:
-                continue
-            seen += 1
-            dx = j - c
-            disk = table[DISK, 0, 0, dy + half, dx + half]
-            value = float(raw[i, j])
-            if disk > 0.5:
-                inside += value
-                height += disk
-                n_in += 1
-            elif disk < 0.01 and dx * dx + dy * dy < half * half:
-                sector = 4 * (dy > 0) + 2 * (dx > 0) + (abs(dx) > abs(dy))
-                total[sector] += value
-                count[sector] += 1
-                square += value * value
-    known = count > 0
-    if n_in == 0 or not known.any():
-        return 0.0, 0.0, 0.0, n_in, 0.0, 1.0, False
-    n_out = count.sum()
-    level = np.median(total[known] / count[known])  # neighbours fill some sectors
-    spread = square / n_out - (total.sum() / n_out) ** 2
-    return inside / n_in, level, spread, n_in, n_out, height / n_in, seen == (2 * half + 1) ** 2
-
-
 @njit(cache=True, nogil=True, fastmath=_SUMS)
-def _slope(image, weight, table, x, y, curve, patch):
+def _slope(image, weight, table, x, y, mix, curve, patch):
     """Derivatives of the correlation at (x, y), of what a level and a disk in place leave on good pixels.
 
     On whole windows that is the correlation with the template's derivative; where pixels are missing the
-    derivative is made orthogonal to both, so the missing ones weigh nothing. ``curve``: heights of the disk
-    after the transform, from 0 to 1; empty: as they are.
+    derivative is made orthogonal to both, so the missing ones weigh nothing. ``mix``: shares of the disk's
+    own derivative and of the template's. ``curve``: heights of the disk after the transform, from 0 to 1;
+    empty: as they are.
     """
     half = table.shape[3] // 2 - 1
     r0, r1 = _window(y, half, image.shape[0])
     c0, c1 = _window(x, half, image.shape[1])
     _shift(table, y, x, (r0, r1, c0, c1), patch)
-    zero = np.float32(0)
+    zero, plain, stressed = np.float32(0), np.float32(mix[0]), np.float32(mix[1])
     n = s = ss = f = fs = zero
     tx = ty = txs = tys = ftx = fty = zero
     for i in range(r1 - r0 + 1):
         disks, xs, ys = patch[DISK, i], patch[WEIGHT_X, i], patch[WEIGHT_Y, i]
+        own_xs, own_ys = patch[PLAIN_X, i], patch[PLAIN_Y, i]
         values, weights = image[r0 + i, c0 : c1 + 1], weight[r0 + i, c0 : c1 + 1]
         if len(curve):
             for j in range(c1 - c0 + 1):
-                disks[j] = curve[min(max(int(disks[j] * GREYS + 0.5), 0), GREYS)]
+                disks[j] = curve[grey_of(disks[j])]
         for j in range(c1 - c0 + 1):
             w = weights[j]
-            disk, gx, gy, value = w * disks[j], w * xs[j], w * ys[j], values[j]
+            disk, value = w * disks[j], values[j]
+            gx, gy = w * (plain * own_xs[j] + stressed * xs[j]), w * (plain * own_ys[j] + stressed * ys[j])
             n += w
             s += disk
             ss += disk * disks[j]
@@ -162,43 +97,41 @@ def _slope(image, weight, table, x, y, curve, patch):
 
 
 @njit(cache=True, nogil=True)
-def _climb(image, weight, table, x, y, reach, curve, patch):
-    """Where both derivatives vanish: a Newton search from the pixel; NaN where it runs away."""
+def _bend(image, weight, table, x, y, mix, curve, patch, gx, gy):
+    """Derivatives xx, xy, yy of what :func:`_slope` gave at (x, y)."""
     h = 0.3
-    gx, gy = _slope(image, weight, table, x, y, curve, patch)
-    ax, ay = _slope(image, weight, table, x + h, y, curve, patch)
-    bx, by = _slope(image, weight, table, x, y + h, curve, patch)
-    xx, yy, off = (ax - gx) / h, (by - gy) / h, 0.5 * (ay - gy + bx - gx) / h
-    det = xx * yy - off * off
-    if not (det > 0 and xx > 0):
-        return np.nan, np.nan
+    ax, ay = _slope(image, weight, table, x + h, y, mix, curve, patch)
+    bx, by = _slope(image, weight, table, x, y + h, mix, curve, patch)
+    return (ax - gx) / h, 0.5 * (ay - gy + bx - gx) / h, (by - gy) / h
+
+
+@njit(cache=True, nogil=True)
+def _climb(image, weight, table, x, y, reach, mix, curve, patch):
+    """Where both derivatives vanish: a Newton search from the pixel; NaN where it runs away."""
+    gx, gy = _slope(image, weight, table, x, y, mix, curve, patch)
+    xx, off, yy = _bend(image, weight, table, x, y, mix, curve, patch, gx, gy)
     px, py = x, y
-    for _ in range(STEPS):
+    for step in range(STEPS):
+        det = xx * yy - off * off
+        if not (det > 0 and xx > 0):
+            break
         dx, dy = -(yy * gx - off * gy) / det, -(xx * gy - off * gx) / det
         size = max(abs(dx), abs(dy))
-        if size > 0.6:
-            dx, dy = dx * 0.6 / size, dy * 0.6 / size
+        if size > LEAP:
+            dx, dy = dx * LEAP / size, dy * LEAP / size
         px, py = px + dx, py + dy
-        if not (abs(px - x) < reach and abs(py - y) < reach):
-            return np.nan, np.nan
         if size < 2e-3:
+            return px, py
+        if not (abs(px - x) < reach and abs(py - y) < reach):
             break
-        gx, gy = _slope(image, weight, table, px, py, curve, patch)
-    return px, py
+        gx, gy = _slope(image, weight, table, px, py, mix, curve, patch)
+        if step % FRESH == FRESH - 1:  # far from the start its second derivatives mislead
+            xx, off, yy = _bend(image, weight, table, px, py, mix, curve, patch, gx, gy)
+    return np.nan, np.nan
 
 
 @njit(cache=True, nogil=True)
-def _nodes(height, level, size):
-    """Places in the noise tables of the greys of a disk."""
-    nodes = np.empty(GREYS + 1, np.int64)
-    for grey in range(GREYS + 1):
-        mean = max(level + height * grey / GREYS, 0.0)
-        nodes[grey] = min(int(np.log1p(mean) * NODES + 0.5), size - 1)
-    return nodes
-
-
-@njit(cache=True, nogil=True)
-def _errors(weight, table, x, y, height, level, slope, variance):
+def _errors(weight, table, x, y, height, level, mix, slope, variance):
     """1 sigma of both coordinates: Poisson noise of a disk of this height carried through the template.
 
     With g the derivatives of the template, d those of the disk and f the transform, a shift e changes the
@@ -206,7 +139,7 @@ def _errors(weight, table, x, y, height, level, slope, variance):
     covariance = H⁻¹ V H⁻ᵀ.
     """
     half = table.shape[3] // 2 - 1
-    nodes = _nodes(height, level, len(slope))
+    nodes = nodes_of(height, level, len(slope))
     hxx = hxy = hyx = hyy = vxx = vxy = vyy = 0.0
     row, col = int(np.round(y)), int(np.round(x))
     for r in range(max(row - half, 0), min(row + half + 1, weight.shape[0])):
@@ -214,9 +147,12 @@ def _errors(weight, table, x, y, height, level, slope, variance):
             if weight[r, c] == 0:
                 continue
             sample = table[:, 0, 0, r - row + half, c - col + half]
-            node = nodes[min(max(int(sample[DISK] * GREYS + 0.5), 0), GREYS)]
+            node = nodes[grey_of(sample[DISK])]
             k, v = slope[node] * height, variance[node]
-            gx, gy, dx, dy = sample[WEIGHT_X], sample[WEIGHT_Y], k * sample[DISK_X], k * sample[DISK_Y]
+            dx, dy = sample[DISK_X], sample[DISK_Y]
+            gx = mix[0] * sample[PLAIN_X] + mix[1] * sample[WEIGHT_X]
+            gy = mix[0] * sample[PLAIN_Y] + mix[1] * sample[WEIGHT_Y]
+            dx, dy = k * dx, k * dy
             hxx += gx * dx
             hxy += gx * dy
             hyx += gy * dx
@@ -234,17 +170,6 @@ def _errors(weight, table, x, y, height, level, slope, variance):
     )
 
 
-@njit(cache=True, nogil=True)
-def _curve(height, level, bent):
-    """Heights from 0 to 1 after the transform for greys from 0 to 1, between the nodes of the table."""
-    out = np.empty(GREYS + 1, np.float32)
-    for grey in range(GREYS + 1):
-        at = min(np.log1p(max(level + height * grey / GREYS, 0.0)) * NODES, len(bent) - 1.001)
-        i = int(at)
-        out[grey] = bent[i] + (at - i) * (bent[i + 1] - bent[i])
-    return (out - out[0]) / (out[GREYS] - out[0])
-
-
 @njit(inline="always")
 def _vertex(before, at, after):
     """Offset of a parabola's maximum from the middle of three values."""
@@ -254,39 +179,57 @@ def _vertex(before, at, after):
 
 @njit(cache=True, nogil=True)
 def measure(
-    correlation, image, raw, weight, table, area, rows, cols, subpixel, counts, bent, slope, variance
-) -> Floats:
+    correlation,
+    image,
+    raw,
+    weight,
+    table,
+    core,
+    rows,
+    cols,
+    subpixel,
+    counts,
+    mixed,
+    bent,
+    slope,
+    variance,
+    swayed,
+) -> Floats:  # fmt: skip
     """(N, 5) x, y, x_err, y_err, height of the disks at ``rows, cols``; NaN rows for those that are none.
 
     ``weight`` (H, W) float32: 0 for bad pixels, else 1. ``counts``: ``raw`` is Poisson; without it no
-    error is stated. ``bent, slope, variance``: see :class:`Noise`.
+    error is stated. ``mixed``: the edge is weighed by :func:`braggscope.models.disks.noise.balance`.
     """
     out = np.full((len(rows), 5), np.nan)
-    patch = np.empty((6, table.shape[3], table.shape[4]), np.float32)
+    patch = np.empty((7, table.shape[3], table.shape[4]), np.float32)
+    around, is_disk, varied = survey(raw, weight, table, core, rows, cols, counts)
     for k in range(len(rows)):
+        if not is_disk[k]:
+            continue
         r, c = rows[k], cols[k]
-        mean, level, spread, n_in, n_out, share, whole = _levels(raw, weight, table, r, c)
-        if n_out == 0 or n_in * share < SEEN * area:
-            continue
-        floor = max(level, 1.0 / n_out) if counts else 0.0
-        if not mean - level > SIGNIFICANT * np.sqrt(max(spread, floor) * (1.0 / n_in + 1.0 / n_out)):
-            continue
         x, y = float(c), float(r)
-        height = (mean - level) / share
-        if subpixel == UPSAMPLED or not whole:  # a map that was filled in tells no place
-            curve = np.empty(0, np.float32) if whole or not counts else _curve(height, level, bent)
-            x, y = _climb(image, weight, table, x, y, REACH if whole else CUT_REACH, curve, patch)
+        height, level, _, seen = around[k]
+        whole = seen > 0
+        climbs = subpixel == UPSAMPLED or not whole  # a map that was filled in tells no place
+        mix = (0.0, 1.0)
+        if climbs:
+            if mixed:
+                mix = balance(table, height, level, slope, variance, varied, swayed)
+            curve = np.empty(0, np.float32) if whole or not counts else curve_of(height, level, bent)
+            reach = REACH if whole else CUT_REACH
+            x, y = _climb(image, weight, table, x, y, reach, mix, curve, patch)
             if np.isnan(x) and not whole:
                 continue
         if (subpixel == PARABOLA and whole) or np.isnan(x):
             x, y = float(c), float(r)
+            mix = (0.0, 1.0)
             if 0 < c < raw.shape[1] - 1:
                 x += _vertex(correlation[r, c - 1], correlation[r, c], correlation[r, c + 1])
             if 0 < r < raw.shape[0] - 1:
                 y += _vertex(correlation[r - 1, c], correlation[r, c], correlation[r + 1, c])
         ex = ey = np.nan
         if counts:
-            ex, ey = _errors(weight, table, x, y, height, level, slope, variance)
+            ex, ey = _errors(weight, table, x, y, height, level, mix, slope, variance)
             if subpixel == NONE:
                 ex, ey = np.sqrt(ex * ex + 1 / 12), np.sqrt(ey * ey + 1 / 12)
         out[k] = x, y, ex, ey, height

@@ -65,9 +65,10 @@ def test_low_doses_show_no_false_disks():
 
 
 def test_the_search_ends_where_a_fine_fourier_upsampling_has_its_maximum(scene):
-    """Full windows: the correlation upsampled 32 times by its spectrum, around the strongest disks."""
-    found = finder((192, 192)).find(scene.patterns[:1])
-    template = make_template(PROBE, "sigmoid")
+    """A soft template, which pixels sample well: the correlation upsampled 32 times by its spectrum."""
+    soft = synthetic_probe(RADIUS, 3.5, 31)
+    found = finder((192, 192), probe=soft, kernel="gaussian").find(scene.patterns[:1])
+    template = make_template(soft, "gaussian")
     image = np.log1p(scene.patterns[0].astype(np.float64))
     plane = np.zeros((192, 192))
     size = 2 * template.half + 1
