@@ -74,7 +74,7 @@ def write_strain(path: Path, result: StrainResult, provenance: Provenance) -> tu
     """
     paths = output_paths(path)
     writer: dict[str, Callable[..., None]] = {".h5": _hdf5, ".csv": _csv, ".tif": _tiff}
-    check_room(path, 16 * 8 * len(result.disks) // 8 + 512 * result.strain.valid.size)
+    check_room(path, 64 * len(result.disks) + 600 * result.strain.valid.size)
     with ExitStack() as stack:
         temporary = [stack.enter_context(atomic_path(final)) for final in paths]
         writer[path.suffix.lower()](result, provenance, *temporary)
