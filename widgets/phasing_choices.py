@@ -1,6 +1,7 @@
 """What can be chosen for a reconstruction, in words."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from pydantic import ValidationError
 from PyQt6.QtWidgets import QComboBox
@@ -28,6 +29,17 @@ PRESETS = {
 }
 STARTS = {"coarse": "From low resolution", "autocorrelation": "Autocorrelation", "random": "Random phases"}
 COHERENCE = {"none": "Full", "gaussian": "Gaussian", "pseudovoigt": "Pseudo-Voigt"}
+
+
+@dataclass(frozen=True, slots=True)
+class PhasingStanding:
+    """How a reconstruction stands. ``total`` 0: not known yet."""
+
+    running: bool = False
+    done: int = 0
+    total: int = 0
+    remaining_s: float | None = None
+    note: str = ""
 
 
 def choice(name: str, choices: dict[str, str], chosen: Callable[[str], object]) -> QComboBox:

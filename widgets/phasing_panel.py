@@ -1,6 +1,5 @@
 """How a crystal is phased: method, iterations, starts, support, refinement; start, progress, cancel."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -29,22 +28,12 @@ from braggscope.widgets.phasing_choices import (
     METHODS,
     PRESETS,
     STARTS,
+    PhasingStanding,
     choice,
     entry_sentence,
 )
 from braggscope.widgets.prepare_fields import FieldGrid, NumberField
 from braggscope.widgets.section import Section, SectionPage
-
-
-@dataclass(frozen=True, slots=True)
-class PhasingStanding:
-    """How a reconstruction stands. ``total`` 0: not known yet."""
-
-    running: bool = False
-    done: int = 0
-    total: int = 0
-    remaining_s: float | None = None
-    note: str = ""
 
 
 class PhasingPanel(QWidget):

@@ -8,6 +8,7 @@ from PyQt6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
     QHeaderView,
+    QLineEdit,
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
@@ -30,9 +31,12 @@ class ScanRow:
 
 
 class ScansPanel(QWidget):
-    """``choose_requested``: ask for stacks; ``start_requested``, ``cancel_requested``; ``opened``: row."""
+    """``choose_requested``: ask for stacks; ``named``: a name or a glob was typed; ``start_requested``,
+    ``cancel_requested``; ``opened``: row.
+    """
 
     choose_requested = pyqtSignal()
+    named = pyqtSignal(str)
     start_requested = pyqtSignal()
     cancel_requested = pyqtSignal()
     opened = pyqtSignal(int)
@@ -43,12 +47,19 @@ class ScansPanel(QWidget):
         self.table = QTableWidget(0, len(HEADINGS), self)
         self.note = ElidedLabel(HINT, "muted", self)
         self.choose, self.start = QPushButton("Choose scans…", self), QPushButton("Reconstruct all", self)
+        self.pattern = QLineEdit(self)
+        self.pattern.setPlaceholderText("/data/scan*.h5")
+        self.pattern.setToolTip("Files or folders by name or glob; press Enter")
+        self.pattern.setAccessibleName("Scans by name or glob")
+        self.pattern.setMaximumWidth(180)
+        self.pattern.returnPressed.connect(lambda: self.named.emit(self.pattern.text().strip()))
         self.choose.clicked.connect(lambda _: self.choose_requested.emit())
         self.start.clicked.connect(lambda _: self._start_or_cancel())
         self._prepare()
         foot = QHBoxLayout()
         foot.setSpacing(8)
         foot.addWidget(self.note, 1)
+        foot.addWidget(self.pattern)
         foot.addWidget(self.choose)
         foot.addWidget(self.start)
         column = QVBoxLayout(self)
@@ -90,7 +101,8 @@ class ScansPanel(QWidget):
     def _update(self) -> None:
         self.start.setText("Cancel" if self._running else "Reconstruct all")
         self.start.setEnabled(self._running or self.table.rowCount() > 0)
-        self.choose.setEnabled(not self._running)
+        for widget in (self.choose, self.pattern):
+            widget.setEnabled(not self._running)
 
     def _start_or_cancel(self) -> None:
         (self.cancel_requested if self._running else self.start_requested).emit()

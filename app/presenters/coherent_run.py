@@ -14,13 +14,14 @@ from braggscope.app.engine.coherent_volume import Volume
 from braggscope.app.engine.jobs import Context, Progress, give_way
 from braggscope.app.export.coherent_script import phasing_as_command, phasing_as_python
 from braggscope.models.cdi.parameters import Phasing
-from braggscope.widgets.phasing_panel import PhasingStanding
+from braggscope.widgets.phasing_choices import PhasingStanding
 from braggscope.widgets.phasing_starts import StartRow
 
 if TYPE_CHECKING:
     from braggscope.app.presenters.coherent import CoherentPresenter
 
-KEPT = 40  # reconstructions of one pattern that are kept for comparison
+KEPT = 40  # reconstructions of one pattern that are kept for comparison at most,
+KEPT_BYTES = 1 << 30  # and what their objects may take
 
 
 class CoherentRun:
@@ -118,7 +119,9 @@ class CoherentRun:
         if volume.key != self._key:
             self.results, self._key = [], volume.key
         best = found[0]
-        self.results = sorted([*found, *self.results], key=lambda row: -row.free)[:KEPT]
+        most = max(len(found), min(KEPT, KEPT_BYTES // best.obj.nbytes))
+        older = sorted(self.results, key=lambda row: -row.free)[: most - len(found)]
+        self.results = sorted([*found, *older], key=lambda row: -row.free)
         row = next((k for k, entry in enumerate(self.results) if entry is best), 0)
         self._show_rows(row)
         self._room.show.candidate(self.results[row])

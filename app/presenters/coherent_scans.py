@@ -31,6 +31,7 @@ class CoherentScans:
         self._job = ""
         self.scans: list[Scan] = []
         self._panel.choose_requested.connect(self.ask)
+        self._panel.named.connect(lambda text: self.choose([text]) if text else None)
         self._panel.start_requested.connect(self.start)
         self._panel.cancel_requested.connect(self.cancel)
         self._panel.opened.connect(self._open)
@@ -54,7 +55,11 @@ class CoherentScans:
 
     def choose(self, names: list[str]) -> None:
         """Take a list of stacks, names or globs."""
-        self.scans = [Scan(name) for name in scans_of(names)]
+        found = scans_of(names)
+        if not found:
+            self._room.desk.say("warning", f"Nothing is called {names[0]}; correct the name or the glob.")
+            return
+        self.scans = [Scan(name) for name in found]
         self._show(f"{counted(len(self.scans), 'scan')}; results go to {self.folder}.")
 
     def start(self) -> None:

@@ -14,6 +14,7 @@ from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QFileDialog
 from stage import LEFT, NONE, Stage, drag, settle, until
 
+from braggscope.app.sources.protocol import SourceError
 from braggscope.models.cdi.diffraction import CoherentSpec, grow, measure
 
 QUICK = {"coarse_iterations": "30*RAAR+10*ER", "iterations": "20*RAAR+10*ER", "refinement": 10}
@@ -340,6 +341,11 @@ def test_many_scans_go_in_the_background_and_are_not_done_twice(crystal, counts,
     crystal.window.show_panel("scans")
     crystal.press(view.choose)
     assert len(view.texts()) == 3
+    for text, count in (("nothing*.npy", 3), ("scan*.npy", 3)):
+        view.pattern.setText(str(tmp_path / text))
+        QTest.keyClick(view.pattern, Qt.Key.Key_Return)
+        assert len(view.texts()) == count
+    assert "Nothing is called" in crystal.notice.text
     crystal.press(view.start)
     until(lambda: coherent(crystal).scans.running, "the start")
     until(lambda: not coherent(crystal).scans.running, "all scans", 60)
@@ -381,6 +387,19 @@ def test_another_stack_forgets_the_crystal_and_keeps_how_it_is_phased(crystal, s
     assert coherent(crystal).show.looked is None
     assert coherent(crystal).phasing.iterations == QUICK["iterations"]
     assert panels(crystal).page.shown.value() == "data"
+
+
+def test_a_network_that_is_missing_is_said(crystal, monkeypatch):
+    def missing(*_):
+        raise SourceError("The weights of the network are missing; choose others.")
+
+    monkeypatch.setattr("braggscope.app.presenters.coherent_run.phase_stack", missing)
+    crystal.press(panels(crystal).phasing.start)
+    until(lambda: crystal.notice is not None, "the sentence")
+    assert crystal.notice.text == "The weights of the network are missing; choose others."
+    assert not coherent(crystal).run.running
+    assert panels(crystal).page.shown.value() == "data"
+    assert panels(crystal).phasing.start.text() == "Reconstruct"
 
 
 def test_closing_while_a_crystal_is_phased_leaves_nothing(crystal):

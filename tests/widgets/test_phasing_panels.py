@@ -11,9 +11,9 @@ from braggscope.models.cdi.geometry import BraggGeometry
 from braggscope.models.cdi.parameters import Phasing, Stroke
 from braggscope.models.cdi.scene import Clip
 from braggscope.widgets.coherent_view import CoherentView
-from braggscope.widgets.phasing_choices import METHODS, PRESETS
+from braggscope.widgets.phasing_choices import METHODS, PRESETS, PhasingStanding
 from braggscope.widgets.phasing_curves import PhasingCurves
-from braggscope.widgets.phasing_panel import PhasingPanel, PhasingStanding
+from braggscope.widgets.phasing_panel import PhasingPanel
 from braggscope.widgets.phasing_result import EXPORTS, PhasingResult
 from braggscope.widgets.phasing_starts import PhasingStarts, StartRow
 from braggscope.widgets.volume_geometry import VolumeGeometry, known_of
