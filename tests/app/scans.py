@@ -7,6 +7,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from braggscope.app.sources.protocol import SourceInfo
+from braggscope.app.sources.registry import open_source
+from braggscope.models.parameters import Parameters
+
 SIDE, RADIUS, EDGE = 64, 3.4, 0.8
 CENTRE = (31.6, 32.3)  # x, y px
 A, B = (13.0, 1.0), (-1.0, 12.5)  # reciprocal vectors of the unstrained crystal, x, y px
@@ -54,3 +58,34 @@ def small_scan(path: Path, rows: int = 4, columns: int = 6, seed: int = 1) -> Sm
         data = file.create_dataset("/entry/data/data", data=patterns, chunks=(1, 1, SIDE, SIDE))
         data.attrs.update(scan_step_nm=2.0, pixel_inv_angstrom=0.04)
     return SmallScan(path, patterns, exx, theta)
+
+
+def correlation(**more) -> Parameters:
+    """Parameters of 4D-STEM by correlation, the left of the scan unstrained."""
+    return Parameters().with_strain(method="correlation", reference=(0, 4, 0, 2), **more)
+
+
+def written(path: Path, patterns: NDArray, **attributes) -> str:
+    """Location of patterns in a NeXus-like file."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset("/entry/data/data", data=patterns).attrs.update(attributes)
+    return str(path)
+
+
+def cube(dtype: str = "uint16", pattern: tuple[int, int] = (10, 12)) -> NDArray:
+    """A scan of 3 x 4 patterns of noise."""
+    return np.random.default_rng(3).integers(0, 200, (3, 4, *pattern)).astype(dtype)
+
+
+def frames_of(location: object, frame_axis: int | None = None) -> tuple[NDArray, SourceInfo]:
+    """All frames of a source, and what it says of itself."""
+    source = open_source(str(location), frame_axis)
+    try:
+        return np.stack([source.read(k) for k in range(source.info.frames)]), source.info
+    finally:
+        source.close()
+
+
+def flat(values: NDArray) -> NDArray:
+    """A cube as a series."""
+    return values.reshape(-1, *values.shape[-2:])

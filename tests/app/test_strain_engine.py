@@ -1,25 +1,14 @@
-"""The engine of 4D-STEM: probe, virtual images, disks on threads, live maps, journal, exports."""
+"""The engine of 4D-STEM: disks on threads, live maps, journal."""
 
 import contextlib
-import json
-import os
-import threading
-import time
-from pathlib import Path
 
-import h5py
 import numpy as np
 import psutil
 import pytest
-import tifffile
-from scans import CENTRE, RADIUS, SIDE, disk, small_scan
+from scans import SIDE, correlation, disk, small_scan, written
 
 from braggscope.app.engine.disk_tools import (
     StrainError,
-    find_probe,
-    make_tools,
-    measure_pattern,
-    saturation_notes,
 )
 from braggscope.app.engine.jobs import Cancelled, Context, Ticket, silent_context
 from braggscope.app.engine.journal import Journal, JournalError
@@ -28,21 +17,12 @@ from braggscope.app.engine.scan_images import run_virtual
 from braggscope.app.engine.strain import run_strain
 from braggscope.app.engine.strain_key import strain_key
 from braggscope.app.engine.strain_records import Found
-from braggscope.app.export.provenance import Provenance
-from braggscope.app.export.strain import read_strain, rows, write_strain
-from braggscope.app.export.strain_figures import strain_figure
-from braggscope.app.export.tables import ExportError
-from braggscope.app.sources.protocol import SourceError
 from braggscope.app.sources.raw import raw_location
 from braggscope.models.disks.correlate import Correlator
 from braggscope.models.disks.results import Disks, LatticeMap
 from braggscope.models.parameters import Parameters
 
 KEY = {"source": "a", "parameters": "b"}
-
-
-def correlation(**more):
-    return Parameters().with_strain(method="correlation", reference=(0, 4, 0, 2), **more)
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +33,6 @@ def scan(tmp_path_factory):
 @pytest.fixture(scope="module")
 def result(scan):
     return run_strain(str(scan.path), correlation(), None, silent_context())
-
-
-def written(path, patterns, **attributes):
-    with h5py.File(path, "w") as file:
-        file.create_dataset("/entry/data/data", data=patterns).attrs.update(attributes)
-    return str(path)
 
 
 # -- the way from patterns to maps ----------------------------------------------------------------------
@@ -195,55 +169,6 @@ def test_a_cube_larger_than_memory_streams(tmp_path):
     assert psutil.Process().memory_info().rss - before < 600 << 20
 
 
-# -- probe ----------------------------------------------------------------------------------------------
-
-
-def probe_of(path, parameters):
-    with patterns_of(str(path), parameters, silent_context()) as patterns:
-        return find_probe(patterns, parameters, silent_context())
-
-
-def test_the_probe_comes_from_data_file_region_or_hand(scan, tmp_path):
-    vacuum = np.random.default_rng(4).poisson(900 * disk(20.3, 24.8) + 0.2, (3, SIDE, SIDE)).astype("uint16")
-    np.save(tmp_path / "vacuum.npy", vacuum)
-    from_file = probe_of(scan.path, correlation(probe_file=str(tmp_path / "vacuum.npy")))
-    assert from_file.centre == pytest.approx((20.3, 24.8), abs=0.1)
-    for probe in (from_file, probe_of(scan.path, correlation())):
-        assert probe.radius == pytest.approx(RADIUS, abs=0.15)
-    region = probe_of(scan.path, correlation(probe_region=(0, 2, 0, 2)))
-    assert region.centre == pytest.approx(CENTRE, abs=0.15)
-    by_hand = probe_of(scan.path, correlation(probe_radius=4.5))
-    assert by_hand.radius == 4.5
-    assert by_hand.centre == pytest.approx(CENTRE, abs=0.15)
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        ({"probe_radius": 40.0}, "too large for patterns of 64 x 64"),
-        ({"probe_region": (0, 9, 0, 1)}, "beyond the scan of 4 x 6"),
-        ({"probe_file": "/nowhere/probe.h5"}, "nowhere"),
-    ],
-)
-def test_probes_that_cannot_be_are_one_sentence(scan, change, says):
-    with pytest.raises((StrainError, SourceError)) as caught:
-        probe_of(scan.path, correlation(**change))
-    assert says in str(caught.value)
-    assert str(caught.value).endswith(".")
-
-
-def test_the_overlay_of_one_pattern(scan):
-    with patterns_of(str(scan.path), correlation(), silent_context()) as patterns:
-        probe = find_probe(patterns, correlation(), silent_context())
-        tools = make_tools(patterns, probe, correlation(), silent_context())
-        (pattern,) = patterns.take(np.array([3]), silent_context())
-    disks = measure_pattern(pattern, tools)
-    near = np.hypot(disks.x - CENTRE[0], disks.y - CENTRE[1]).min()
-    assert len(disks) > 10
-    assert near < 0.2
-    assert len(measure_pattern(np.zeros_like(pattern), tools.twin())) == 0
-
-
 # -- what cannot be measured ----------------------------------------------------------------------------
 
 
@@ -343,156 +268,3 @@ def test_the_key_knows_what_changes_the_disks(scan):
     assert key("strain") != key("strain", tolerance=0.3)
     for change in ({"threshold": 0.2}, {"power": 0.5}, {"kernel": "flat"}, {"probe_radius": 3.0}):
         assert key("disks") != key("disks", **change)
-
-
-# -- virtual images -------------------------------------------------------------------------------------
-
-
-def test_virtual_images_are_sums_over_detectors(scan):
-    half = np.zeros((SIDE, SIDE), bool)
-    half[:, :20] = True
-    seen = []
-    found = run_virtual(str(scan.path), Parameters(), {"left": half}, silent_context(), seen.append)
-    assert np.array_equal(found.images["left"], scan.patterns[..., :20].sum(axis=(2, 3)))
-    assert np.array_equal(found.images["sum"], scan.patterns.sum(axis=(2, 3)))
-    assert np.array_equal(found.images["max"], scan.patterns.max(axis=(2, 3)))
-    np.testing.assert_allclose(found.mean, scan.patterns.mean(axis=(0, 1)))
-    assert np.array_equal(found.maximum, scan.patterns.max(axis=(0, 1)))
-    columns = (scan.patterns * np.arange(SIDE)).sum(axis=(2, 3)) / scan.patterns.sum(axis=(2, 3))
-    np.testing.assert_allclose(found.centre[..., 0], columns)
-    assert found.count == 24
-
-
-def test_virtual_images_come_bit_by_bit_and_stop(scan, monkeypatch):
-    from braggscope.app.engine import scan_images
-
-    monkeypatch.setattr(scan_images, "REPORT_S", 0.0)
-    monkeypatch.setattr(scan_images, "SIZE", 4)
-    seen = []
-    run_virtual(str(scan.path), Parameters(), {}, silent_context(), seen.append, workers=1)
-    counts = [partial.count for partial in seen]
-    assert counts == list(range(4, 25, 4))
-    assert np.isfinite(seen[0].images["sum"]).sum() == 4
-    ticket = Ticket(1)
-    with pytest.raises(Cancelled):
-        run_virtual(str(scan.path), Parameters(), {}, Context(ticket, lambda _: ticket.cancel()))
-    with pytest.raises(ValueError, match=r"left is \(3, 3\)"):
-        run_virtual(str(scan.path), Parameters(), {"left": np.ones((3, 3))}, silent_context())
-
-
-def test_a_run_is_cancelled_in_time(scan):
-    context = Context(Ticket(1), lambda _: None)
-    ended = []
-    thread = threading.Timer(0.3, lambda: (context.cancelled.set(), ended.append(time.monotonic())))
-    thread.start()
-    with contextlib.suppress(Cancelled):
-        while True:
-            run_virtual(str(scan.path), Parameters(), {}, context)
-    assert time.monotonic() - ended[0] < 1.0  # 0.2 s on a quiet machine
-
-
-# -- exports --------------------------------------------------------------------------------------------
-
-
-def provenance(result):
-    return Provenance(result.scan.location, result.scan.info.identity, result.parameters)
-
-
-def test_hdf5_is_nexus_and_comes_back(result, tmp_path):
-    path = tmp_path / "strain.h5"
-    assert write_strain(path, result, provenance(result)) == (path,)
-    with h5py.File(path) as file:
-        group = file[file.attrs["default"]][file["entry"].attrs["default"]]
-        assert group.name == "/entry/strain"
-        assert group.attrs["signal"] == "exx"
-        assert group.attrs["axes"].tolist() == ["scan_y", "scan_x"]
-        assert group["scan_x"].attrs["units"] == "nm"
-        assert group["scan_x"][()].tolist() == [0, 2, 4, 6, 8, 10]
-        for name in ("exx", "eyy", "exy", "theta", "exx_err", "eyy_err", "exy_err", "theta_err", "valid"):
-            assert group[name].shape == (4, 6)
-            assert group[name].dtype == np.float32
-            assert "units" in group[name].attrs
-        assert file["entry/process"].attrs["NX_class"] == "NXprocess"
-        assert json.loads(file["entry/process/parameters"][()])["strain"]["method"] == "correlation"
-    back = read_strain(path)
-    for name in ("exx", "theta_err", "valid"):
-        assert np.array_equal(getattr(back.strain, name), getattr(result.strain, name), equal_nan=True)
-    assert back.strain.reference.a == pytest.approx(result.strain.reference.a)
-    assert np.array_equal(back.disks.x, result.disks.x)
-    assert np.array_equal(back.lattices.covariance, result.lattices.covariance)
-    assert np.array_equal(back.probe.image, result.probe.image)
-    assert back.probe.centre == result.probe.centre
-    assert set(back.images) == {"bright_field", "dark_field"}
-    assert back.provenance["program"] == "Braggscope"
-
-
-def test_csv_has_a_row_for_every_position(result, tmp_path):
-    path, beside = write_strain(tmp_path / "a.csv", result, provenance(result))
-    table = np.genfromtxt(path, delimiter=",", names=True)
-    assert len(table) == 24
-    np.testing.assert_allclose(table["exx"], result.strain.exx.ravel(), rtol=1e-6)
-    assert table["x_nm"][1] == 2.0
-    assert set(rows(result)) == set(table.dtype.names)
-    assert "Biot" in json.loads(beside.read_text("utf-8"))["strain"]
-
-
-def test_tiff_is_one_map_each(result, tmp_path):
-    written = write_strain(tmp_path / "a.tif", result, provenance(result))
-    assert len(written) == 9
-    values = tifffile.imread(tmp_path / "a_theta.tif")
-    assert values.dtype == np.float32
-    assert np.array_equal(values, result.strain.theta)
-
-
-@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
-def test_figures_are_drawn(result, tmp_path, suffix):
-    strain_figure(tmp_path / f"a{suffix}", result, errors=suffix == ".png", limit=0.03)
-    assert (tmp_path / f"a{suffix}").stat().st_size > 4000
-
-
-def test_what_cannot_be_written_or_read_is_one_sentence(result, scan, tmp_path):
-    with pytest.raises(ExportError, match="no known suffix"):
-        write_strain(tmp_path / "a.xyz", result, provenance(result))
-    with pytest.raises(ExportError, match="is no strain file"):
-        read_strain(scan.path)
-    with pytest.raises(ExportError, match="There is no file"):
-        read_strain(Path("nowhere.h5"))
-    assert list(tmp_path.iterdir()) == []
-
-
-# -- measured patterns ----------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif("BRAGGSCOPE_TEST_DATA" not in os.environ, reason="BRAGGSCOPE_TEST_DATA names no folder")
-def test_disks_of_precession_patterns_are_those_that_are_there():
-    """Centres of mass, above their surroundings, of the strong reflections of a measured pattern: x, y px."""
-    there = np.array(
-        [(73.1, 72.1), (105.2, 78.1), (58.7, 38.6), (100.8, 98.0), (42.3, 66.3), (37.0, 86.1), (96.3, 118.2)]
-    )
-    path = Path(os.environ["BRAGGSCOPE_TEST_DATA"]) / "stem4d" / "test1.blo"
-    parameters = correlation(probe_radius=3.0)  # the direct disk is saturated and tells none
-    with patterns_of(str(path), parameters, silent_context()) as patterns:
-        probe = find_probe(patterns, parameters, silent_context())
-        assert "saturated at 255" in saturation_notes(patterns, probe, silent_context())[0]
-        tools = make_tools(patterns, probe, parameters, silent_context())
-        (first,) = patterns.take(np.array([0]), silent_context())
-    disks = measure_pattern(first, tools)
-    away = np.hypot(disks.x[:, None] - there[:, 0], disks.y[:, None] - there[:, 1])
-    assert (away.min(axis=0) < 0.6).all()
-    assert len(disks) < 25
-
-
-@pytest.mark.skipif("BRAGGSCOPE_TEST_DATA" not in os.environ, reason="BRAGGSCOPE_TEST_DATA names no folder")
-def test_a_measured_scan_without_a_lattice_says_so():
-    path = Path(os.environ["BRAGGSCOPE_TEST_DATA"]) / "stem4d" / "001_4x2_6bit.mib"
-    parameters = Parameters().with_strain(method="correlation", scan_shape=(2, 4))
-    with pytest.raises(StrainError, match=r"no lattice was found|No disk was found"):
-        run_strain(str(path), parameters, None, silent_context())
-
-
-def test_a_saturated_direct_disk_is_said(tmp_path):
-    scan = small_scan(tmp_path / "a.h5")
-    path = written(tmp_path / "capped.h5", np.minimum(scan.patterns, 255).astype(np.uint8))
-    found = run_strain(path, correlation(), None, silent_context())
-    assert "saturated at 255 counts" in found.notes[0]
-    assert np.sqrt(np.mean((found.strain.exx - scan.exx) ** 2)) < 2e-3
