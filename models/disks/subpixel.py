@@ -218,8 +218,11 @@ def measure(
             curve = np.empty(0, np.float32) if whole or not counts else curve_of(height, level, bent)
             reach = REACH if whole else CUT_REACH
             x, y = _climb(image, weight, table, x, y, reach, mix, curve, patch)
-            if np.isnan(x) and not whole:
-                continue
+            if np.isnan(x) and not whole:  # on a part of a disk the plain template reaches further
+                mix = (1.0, 0.0)
+                x, y = _climb(image, weight, table, float(c), float(r), reach, mix, curve, patch)
+                if np.isnan(x):
+                    continue
         if (subpixel == PARABOLA and whole) or np.isnan(x):
             x, y = float(c), float(r)
             mix = (0.0, 1.0)
