@@ -116,9 +116,13 @@ def test_the_command_adapts_to_a_scan(run, tmp_path):
     assert code == 2  # two steps of training find no disks
     assert "disks were found" in said
     assert not out.exists()
+    code, _, said = run("train", "disks", "-o", out, "--data", scan, "--base", "disks", "--minutes", "0.0001")
+    assert out.exists() == (code == 0)
+    assert ("nothing was written" in said) == (code == 1)
 
 
 def test_shipping_writes_weights_curve_and_entry(tmp_path, monkeypatch):
+    base = loader.ROOT / "weights" / "disks.safetensors"
     (tmp_path / "manifest.json").write_text(loader.MANIFEST.read_text())
     (tmp_path / "weights").mkdir()
     for module in (ship_disks, loader):
@@ -126,7 +130,7 @@ def test_shipping_writes_weights_curve_and_entry(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "MANIFEST", tmp_path / "manifest.json")
     monkeypatch.setattr(ship_disks, "BROAD", 8)
     monkeypatch.setattr(ship_disks, "wedges", dict)
-    report = train(tmp_path / "w.safetensors")
+    report = train(tmp_path / "w.safetensors", base=base)
     entry = ship_disks.ship(report.out, "disks")
     assert loader.manifest()["disks"] == entry
     assert "braggnn" in loader.manifest()
