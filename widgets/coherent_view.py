@@ -57,6 +57,7 @@ class CoherentView(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.show_mode: Show = "data"
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # before its buttons, when focus has to go somewhere
         self.empty = EmptyState(self)
         self.empty.demo_button.setText("Open demo crystal")
@@ -193,6 +194,7 @@ class CoherentView(QWidget):
 
     def set_show(self, show: Show) -> None:
         """Data, crystal, or both."""
+        self.show_mode = show
         self.shown.set_value(show)
         self.data.setVisible(show != "object")
         self.object.setVisible(show != "data")

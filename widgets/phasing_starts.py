@@ -90,7 +90,8 @@ class PhasingStarts(QWidget):
                 self.table.setItem(place, column, item)
         self.mark(current)
         self.clear.setEnabled(bool(rows))
-        self.hint.setText(f"{len(rows)} reconstructions, the most likely first" if rows else HINT)
+        many = f"{len(rows)} reconstructions, the most likely first" if len(rows) > 1 else "1 reconstruction"
+        self.hint.setText(many if rows else HINT)
 
     def mark(self, row: int) -> None:
         """Mark the row on screen."""

@@ -76,7 +76,7 @@ class CoherentShow:
     def look_changed(self) -> None:
         """Other quantity, frame or arrangement."""
         look = self._room.desk.store.state.coherent
-        if look.show != self._page.shown.value() and (self._live or self.chosen is not None):
+        if look.show != self._page.show_mode and (self._live or self.chosen is not None):
             self._page.set_show(look.show)
         looked = self.looked
         if looked is None or self._live:

@@ -102,6 +102,24 @@ def test_from_the_stack_to_the_crystal(crystal, tmp_path):
     assert "refinement" in stages
 
 
+def test_data_and_crystal_are_shown_side_by_side_or_alone(crystal):
+    phase(crystal)
+    page = panels(crystal).page
+    for mode, data, made, surface in (
+        ("data", True, False, True), ("both", True, True, False), ("object", False, True, True),
+    ):  # fmt: skip
+        crystal.press(page.shown.button(mode))
+        settle(0.02)
+        assert (page.data.isVisible(), page.object.isVisible()) == (data, made)
+        assert page.surface.isVisible() is surface
+    combo = page.quantity
+    combo.setFocus()
+    before = page.object.layer.quantity
+    QTest.keyClick(combo, Qt.Key.Key_Up)
+    until(lambda: page.object.layer.quantity != before, "the other quantity")
+    assert page.object.title.text() == combo.currentText()
+
+
 def test_voxel_and_q_typed_afterwards_give_strain_and_size(crystal):
     phase(crystal)
     crystal.window.show_panel("volume")
