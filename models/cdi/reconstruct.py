@@ -37,7 +37,7 @@ from braggscope.models.cdi.withheld import free_voxels, photon_unit
 TIGHTNESS = ((1.0, 0.05), (0.7, 0.2))  # (sigma, threshold) of which the free likelihood chooses
 MARGIN = 0.95  # share of the likelihood at which the tight support wins: the loose one also fits noise
 TRIED = 2  # starts of which chi after a few iterations chooses
-TRIAL = (Step(30, "RAAR"), Step(10, "ER"))
+TRIAL = (Step(15, "RAAR"), Step(5, "ER"))
 FINISH = (Step(10, "ER"),)
 
 
