@@ -95,7 +95,7 @@ def polynomial_order(degree: int) -> NDArray[np.int64]:
 
 def chebyshev(x: Floats, degree: int) -> Floats:
     """(degree + 1, n): T_a at x (n,), held at 1.3 beyond."""
-    return np.polynomial.chebyshev.chebvander(np.clip(x, -1.3, 1.3), degree).T
+    return np.asarray(np.polynomial.chebyshev.chebvander(np.clip(x, -1.3, 1.3), degree).T, np.float64)
 
 
 def priors(radius: float, degree: int) -> tuple[Floats, Floats]:

@@ -29,7 +29,7 @@ STEPS = 12
 PASSES, FAR = 4, 0.7  # windows are laid anew where a disk moved this far / px
 SAMPLE = 8  # patterns from which noise and edge are learned
 TRIALS = (0.1, 0.06, 0.3, 0.01, 0.01)  # steps of radius / px, sigma / px, blur, stretch
-TRUST, DISTRUST = 0.003, 0.3  # px: of the radius of a probe in vacuum, and of another
+TRUST, DISTRUST = 0.001, 0.3  # px: of radius and width of a probe in vacuum, and of another
 LEARNING = 3  # steps of a fit while the edge is learned
 FARTHEST = 14  # largest index
 LOWEST, HIGHEST = (0.5, 0.3, 0.0, -0.1, -0.1), (np.inf, np.inf, 1.0, 0.1, 0.1)  # and what is possible
@@ -68,6 +68,7 @@ class LatticeFit:
         self._parameters = parameters
         self._good = np.ones(self._shape, np.bool_) if mask is None else ~mask
         self._noise: tuple[float, float] | None = None
+        self._radius = float(probe.radius)  # as first known: the pixels that take part do not change
         half = int(np.ceil(probe.radius + OUTSIDE))
         y, x = np.mgrid[-half : half + 1, -half : half + 1]
         near = np.hypot(x, y) <= probe.radius + OUTSIDE
@@ -119,7 +120,9 @@ class LatticeFit:
             place = one.lattice[:2] + one.indices[order] @ one.lattice[2:].reshape(2, 2)
             x, y = (place + offset).T
             number = np.full(len(x), i, np.int64)
-            parts.append(Disks(number, x, y, *error.T, one.disks[order, 0], one.disks[order, 7]))
+            parts.append(
+                Disks(number, x, y, error[:, 0], error[:, 1], one.disks[order, 0], one.disks[order, 7])
+            )
         return Disks.join(parts)
 
     def prepare(self, patterns: NDArray, start: Lattice | NDArray) -> None:
@@ -132,8 +135,13 @@ class LatticeFit:
         common = isinstance(start, Lattice)
         first = [self._one(values[i], good[i], starts[i], common, STEPS) for i in some]
         known = [(i, one.lattice) for i, one in zip(some, first, strict=True) if self._is_sound(one)]
-        if known and self.edge.image is None:
-            self._refine([(values[i], good[i], lattice) for i, lattice in known])
+        apart = [(values[i], good[i], lattice) for i, lattice in known if not self._overlap(lattice)]
+        if apart and self.edge.image is None:
+            self._refine(apart)
+
+    def _overlap(self, lattice: Floats) -> bool:
+        """Whether neighbours hide edges of each other, so that they tell little of their radius."""
+        return bool(len(_near(lattice, 2 * (self._radius + NEAR))))
 
     def _fit(self, patterns: NDArray, start: Lattice | NDArray) -> list[_Fitted]:
         if self._noise is None:
@@ -180,10 +188,10 @@ class LatticeFit:
         """:func:`fit_pattern` from ``lattice``, in place: covariance, numbers of the disks, disks."""
         radius, settings = self.edge.radius, self._parameters
         gain, readout = self._noise or (1.0, 0.0)
-        reach, margin = radius + OUTSIDE, max(settings.edge, radius / 2)
+        reach, margin = self._radius + OUTSIDE, max(settings.edge, radius / 2)
         return fit_pattern(
             image, good, lattice, candidates, (radius, reach, gain, margin, settings.most),
-            self._pixels, (radius + NEAR, _near(lattice, reach + radius + NEAR)), self._model,
+            self._pixels, (self._radius + NEAR, _near(lattice, reach + self._radius + NEAR)), self._model,
             (gain, readout + LEAST * gain**2, FLOOR), steps, settings.fewest,
         )  # fmt: skip
 
@@ -206,12 +214,12 @@ class LatticeFit:
 
     def _refine(self, rows: list[tuple[NDArray, Bools, Floats]]) -> None:
         """Radius, width, blur and stretch of the edge by parabolas through the evidence."""
-        first = self.edge.radius
+        first = np.array([self.edge.radius, self.edge.sigma])
 
         def misfit(values: Floats) -> float:
             self._learn(_edge(np.clip(values, LOWEST, HIGHEST)))
             evidence = sum(self._one(*row, False, LEARNING).disks[:, 9].sum() for row in rows)
-            return float(evidence + ((values[0] - first) / self._trust) ** 2)
+            return float(evidence + (((values[:2] - first) / self._trust) ** 2).sum())
 
         now = np.array([self.edge.radius, self.edge.sigma, self.edge.blur, *self.edge.stretch])
         for _ in range(ROUNDS):

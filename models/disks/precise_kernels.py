@@ -15,6 +15,7 @@ from numba import njit
 
 FAST = {"reassoc", "contract", "nsz", "arcp"}  # sums may be reordered; NaN and infinity keep their meaning
 FREE = 1e-8  # precision of the constant, counts^-2
+MIXING = 5  # steps
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
@@ -70,21 +71,40 @@ def with_prior(matrix, precision, height, count, out):
 
 
 @njit(cache=True, nogil=True)
-def choose_prior(matrix, vector, priors, height, work, right):
-    """Number of the prior with the highest evidence (MacKay 1992, eq. 2.5; log of a Gaussian integral)."""
+def weigh_priors(matrix, vector, priors, height, work, right, evidence):
+    """Log ``evidence`` (K,) of every prior but for a constant: a Gaussian integral (MacKay 1992, eq. 2.5)."""
     precisions, logarithms = priors
-    count, best, which = len(vector) - 1, -math.inf, 0
+    count = len(vector) - 1
     for k in range(len(logarithms)):
         with_prior(matrix, precisions[k], height, count, work)
         logarithm = factor(work, count + 1)
         right[:] = vector
         forward(work, count + 1, right)
-        evidence = 0.5 * (logarithms[k] - logarithm)
+        evidence[k] = 0.5 * (logarithms[k] - logarithm)
         for j in range(count + 1):
-            evidence += 0.5 * right[j] * right[j]
-        if evidence > best:
-            best, which = evidence, k
-    return which
+            evidence[k] += 0.5 * right[j] * right[j]
+        if math.isnan(evidence[k]):
+            evidence[k] = -math.inf
+
+
+@njit(cache=True, nogil=True)
+def settle_priors(evidence, chosen):
+    """Numbers of the priors of n disks from their log ``evidence`` (n, K).
+
+    How common each prior is in this pattern is learned from all disks (a mixture, by expectation and
+    maximisation), so that faint disks, which say little themselves, are taken to be like the others.
+    """
+    n, kinds = evidence.shape
+    share, new = np.full(kinds, 1.0 / kinds), np.empty(kinds)
+    for _ in range(MIXING):
+        new[:] = 1.0 / n
+        for i in range(n):
+            row = evidence[i] + np.log(share)
+            row = np.exp(row - row.max())
+            new += row / row.sum()
+        share = new / new.sum()
+    for i in range(n):
+        chosen[i] = np.argmax(evidence[i] + np.log(share))
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)

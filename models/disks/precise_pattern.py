@@ -10,13 +10,14 @@ from numba import njit
 
 from braggscope.models.disks.precise_kernels import (
     backward,
-    choose_prior,
     design,
     expected,
     factor,
     forward,
     normal_equations,
     position_system,
+    settle_priors,
+    weigh_priors,
     with_prior,
 )
 from braggscope.models.disks.precise_weights import axes, join, scatter
@@ -25,7 +26,9 @@ SEEN = 0.6  # share of a disk's pixels that must be good and in the pattern
 VISIBLE = 3.0  # sigma of its counts over its surroundings
 LONGEST = 1.0  # px that a disk may move in one step
 CLOSE = 0.05  # sigma: a step shorter than this ends the fit
-CHOOSING = 3  # steps in which priors are chosen anew
+ALIKE = 4.0  # disks whose scatter goes together, as their insides are alike: measured on simulations
+BEYOND = 1.15  # by what errors exceed those of the counts where disks do not scatter: measured likewise
+CHOOSING = (0, 2)  # steps in which priors are chosen anew
 
 
 @njit(cache=True, nogil=True)
@@ -112,11 +115,11 @@ def allow(lattice, pixels, radius, near):
 
 
 @njit(cache=True, nogil=True)
-def solve_disk(window, state, offset, model, noise, first, space, out):
+def solve_disk(window, state, offset, model, noise, evidence, space, out):
     """Project one disk out; ``out`` (6,) of :func:`position_system`. False where it cannot be solved.
 
     ``window``: counts, use, variance, which is renewed; ``state``: number of the prior, height, counts,
-    minus twice the log evidence less the misfit, renewed.
+    minus twice the log evidence less the misfit, renewed. ``evidence`` (K,) of the priors, or (0,).
     """
     values, use, variance = window
     table, fine, priors = model
@@ -128,8 +131,8 @@ def solve_disk(window, state, offset, model, noise, first, space, out):
     for t in range(n):
         weight[t] = use[t] / max(variance[t], low)
     squares = normal_equations(phi, weight, values, (weighted, product), matrix, vector)
-    if first:
-        state[0] = choose_prior(matrix, vector, priors, state[1], work, right)
+    if len(evidence):
+        weigh_priors(matrix, vector, priors, state[1], work, right, evidence)
     chosen = int(state[0])
     with_prior(matrix, priors[0][chosen], state[1], count, work)
     logarithm = factor(work, count + 1)
@@ -160,15 +163,19 @@ def refine(windows, corners, indices, lattice, states, model, noise, steps, spac
     values, use, variance = windows
     matrix, gradient = np.empty((6, 6)), np.empty(6)
     covariance = np.full((6, 6), math.nan)
+    evidence = np.full((n, len(model[2][1])), -math.inf)
+    states[:, 0] = evidence.shape[1] // 2
     for turn in range(steps):
         for i in range(n):
             x, y = place(lattice, indices[i, 0], indices[i, 1])
             window = (values[i], use[i], variance[i])
             offset = (x - corners[i, 0], y - corners[i, 1])
-            first = turn < CHOOSING
-            if not solve_disk(window, states[i], offset, model, noise, first, space, systems[i]):
+            wanted = evidence[i] if turn in CHOOSING else evidence[i, :0]
+            if not solve_disk(window, states[i], offset, model, noise, wanted, space, systems[i]):
                 systems[i] = 0.0
             axes(systems[i], turned[i])
+        if turn in CHOOSING:
+            settle_priors(evidence, states[:, 0])
         spread = scatter(turned, weight)
         join(indices, systems, turned, weight, spread, matrix, gradient)
         if not np.isfinite(matrix).all() or np.linalg.cond(matrix) > 1e12:
@@ -180,9 +187,10 @@ def refine(windows, corners, indices, lattice, states, model, noise, steps, spac
             dy = step[1] + indices[i, 0] * step[3] + indices[i, 1] * step[5]
             far = max(far, math.hypot(dx, dy))
         lattice += step * min(1.0, LONGEST / max(far, 1e-12))
-        if turn >= CHOOSING and (step * gradient).sum() < CLOSE * CLOSE:
+        if turn > CHOOSING[-1] and (step * gradient).sum() < CLOSE * CLOSE:
             break
-    return np.linalg.inv(matrix)
+    join(indices, systems, turned, weight, ALIKE * spread, matrix, gradient)
+    return np.linalg.inv(matrix) * BEYOND**2
 
 
 @njit(cache=True, nogil=True)
