@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import tifffile
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtTest import QTest
@@ -379,6 +380,22 @@ def test_many_scans_go_in_the_background_and_are_not_done_twice(crystal, counts,
     until(lambda: not coherent(crystal).scans.running, "all scans", 60)
     assert {path: path.stat().st_mtime_ns for path in folder.glob("*.h5")} == written
     assert (folder / "scans.csv").read_text().count("\n") == 4
+
+
+def test_a_folder_of_tiffs_is_a_stack_and_says_nothing_of_its_geometry(launch, counts, tmp_path):
+    folder = tmp_path / "scan"
+    folder.mkdir()
+    for k, frame in enumerate(counts):
+        tifffile.imwrite(folder / f"frame_{k:04d}.tif", frame)
+    stage = launch()
+    stage.open(folder)
+    stage.program.trigger("coherent_workspace")
+    prepared(stage)
+    np.testing.assert_allclose(coherent(stage).volume.pattern.amplitude, np.sqrt(counts), rtol=1e-6)
+    stage.window.show_panel("volume")
+    panels(stage).volume.page.ensureWidgetVisible(panels(stage).volume.instrument.fill)
+    stage.press(panels(stage).volume.instrument.fill)
+    assert "says nothing about its geometry" in panels(stage).volume.error.text()
 
 
 def test_the_demo_crystal_comes_with_its_geometry(launch, monkeypatch, stack):
