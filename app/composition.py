@@ -21,7 +21,7 @@ from braggscope.app.presenters.coherent import CoherentPresenter
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.exports import ExportPresenter
 from braggscope.app.presenters.following import FollowPresenter
-from braggscope.app.presenters.frames import FramePresenter
+from braggscope.app.presenters.frames import WITHOUT_PEAKS, FramePresenter
 from braggscope.app.presenters.handlers import Handlers
 from braggscope.app.presenters.instrument import InstrumentPresenter
 from braggscope.app.presenters.jobs import JobBoard
@@ -109,6 +109,7 @@ class Program(QObject):
         window.overlays_held.connect(window.frame_view.hold_overlays)
         window.log_panel.report_requested.connect(self.copy_report)
         window.closing.connect(self.close)
+        window.frame_view.demo_requested.connect(self.open_demo)
         coherent = window.coherent
         coherent.page.open_requested.connect(self.sources.ask_file)
         coherent.volume.choose_file_requested.connect(self.preparation.ask_file)
@@ -164,7 +165,7 @@ class Program(QObject):
             parts.append(f"cache {engine.cached_bytes / 1e9:.1f} of {self.desk.memory / 1e9:.1f} GB")
         parameters = self.store.state.parameters
         names = weights_in_use(parameters.localize)
-        if names:
+        if names and self.store.state.workspace not in WITHOUT_PEAKS:
             text = ", ".join(f"{NETWORK_TITLES[method]} {Path(name).stem}" for method, name in names.items())
             parts.append(text + ("" if self.networks_ready else " (loading)"))
         return "  ·  ".join(parts)
@@ -184,6 +185,10 @@ class Program(QObject):
     def change_display(self, **changes: object) -> None:
         """Replace some values of the display state."""
         self.store.update(display=self.store.state.display.model_copy(update=changes))
+
+    def open_demo(self) -> None:
+        """Open the demo of the workspace on screen."""
+        self.trigger("open_demo_scan" if self.store.state.workspace == "strain" else "open_demo")
 
     def copy_report(self) -> None:
         """Put an error report on the clipboard."""

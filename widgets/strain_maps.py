@@ -82,7 +82,11 @@ class StrainMapsPanel(QWidget):
         for name in ("method", "beside", "component"):
             box = getattr(self, name)
             box.setCurrentIndex(max(box.findData(view[name]), 0))
-        self.component.setVisible(bool(view["beside"]))
+        compared, angle = bool(view["beside"]), view["component"] == "theta"
+        self.component.setVisible(compared)
+        self.shown.setVisible(not compared)
+        self.limit.setVisible(not (compared and angle))
+        self.limit_deg.setVisible(not compared or angle)
         self.shown.set_value(view["shown"])
         for name in ("limit", "limit_deg"):
             spin = getattr(self, name)

@@ -17,7 +17,7 @@ from braggscope.widgets.strain_methods import METHODS
 Floats = NDArray[np.float64]
 DETECTOR = QColor("#7fd6c2")
 HANDLE = 5.5  # screen px
-DOT = 1.8
+DOT, APART = 1.8, 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ class StrainOverlay:
         for colour, curve in self.curves:
             _paint_curve(painter, curve, colour, transform)
         scale = np.sqrt(abs(transform.determinant()))
-        for marks in self.disks:
-            _paint_disks(painter, marks, transform, float(scale), window)
+        for k, marks in enumerate(self.disks):  # circles of further methods lie around those of the first
+            _paint_disks(painter, marks, transform, float(scale), window, APART * k)
         if self.lattice is not None:
             _paint_lattice(painter, self.lattice, self.proposed, transform, font)
         for x, y in self.handles:
@@ -103,10 +103,10 @@ def ellipse_curve(
 
 
 def _paint_disks(
-    painter: QPainter, marks: DiskMarks, transform: QTransform, scale: float, window: QRectF
+    painter: QPainter, marks: DiskMarks, transform: QTransform, scale: float, window: QRectF, wider: float
 ) -> None:
     style = METHODS[marks.method]
-    colour, reach = QColor(getattr(INK, style.role)), marks.radius * scale
+    colour, reach = QColor(getattr(INK, style.role)), marks.radius * scale + wider
     room = window.adjusted(-reach, -reach, reach, reach)
     places = [transform.map(QPointF(x, y)) for x, y in zip(marks.x.tolist(), marks.y.tolist(), strict=True)]
     seen = [at for at in places if room.contains(at)]

@@ -62,6 +62,12 @@ class StrainJob:
             return 0
 
 
+def renewable(result: StrainResult, parameters: Parameters) -> bool:
+    """Whether :func:`renewed` can: lattices fitted to patterns are kept with their ellipse made round."""
+    ratios = result.parameters.strain.ellipse[0], parameters.strain.ellipse[0]
+    return result.parameters.strain.method != "lattice" or ratios == (1.0, 1.0)
+
+
 def renewed(result: StrainResult, parameters: Parameters) -> StrainResult:
     """The same disks with another reference, frame, lattice or weights. Raises StrainError."""
     scan, settings = result.scan, parameters.strain

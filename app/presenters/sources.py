@@ -43,7 +43,6 @@ class SourcePresenter:
         panel.dataset_chosen.connect(self._choose_dataset)
         panel.axis_chosen.connect(self._choose_axis)
         window.frame_view.open_requested.connect(self.ask_file)
-        window.frame_view.demo_requested.connect(self.open_demo)
         window.files_dropped.connect(self.open_several)
         self.show_recent()
 

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from braggscope.app.presenters.sources import SourcePresenter
 
 
+NOTHING = (
+    "No scan open yet",
+    "Drop a 4D-STEM scan here: HDF5, EMD, MIB, DM4, BLO, npy, raw.\nOr look around in the demo scan first.",
+)
 DEMO = "strained-multilayer-1-seed0.h5"  # another number when the simulation changes
 
 
@@ -65,6 +69,8 @@ class StrainPresenter:
         scanned = self.room.active and self.room.scan is not None
         self._window.timeline.setVisible(not scanned)
         self._window.strain.handles.steps = scanned
+        if self._desk.engine is None:
+            self._window.frame_view.clear(*(NOTHING if self.room.active else ()))
 
     def open_demo(self) -> None:
         """Make the demo scan if it is not there yet, and open it in this workspace."""

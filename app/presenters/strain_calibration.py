@@ -63,7 +63,7 @@ class CalibrationPresenter:
         panel.discarded.connect(self.discard)
         panel.changed.connect(lambda changes: room.change(**changes))
         panel.refused.connect(lambda text: room.desk.say("warning", text))
-        room.panels.bragg.requested.connect(self.compute)
+        room.panels.bragg.requested.connect(lambda: self.compute())
         room.panels.bragg.view_changed.connect(lambda key: room.show(pattern=key))
         overlay.on_lattice = self._lattice_dragged
         room.changed.connect(self._restart)
@@ -76,7 +76,8 @@ class CalibrationPresenter:
         self._region_wanted = None
         for key in list(STEPS):
             self.discard(key)
-        self._room.panels.calibration.setEnabled(self._room.scan is not None)
+        for panel in (self._room.panels.calibration, self._room.panels.bragg):
+            panel.setEnabled(self._room.scan is not None)
         self.show()
 
     # -- disks of the scan --------------------------------------------------------------------
@@ -90,7 +91,7 @@ class CalibrationPresenter:
         """Use what a whole run has found."""
         self._disks, self._map = (self._found_by(), disks), None
         self._origin = origin
-        self.compute()
+        self.compute(switch=False)
 
     def _gatherer(self) -> Callable[[Context], Disks]:
         """What gives the disks of a sample on the lane of calibration, found unless they are known."""
@@ -109,8 +110,8 @@ class CalibrationPresenter:
 
         return gather
 
-    def compute(self) -> None:
-        """Make the Bragg vector map."""
+    def compute(self, switch: bool = True) -> None:
+        """Make the Bragg vector map, and ``switch`` to it."""
         room, scan, gather = self._room, self._room.scan, self._gatherer()
         if scan is None:
             return
@@ -131,7 +132,8 @@ class CalibrationPresenter:
             if room.scan is scan:
                 self._map = found[0]
                 self._origin = found[1] or (scan.shape[1] / 2, scan.shape[0] / 2)
-                room.show(pattern="bragg")
+                if switch:
+                    room.show(pattern="bragg")
                 self.show()
             return f"{found[2]:,} disks"
 

@@ -73,7 +73,7 @@ def _components(strain: StrainMap, view: StrainView) -> tuple[list[MapPicture], 
         limit = view.limit_deg if name == "theta" else view.limit
         axes = strain.frame if name == "exx" else None
         if view.shown == "error":
-            found.append(MapPicture(name, f"1 σ of {title}", errors, None, unit, 0.0, 1.0, RISING, axes))
+            found.append(MapPicture(name, f"1 σ {title}", errors, None, unit, 0.0, 1.0, RISING, axes))
         else:
             shown = MapPicture(
                 name, title, values, errors, unit, -limit, limit, DIVERGING, axes, MEANING[name]

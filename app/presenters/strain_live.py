@@ -186,7 +186,7 @@ class LivePresenter:
         radius = 1.0 if room.probe is None else room.probe.radius
         marks = [
             DiskMarks(method, self._seen[method].disks.x, self._seen[method].disks.y, radius)
-            for method in methods
+            for method in sorted(methods, key=lambda m: m != room.strain.method)  # the chosen one first
             if method in self._seen
         ]
         self._overlay.set_disks(tuple(marks))

@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QFileDialog
 
 from braggscope.app.engine.jobs import Context, Progress
 from braggscope.app.engine.strain_result import StrainResult
-from braggscope.app.engine.strain_runs import StrainJob, renewed
+from braggscope.app.engine.strain_runs import StrainJob, renewable, renewed
 from braggscope.app.files import check_not_input
 from braggscope.app.presenters.jobs import JobBoard
 from braggscope.app.presenters.strain_room import StrainRoom
@@ -44,6 +44,7 @@ class StrainRuns(QObject):
         self._job = ""
         self.results: dict[Method, StrainResult] = {}
         self._resumable = False
+        self._tried: StrainJob | None = None  # was started by itself, from the journal
         self._timer = QTimer(room.window)
         self._timer.setSingleShot(True)
         self._timer.setInterval(SETTLE_MS)
@@ -96,8 +97,13 @@ class StrainRuns(QObject):
         for method, result in self.results.items():
             if result.complete and self.is_current(result):
                 wanted = self._parameters_of(result)
-                if wanted.fingerprint("strain") != result.parameters.fingerprint("strain"):
+                if wanted.fingerprint("strain") == result.parameters.fingerprint("strain"):
+                    continue
+                if renewable(result, wanted):
                     self._renew(method, result, wanted)
+                elif method == room.strain.method:
+                    self.run()  # from the journal
+                    return
         self._look_up()
 
     def _renew(self, method: Method, result: StrainResult, wanted: Parameters) -> None:
@@ -125,7 +131,8 @@ class StrainRuns(QObject):
                 return
             self._resumable = 0 < count < job.scan.positions
             self.show()
-            if count >= job.scan.positions and self.result() is None:
+            if count >= job.scan.positions and self.result() is None and job != self._tried:
+                self._tried = job
                 self.run()
 
         room.desk.lanes.small.submit(lambda _: job.done(), done, on_error=lambda _: self.show())
@@ -146,6 +153,7 @@ class StrainRuns(QObject):
             return
         if self.running:
             return
+        self._tried = job
         method, gate = job.parameters.strain.method, room.desk.gate
 
         def run(context: Context) -> StrainResult:
