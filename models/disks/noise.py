@@ -92,7 +92,7 @@ def sway(template: Template, noise: Noise) -> Floats:
     waves = rng.normal(0, 1, (len(scale), 2)) * scale
     phase = np.exp(1j * (waves[:, :1, None] * axis[:, None] + waves[:, 1:, None] * axis))
     shown = 1 - np.abs(phase[:, sample[DISK] > INNER].mean(axis=1)) ** 2
-    shown = np.repeat(shown.reshape(-1, WAVES).mean(axis=1), WAVES)
+    shown = np.maximum(np.repeat(shown.reshape(-1, WAVES).mean(axis=1), WAVES), 0.02)
     moved = []
     for row in (PLAIN_X, WEIGHT_X):
         response = float((sample[row] * slope * sample[DISK_X]).sum())

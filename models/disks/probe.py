@@ -1,5 +1,6 @@
 """The probe: where the undiffracted disk stands, how large it is, how soft its edge."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ Bools = NDArray[np.bool_]
 LEVELS = (0.25, 0.5, 0.75)  # of the height, at which the disk is first looked for
 SPOKES = 48  # directions in which the edge is looked for
 STEP = 0.25  # px along a spoke
+LEAST = 0.25  # of a saturated direct disk's radius: less is no disk of the same probe
 FEWEST = 20.0  # counts of a disk
 CONTRAST = 6.0  # sigma by which a disk must stand over its surroundings
 STRUCTURE = 0.15  # of the height: what the disk's inside must vary by to count as a pattern of the probe
@@ -61,7 +63,8 @@ def probe_from_patterns(patterns: NDArray, mask: Bools | None = None) -> Probe:
     """The central disk of patterns (B, H, W) of thin or averaged material, where there is none in vacuum.
 
     Patterns are laid over each other by the place of their central disk before they are averaged; what
-    the disk shows inside is smoothed round. Raises ValueError where there is no disk.
+    the disk shows inside is smoothed round. Where the direct disk is saturated, the strongest other one shows
+    radius and edge. Raises ValueError where there is no disk.
     """
     if patterns.ndim != 3 or not len(patterns):
         raise ValueError("there are no patterns to take the probe from; choose some scan positions")
@@ -87,7 +90,9 @@ def probe_from_patterns(patterns: NDArray, mask: Bools | None = None) -> Probe:
             one, _ = _clean(patterns[k], mask)
             total += ndimage.shift(one, (first.y - c.y, first.x - c.x), order=1, mode="nearest")
         values = total / len(known)
-    return _measure(values, good, "data", keep=False)
+    if not _is_saturated(patterns, first):
+        return _measure(values, good, "data", keep=False)
+    return replace(_measure(values, good, "data", False, _other(values, good, first)), centre=first[:2])
 
 
 def _clean(image: NDArray, mask: Bools | None) -> tuple[Floats, Bools]:
@@ -106,9 +111,35 @@ def _clean(image: NDArray, mask: Bools | None) -> tuple[Floats, Bools]:
     return values, good
 
 
-def _measure(values: Floats, good: Bools, source: str, keep: bool) -> Probe:
-    """The disk as a probe; ``keep``: as it is inside, where that is more than noise."""
-    circle = _find(values, good)
+def _is_saturated(patterns: NDArray, circle: _Circle) -> bool:
+    """Whether a tenth of the direct disk and its surroundings is as bright as can be."""
+    y, x = np.indices(patterns.shape[1:])
+    inside = patterns[:, np.hypot(x - circle.x, y - circle.y) < circle.radius]
+    return bool(np.mean(inside == patterns.max()) > 0.1) and patterns.max() > 1
+
+
+def _other(values: Floats, good: Bools, direct: _Circle) -> _Circle:
+    """The disk that stands out most beside a saturated direct one, which blooms; the latter if none does."""
+    y, x = np.indices(values.shape)
+    smooth = ndimage.gaussian_filter(values, 1.0)
+    out = smooth - ndimage.gaussian_filter(values, 1.5 * direct.radius)
+    away = good & (np.hypot(x - direct.x, y - direct.y) > 2.2 * direct.radius)
+    row, col = np.unravel_index(int(np.argmax(np.where(away, out, -np.inf))), values.shape)
+    near = good & (np.hypot(x - col, y - row) < 2 * direct.radius)
+    top, ground = float(smooth[row, col]), float(np.median(values[near]))
+    label, _ = ndimage.label((smooth > 0.5 * (top + ground)) & near)
+    own = label == label[row, col]
+    rough = _Circle(float(col), float(row), float(np.sqrt(own.sum() / np.pi)), top, ground)
+    try:
+        other = _refine(values, good, rough, None)
+    except ValueError:
+        return direct
+    return other if other.radius > LEAST * direct.radius else direct
+
+
+def _measure(values: Floats, good: Bools, source: str, keep: bool, circle: _Circle | None = None) -> Probe:
+    """The disk, or that of a circle, as a probe; ``keep``: as it is inside, where that is more than noise."""
+    circle = circle or _find(values, good)
     radii, profile = _profile(values, good, circle)
     radius, edge = _soft_edge(values, good, circle)
     half = int(np.ceil(1.3 * radius + 1.5 * edge)) + 2

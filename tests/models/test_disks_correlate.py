@@ -180,6 +180,15 @@ def test_maxima_on_plateaus_count_once():
     assert len(local_maxima(image, 0.5, 4)[0]) == 0
 
 
+def test_disks_of_few_pixels_are_found_too():
+    small = draw(6, radius=1.6, dose=1e5, seed=4)
+    disks = finder((192, 192), probe=synthetic_probe(1.6, EDGE, 21)).find(small.patterns)
+    offsets, rows, missed = paired(disks, small)
+    assert len(disks) - len(rows) <= 0.01 * len(disks)
+    assert missed <= 0.02 * small.places[..., 0].size
+    assert np.sqrt(np.mean(offsets**2)) < 0.12
+
+
 def test_wrong_shapes_are_said():
     with pytest.raises(ValueError, match="too large for 12 x 40"):
         finder((12, 40))

@@ -74,6 +74,14 @@ def test_thin_material_shows_the_probe_though_it_wanders():
     assert probe.source == "data"
 
 
+def test_where_the_direct_disk_blooms_another_shows_the_size():
+    lam = disk(55, 48, 9, 2.0, 4000) + disk(85, 48, 4, 0.7, 150) + disk(25, 48, 4, 0.7, 120)
+    patterns = np.minimum(np.random.default_rng(7).poisson(lam, (8, *lam.shape)), 255)
+    probe = probe_from_patterns(patterns)
+    assert probe.radius == pytest.approx(4, abs=0.3)
+    assert np.hypot(probe.centre[0] - 55, probe.centre[1] - 48) < 0.5
+
+
 @pytest.mark.parametrize(
     "image",
     [
