@@ -10,7 +10,7 @@ PATTERNS = 256  # looked at, spread over the scan
 BLUR = 1.5  # px of the map of differences
 STRONG = 0.3  # of the highest maximum: what a basis vector must reach
 NEAR = 0.12  # of an index, within which a vector counts as explained
-EXPLAINED = 0.6  # of the vectors that a lattice must explain
+EXPLAINED = 0.4  # of the vectors that a lattice must explain
 SHORT = 24  # candidates for basis vectors
 NONE = "no lattice was found: "
 
