@@ -35,7 +35,7 @@ class CdiSettings:
     rate: float = 1e-3
     warm_up: int = 150
     decay: float = 1e-2
-    average: float = 0.997
+    average: float = 0.99
     clip: float = 1.0
     first_blocks: int = 8
     steps_per_block: int = 6
