@@ -20,9 +20,9 @@ class MethodStyle(NamedTuple):
 
 
 METHODS: Mapping[str, MethodStyle] = {
-    "network": MethodStyle("Network", "braggnn", Qt.PenStyle.SolidLine,
+    "network": MethodStyle("Network", "fit", Qt.PenStyle.SolidLine,
                            "A network finds the disks; best where they are not evenly bright"),
-    "correlation": MethodStyle("Correlation", "fit", Qt.PenStyle.DashLine,
+    "correlation": MethodStyle("Correlation", "braggnn", Qt.PenStyle.DashLine,
                                "Correlation with the probe; fast, best for even disks"),
     "lattice": MethodStyle("Lattice fit", "net", Qt.PenStyle.DotLine,
                            "One lattice is fitted to all disks at once; precise, needs a regular lattice"),

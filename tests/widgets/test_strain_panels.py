@@ -138,7 +138,7 @@ def view(qtbot):
 
 
 def test_disks_are_circles_of_the_probe_with_a_dot(view):
-    marks = DiskMarks("correlation", np.array([20.0]), np.array([30.0]), 8.0)
+    marks = DiskMarks("network", np.array([20.0]), np.array([30.0]), 8.0)
     view.set_disks(StrainOverlay((marks,), Detector((40.0, 40.0), 4.0, 12.0), LATTICE, handles=((5.0, 5.0),)))
     picture = view.canvas.grab().toImage()
 
