@@ -32,6 +32,7 @@ def warm_up(networks: bool = False) -> None:
         for noise in ("uniform", "poisson"):
             analyse(prepared, 0, base.with_localize(model=model, noise=noise), ready)
     _warm_up_tracks()
+    _warm_up_lattices()
     levels = percentile_levels(prepared.image, prepared.mask)
     histogram(prepared.image, prepared.mask)
     for step in (1, 2):
@@ -46,6 +47,19 @@ def _warm_up_tracks() -> None:
     frame, x = np.concatenate((t, t[10:])), np.concatenate((np.full(30, 20.0), 20 + 0.4 * t[10:]))
     link(PeakTable.blank(len(x), frame=frame, x=x, y=20.0, x_err=0.1, y_err=0.1, amplitude=100.0, birth=100.0,
                          fwhm_major=3.0, fwhm_minor=3.0))  # fmt: skip
+
+
+def _warm_up_lattices() -> None:
+    """Fit a lattice of nine disks."""
+    from braggscope.models.disks.parameters import Strain
+    from braggscope.models.disks.precise import LatticeFit
+    from braggscope.models.disks.probe import synthetic_probe
+    from braggscope.models.disks.results import Lattice
+
+    y, x = np.mgrid[:64, :64] % 20
+    pattern = 10.0 + 1000.0 * (np.hypot(x - 12, y - 12) < 4)
+    lattice = Lattice((32.0, 32.0), (20.0, 0.0), (0.0, 20.0))
+    LatticeFit(synthetic_probe(4.0, 1.5, 17), (64, 64), Strain()).fit(pattern[None], lattice)
 
 
 if __name__ == "__main__":
