@@ -26,9 +26,7 @@ def strains(lattices, reference):
     start = reference[2:].reshape(2, 2).T
     out = []
     for lattice in lattices:
-        _, stretch, right = np.linalg.svd(
-            np.linalg.inv(lattice[2:].reshape(2, 2).T @ np.linalg.inv(start)).T
-        )
+        _, stretch, right = np.linalg.svd(np.linalg.inv(lattice[2:].reshape(2, 2).T @ np.linalg.inv(start)).T)
         biot = right.T @ np.diag(stretch) @ right - np.eye(2)
         out.append((biot[0, 0], biot[1, 1], biot[0, 1]))
     return np.array(out)

@@ -60,8 +60,8 @@ class Strain(BaseModel):
     def about_disks(self) -> "Strain":
         """The same with all that does not change the disks that are found at its default."""
         later = {
-            "origin", "ellipse", "rotation", "transpose", "pixel_inv_angstrom", "tolerance", "fewest", "weights",
-            "reference", "frame",
+            "origin", "ellipse", "rotation", "transpose", "pixel_inv_angstrom", "tolerance", "fewest",
+            "weights", "reference", "frame",
         }  # fmt: skip
         if self.method != "lattice":
             later.add("lattice")
