@@ -1,35 +1,23 @@
 """The probe: where the undiffracted disk stands, how large it is, how soft its edge."""
 
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, optimize, special
 
+from braggscope.models.disks.circle import SPOKES, Circle, edge_points, fit_circle
 from braggscope.models.disks.results import Probe
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 LEVELS = (0.25, 0.5, 0.75)  # of the height, at which the disk is first looked for
-SPOKES = 48  # directions in which the edge is looked for
-STEP = 0.25  # px along a spoke
 LEAST = 0.25  # of a saturated direct disk's radius: less is no disk of the same probe
 FEWEST = 20.0  # counts of a disk
 CONTRAST = 6.0  # sigma by which a disk must stand over its surroundings
 STRUCTURE = 0.15  # of the height: what the disk's inside must vary by to count as a pattern of the probe
 EDGE_PER_SIGMA = 2 * 1.2815515655446004  # from 90 to 10 % of an error function
-
-
-class _Circle(NamedTuple):
-    """A disk found: centre and radius in px, levels inside and outside."""
-
-    x: float
-    y: float
-    radius: float
-    inside: float
-    outside: float
 
 
 def synthetic_probe(radius: float, edge: float, size: int) -> Probe:
@@ -76,7 +64,7 @@ def probe_from_patterns(patterns: NDArray, mask: Bools | None = None) -> Probe:
             "there is no central disk in these patterns; choose a probe file or other positions"
         ) from None
     reach = int(np.ceil(1.6 * first.radius)) + 1
-    shifts: list[_Circle | None] = []
+    shifts: list[Circle | None] = []
     for pattern in patterns:
         one, sure = _clean(pattern, mask)
         try:
@@ -111,14 +99,14 @@ def _clean(image: NDArray, mask: Bools | None) -> tuple[Floats, Bools]:
     return values, good
 
 
-def _is_saturated(patterns: NDArray, circle: _Circle) -> bool:
+def _is_saturated(patterns: NDArray, circle: Circle) -> bool:
     """Whether a tenth of the direct disk and its surroundings is as bright as can be."""
     y, x = np.indices(patterns.shape[1:])
     inside = patterns[:, np.hypot(x - circle.x, y - circle.y) < circle.radius]
     return bool(np.mean(inside == patterns.max()) > 0.1) and patterns.max() > 1
 
 
-def _other(values: Floats, good: Bools, direct: _Circle) -> _Circle:
+def _other(values: Floats, good: Bools, direct: Circle) -> Circle:
     """The disk that stands out most beside a saturated direct one, which blooms; the latter if none does."""
     y, x = np.indices(values.shape)
     smooth = ndimage.gaussian_filter(values, 1.0)
@@ -129,7 +117,7 @@ def _other(values: Floats, good: Bools, direct: _Circle) -> _Circle:
     top, ground = float(smooth[row, col]), float(np.median(values[near]))
     label, _ = ndimage.label((smooth > 0.5 * (top + ground)) & near)
     own = label == label[row, col]
-    rough = _Circle(float(col), float(row), float(np.sqrt(own.sum() / np.pi)), top, ground)
+    rough = Circle(float(col), float(row), float(np.sqrt(own.sum() / np.pi)), top, ground)
     try:
         other = _refine(values, good, rough, None)
     except ValueError:
@@ -137,7 +125,7 @@ def _other(values: Floats, good: Bools, direct: _Circle) -> _Circle:
     return other if other.radius > LEAST * direct.radius else direct
 
 
-def _measure(values: Floats, good: Bools, source: str, keep: bool, circle: _Circle | None = None) -> Probe:
+def _measure(values: Floats, good: Bools, source: str, keep: bool, circle: Circle | None = None) -> Probe:
     """The disk, or that of a circle, as a probe; ``keep``: as it is inside, where that is more than noise."""
     circle = circle or _find(values, good)
     radii, profile = _profile(values, good, circle)
@@ -166,14 +154,14 @@ def _measure(values: Floats, good: Bools, source: str, keep: bool, circle: _Circ
     )
 
 
-def _shifted(values: Floats, circle: _Circle, half: int, order: int) -> Floats:
+def _shifted(values: Floats, circle: Circle, half: int, order: int) -> Floats:
     """Pixels about the circle's centre."""
     axis = np.arange(-half, half + 1.0)
     at = np.meshgrid(circle.y + axis, circle.x + axis, indexing="ij")
     return ndimage.map_coordinates(values, at, order=order, mode="nearest")
 
 
-def _find(values: Floats, good: Bools) -> _Circle:
+def _find(values: Floats, good: Bools) -> Circle:
     """The brightest disk, by its pixels over half height, then by its edge."""
     smooth = ndimage.gaussian_filter(values, 1.0)
     ground = float(np.median(values[good]))
@@ -192,7 +180,7 @@ def _find(values: Floats, good: Bools) -> _Circle:
 
 def _from_level(
     values: Floats, smooth: Floats, good: Bools, ground: float, top: float, level: float
-) -> _Circle:
+) -> Circle:
     """The disk of the largest patch over a share of the height."""
     label, n = ndimage.label((smooth > ground + (top - ground) * level) & good)
     if not n:
@@ -205,11 +193,11 @@ def _from_level(
     if np.array_equal(values, np.round(values)) and values[largest].sum() - ground * area < FEWEST:
         raise ValueError("there is no disk in this pattern: too few counts")
     y, x = ndimage.center_of_mass(largest)
-    rough = _Circle(float(x), float(y), float(np.sqrt(area / np.pi)), top, ground)
+    rough = Circle(float(x), float(y), float(np.sqrt(area / np.pi)), top, ground)
     return _refine(values, good, rough, None)
 
 
-def _refine(values: Floats, good: Bools, rough: _Circle, reach: int | None) -> _Circle:
+def _refine(values: Floats, good: Bools, rough: Circle, reach: int | None) -> Circle:
     """A circle through the half heights along spokes; with ``reach``, from the centre of mass there."""
     if reach is not None:
         y, x = np.ogrid[: values.shape[0], : values.shape[1]]
@@ -222,12 +210,12 @@ def _refine(values: Floats, good: Bools, rough: _Circle, reach: int | None) -> _
         rough = rough._replace(x=float(along), y=float(down))
     circle = rough
     for _ in range(4):
-        points = _edge_points(values, good, circle)
+        points = edge_points(values, good, circle)
         if len(points) < SPOKES // 4:
             if circle.radius < 2.5:  # a disk of few pixels has no edge to follow
                 return circle
             raise ValueError("there is no disk in this pattern: its edge cannot be followed")
-        cx, cy, radius = _fit_circle(points)
+        cx, cy, radius = fit_circle(points)
         moved = np.hypot(cx - circle.x, cy - circle.y) + abs(radius - circle.radius)
         circle = circle._replace(x=cx, y=cy, radius=radius)
         if moved < 1e-3:
@@ -237,50 +225,7 @@ def _refine(values: Floats, good: Bools, rough: _Circle, reach: int | None) -> _
     return circle
 
 
-def _edge_points(values: Floats, good: Bools, circle: _Circle) -> Floats:
-    """(K, 2) x, y px where each spoke passes half its height; none through bad pixels."""
-    angle = np.arange(SPOKES) * (2 * np.pi / SPOKES)
-    reach = max(2.5, 0.45 * circle.radius)
-    radii = np.arange(max(circle.radius - reach, 0.0), circle.radius + reach + STEP / 2, STEP)
-    x = circle.x + radii * np.cos(angle)[:, None]
-    y = circle.y + radii * np.sin(angle)[:, None]
-    line = ndimage.map_coordinates(values, (y, x), order=1, mode="nearest")
-    sure = ndimage.map_coordinates(good.astype(np.float64), (y, x), order=1, cval=0.0).min(1) > 0.999
-    width = max(2, int(0.35 * len(radii)))
-    inside, outside = np.median(line[:, :width], 1), np.median(line[:, -width:], 1)
-    share = inside - outside > 0.2 * (circle.inside - circle.outside)
-    half = 0.5 * (inside + outside)
-    below = line < half[:, None]
-    last = len(radii) - 1 - np.argmax(~below[:, ::-1], axis=1)  # the outermost sample over half height
-    use = sure & share & (last < len(radii) - 1) & ~below.all(1)
-    rows = np.flatnonzero(use)
-    before, after = line[rows, last[rows]], line[rows, last[rows] + 1]
-    at = radii[last[rows]] + STEP * (before - half[rows]) / np.maximum(before - after, 1e-12)
-    return np.column_stack((circle.x + at * np.cos(angle[rows]), circle.y + at * np.sin(angle[rows])))
-
-
-def _fit_circle(points: Floats) -> tuple[float, float, float]:
-    """Centre and radius: algebraic start (Kasa), then bisquare-weighted Gauss-Newton."""
-    x, y = points.T
-    rows = np.column_stack((x, y, np.ones_like(x)))
-    solution = np.linalg.lstsq(rows, x**2 + y**2, rcond=None)[0]
-    cx, cy = solution[:2] / 2
-    radius = float(np.sqrt(max(solution[2] + cx**2 + cy**2, 1e-6)))
-    for _ in range(8):
-        dx, dy = x - cx, y - cy
-        distance = np.maximum(np.hypot(dx, dy), 1e-9)
-        off = distance - radius
-        scale = 4.685 * max(1.4826 * float(np.median(np.abs(off - np.median(off)))), 0.02)
-        weight = np.clip(1 - (off / scale) ** 2, 0, None) ** 2
-        if (weight > 0).sum() < 4:
-            weight = np.ones_like(off)
-        jacobian = np.column_stack((dx / distance, dy / distance, np.ones_like(off)))
-        step = np.linalg.lstsq(jacobian * weight[:, None], off * weight, rcond=None)[0]
-        cx, cy, radius = cx + step[0], cy + step[1], radius + step[2]
-    return float(cx), float(cy), float(radius)
-
-
-def _profile(values: Floats, good: Bools, circle: _Circle) -> tuple[Floats, Floats]:
+def _profile(values: Floats, good: Bools, circle: Circle) -> tuple[Floats, Floats]:
     """Radii px and mean values in rings of half a pixel: no interpolation, which would soften the edge."""
     y, x = np.indices(values.shape)
     distance = np.hypot(x - circle.x, y - circle.y)
@@ -292,7 +237,7 @@ def _profile(values: Floats, good: Bools, circle: _Circle) -> tuple[Floats, Floa
     return radii, np.bincount(ring, values[use])[seen] / count[seen]
 
 
-def _soft_edge(values: Floats, good: Bools, circle: _Circle) -> tuple[float, float]:
+def _soft_edge(values: Floats, good: Bools, circle: Circle) -> tuple[float, float]:
     """Radius at half height and width from 90 to 10 %: an error function through the pixels near the edge."""
     y, x = np.indices(values.shape)
     distance = np.hypot(x - circle.x, y - circle.y)
