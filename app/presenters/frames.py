@@ -228,6 +228,8 @@ class FramePresenter:
         view.set_mask(picture.prepared.mask)
         view.set_title(f"Frame {picture.key.frame}")
         self.show_marks()  # none, while those known belong to another image
+        if self._desk.table is not None:  # back on an image whose list was dropped meanwhile
+            self._desk.peaks_shown.emit()
         self._window.levels_panel.set_histogram(picture.counts, picture.edges)
         if self._desk.store.state.display.levels is None and picture.display.levels is None:
             self._window.levels_panel.set_levels(*picture.levels)
@@ -258,10 +260,8 @@ class FramePresenter:
     def show_marks(self) -> None:
         """Draw the marks of the peaks that are shown."""
         table = self._desk.table
-        if table is None:
-            self._window.frame_view.set_marks(None)
-            return
-        self._window.frame_view.set_marks(marks_of(table, self._desk.store.state))
+        marks = None if table is None else marks_of(table, self._desk.store.state)
+        self._window.frame_view.set_marks(marks)
 
     def _drop_stale(self) -> None:
         if self._desk.table is None:
