@@ -40,6 +40,7 @@ from braggscope.app.presenters.tracks import TracksPresenter
 from braggscope.app.presenters.training import TrainingPresenter
 from braggscope.app.presenters.watching import WatchPresenter
 from braggscope.app.presenters.weights import WeightShelf
+from braggscope.app.shell.collector import Collector
 from braggscope.app.shell.delivery import Delivery
 from braggscope.app.shell.logs import LogBridge, error_report, route_qt_messages
 from braggscope.app.shell.settings import Settings, load_settings, save_settings
@@ -57,6 +58,7 @@ class Program(QObject):
     def __init__(self, settings: Settings | None = None) -> None:
         super().__init__()
         sys.setswitchinterval(SWITCH_S)
+        self.collector = Collector(self)
         self.settings = settings or load_settings()
         self.delivery = Delivery()
         self.store = Store()
@@ -235,6 +237,7 @@ class Program(QObject):
         def done(_: None) -> None:
             patience.stop()
             self.window.notices.remove("warmup")
+            self.collector.keep_what_is_there()
 
         self.desk.lanes.models.submit(lambda _: warm_up(), done, on_error=self.desk.fail)
 
