@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from braggscope.resources.loader import WeightsError, load_weights
+from braggscope.resources.loader import WeightsError, load_weights, weights_hash
 
 if TYPE_CHECKING:
     from braggscope.models.cdi.network.improve import Improver
@@ -31,3 +31,10 @@ def open_improver(name: str | Path) -> "Improver":
 def improver_of(parameters: "Phasing") -> "Improver | None":
     """The network where the method needs it. Raises WeightsError."""
     return None if parameters.method == "iterative" else open_improver(parameters.network)
+
+
+def weights_record(parameters: "Phasing") -> tuple[str, str]:
+    """Name and hash of the weights in use, empty without. Raises WeightsError."""
+    if parameters.method == "iterative":
+        return "", ""
+    return parameters.network, weights_hash(parameters.network)

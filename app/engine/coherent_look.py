@@ -19,9 +19,12 @@ _LIVE_LEVEL = 0.3  # of a modulus that is still rough
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """``counts``, ``edges``: histogram of the strain, empty where it is not known."""
+    """``counts``, ``edges``: histogram of the strain, empty where it is not known; ``typed``: parameters
+    whose geometry was used.
+    """
 
     candidate: Candidate
+    typed: Phasing
     particle: Particle
     scene: Scene
     facts: list[tuple[str, str]]
@@ -32,15 +35,15 @@ class Looked:
 
 
 def look_at(
-    candidate: Candidate, parameters: Phasing, frame: ViewFrame, quantity: Quantity, clip: Clip | None = None
+    candidate: Candidate, typed: Phasing, frame: ViewFrame, quantity: Quantity, clip: Clip | None = None
 ) -> Looked:
-    """Everything about a candidate; ``parameters``: those of :func:`geometry_of`."""
-    particle = particle_of(candidate.obj, candidate.support, parameters, frame)
+    """Everything about a candidate, with the geometry that is typed."""
+    particle = particle_of(candidate.obj, candidate.support, geometry_of(candidate, typed), frame)
     counts, edges = _histogram(particle)
     resolution = "" if candidate.phased.transfer is None else resolution_text(candidate.phased, particle)
     taken = "The other one was taken" if particle.twin else "The reconstruction was kept"
     return Looked(
-        candidate, particle, scene(particle, shown(particle, quantity), clip=clip),
+        candidate, typed, particle, scene(particle, shown(particle, quantity), clip=clip),
         facts(candidate, particle), f"{taken}: {TWIN_RULE}.", counts, edges, resolution,
     )  # fmt: skip
 

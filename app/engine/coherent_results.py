@@ -1,7 +1,8 @@
 """Reconstructions side by side: what each is worth, and how far they lie from each other."""
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, is_dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from braggscope.models.cdi.after import bring_into_order, strain_along
 from braggscope.models.cdi.alignment import aligned
 from braggscope.models.cdi.parameters import Phasing
 from braggscope.models.cdi.reconstruct import Outcome
+from braggscope.models.parameters import Preparation
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,8 @@ class Candidate:
     """One start of one method, with what is shown of it.
 
     ``free``: log-likelihood per withheld voxel, larger is better; ``spread``: rad, rms phase difference to
-    the best of its run inside the crystal, NaN where it is alone; ``chi_model``: NaN where not refined.
+    the best of its run inside the crystal, NaN where it is alone; ``chi_model``: NaN where not refined;
+    ``prepare``: names the mask, dark and flat; ``weights``: name and hash of the network, empty without.
     """
 
     method: str
@@ -34,9 +37,13 @@ class Candidate:
     obj: NDArray[np.complex64]
     support: NDArray[np.bool_]
     phased: Phased
+    prepare: Preparation
+    weights: tuple[str, str]
 
 
-def candidates(phased: Phased) -> list[Candidate]:
+def candidates(
+    phased: Phased, prepare: Preparation | None = None, weights: tuple[str, str] = ("", "")
+) -> list[Candidate]:
     """All runs of a result, the best by free likelihood first; the refined object stands for the best."""
     best, refined = phased.outcome.best, phased.outcome.refined
     rows = []
@@ -50,6 +57,7 @@ def candidates(phased: Phased) -> list[Candidate]:
                 run.free,
                 math.nan if len(phased.outcome.runs) == 1 else _distance(run.obj, best.obj, best.support),
                 refined.obj if first and refined is not None else run.obj, run.support, phased,
+                prepare or Preparation(), weights,
             )
         )  # fmt: skip
     return rows
@@ -62,6 +70,21 @@ def _distance(obj: NDArray, best: NDArray, inside: NDArray[np.bool_]) -> float:
     turn = np.angle(aligned(obj, best)[0][inside] * np.conj(best[inside]))
     weight = np.abs(best[inside])
     return float(np.sqrt((weight * turn**2).sum() / weight.sum()))
+
+
+def held_bytes(entries: Iterable[Candidate]) -> int:
+    """What the results of these candidates take in memory; candidates of one run share theirs."""
+    found: dict[int, int] = {}
+    stack: list[object] = [entry.phased for entry in entries]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, np.ndarray):
+            found[id(value)] = value.nbytes
+        elif isinstance(value, list):
+            stack += value
+        elif is_dataclass(value):
+            stack += [getattr(value, field.name) for field in fields(value)]
+    return sum(found.values())
 
 
 def as_phased(candidate: Candidate, parameters: Phasing) -> Phased:

@@ -13,7 +13,7 @@ from braggscope.models.cdi.geometry import object_steps, scattering_vector
 from braggscope.models.cdi.layers import Layer, data_layer
 from braggscope.models.cdi.parameters import Phasing, Stroke
 from braggscope.models.cdi.prepare import Pattern, PreparationError, prepare
-from braggscope.models.parameters import Preparation
+from braggscope.models.parameters import Parameters, Preparation
 
 AUTOMATIC_BYTES = 256 << 20  # stacks up to this size are read without being asked for
 HOW = (
@@ -39,6 +39,11 @@ class Volume:
     def key(self) -> str:
         """Results of the same key belong to the same pattern and can be compared."""
         return preparation_key(self.parameters) + self.stack.identity + repr(self.files)
+
+    def fits(self, parameters: Parameters) -> bool:
+        """Whether the stack was read and prepared as the parameters say."""
+        same = preparation_key(self.parameters) == preparation_key(parameters.phasing)
+        return same and self.files == files_of(parameters.prepare)
 
     def strokes(self, places: tuple[tuple[int, int, int], ...], radius: float, erase: bool) -> Stroke:
         """A stroke over voxels of the layer, in voxels of the stack."""

@@ -10,10 +10,8 @@ from braggscope.app.engine.coherent_geometry import known_geometry
 from braggscope.app.engine.coherent_volume import (
     AUTOMATIC_BYTES,
     Volume,
-    files_of,
     geometry_note,
     make_volume,
-    preparation_key,
 )
 from braggscope.app.engine.jobs import Context, Progress, Ticket
 from braggscope.app.errors import sentence
@@ -85,10 +83,7 @@ class CoherentPresenter:
         before, after = old.parameters, new.parameters
         if before.phasing != after.phasing or before.prepare != after.prepare or old.active != new.active:
             self._show_parameters()
-            if self.volume is not None and (
-                preparation_key(self.volume.parameters) != preparation_key(after.phasing)
-                or self.volume.files != files_of(after.prepare)
-            ):
+            if self.volume is not None and not self.volume.fits(after):
                 self._timer.start()
             elif before.phasing != after.phasing:
                 self.show.parameters_changed()
@@ -110,7 +105,8 @@ class CoherentPresenter:
         """Another source, or none."""
         if self._ticket is not None:
             self._ticket.cancel()
-        self.volume = None
+        self.volume, self._explicit, self._then_run = None, False, False
+        self._timer.stop()
         self.run.forget()
         self.show.forget()
         info, panel = self.desk.info, self.panels.volume
@@ -142,6 +138,7 @@ class CoherentPresenter:
     def prepare(self) -> None:
         """Read and prepare the stack, by a gesture."""
         self._explicit = True
+        self._timer.stop()
         self.desk.store.update(workspace="coherent")
         self._prepare()
 
@@ -182,11 +179,14 @@ class CoherentPresenter:
         panel.instrument.set_note(geometry_note(volume, volume.parameters))
         self.panels.page.set_working()
         self.show.data(volume)
+        wanted = self._then_run
         if volume.problem:
             self._tell(volume.problem)
-        elif self._then_run:
-            self.run.start()
+        else:
+            self.show.parameters_changed()  # the geometry may be another
         self._explicit = self._then_run = False
+        if wanted and not volume.problem:
+            self.run.start()
 
     def _failed(self, said: str) -> None:
         """The stack cannot be read; what was there stays."""

@@ -10,6 +10,7 @@ from PyQt6.QtWidgets import QFileDialog
 
 from braggscope.app.engine.coherent_look import Looked, geometry_of, shown
 from braggscope.app.engine.coherent_results import as_phased
+from braggscope.app.engine.coherent_volume import files_of
 from braggscope.app.engine.jobs import Context
 from braggscope.app.export import coherent as written
 from braggscope.app.export.coherent_figures import crystal_figure
@@ -63,11 +64,11 @@ class CoherentExports:
             room.desk.say("warning", "There is no crystal to export yet; reconstruct it first.")
             return
         state = room.desk.store.state
-        used = state.parameters.model_copy(update={"phasing": self._parameters(looked)})
-        provenance = Provenance(info.location, info.identity, used, files=info.parts)
+        prepare, weights = looked.candidate.prepare, looked.candidate.weights
+        used = state.parameters.model_copy(update={"phasing": _parameters(looked), "prepare": prepare})
+        provenance = Provenance(info.location, info.identity, used, *weights, files=info.parts)
         work = self._work(key, path, looked, provenance)
-        prepare = state.parameters.prepare
-        inputs = [state.location, prepare.mask_file, prepare.dark_file, prepare.flat_file]
+        inputs = [state.location, *files_of(prepare), *files_of(state.parameters.prepare)]
 
         def run(context: Context) -> None:
             check_not_input(path, inputs)
@@ -86,7 +87,7 @@ class CoherentExports:
         view = (surface.azimuth, surface.elevation, surface.reach())
         scene, legend = surface.scene or looked.scene, self._legend(looked)
         ground = written.DARK if theme.current().name == "dark" else written.LIGHT
-        parameters = geometry_of(looked.candidate, self._room.phasing)
+        parameters = geometry_of(looked.candidate, looked.typed)
 
         def hdf5(_: Context) -> None:
             write_phasing(path, as_phased(looked.candidate, parameters), provenance)
@@ -105,13 +106,13 @@ class CoherentExports:
             ),
         }[key]
 
-    def _parameters(self, looked: Looked) -> Phasing:
-        """As the user set them: with the voxel size of the whole stack."""
-        now = self._room.phasing
-        names = ("voxel_nm", "q_inv_angstrom", "geometry")
-        changes = {name: getattr(now, name) for name in names}
-        return looked.candidate.phased.parameters.model_copy(update=changes)
-
     def _legend(self, looked: Looked) -> Layer | None:
         quantity = shown(looked.particle, self._room.desk.store.state.coherent.quantity)
         return None if quantity == "modulus" else looked.particle.layers[quantity]
+
+
+def _parameters(looked: Looked) -> Phasing:
+    """As the user set them: with the voxel size of the whole stack."""
+    names = ("voxel_nm", "q_inv_angstrom", "geometry")
+    changes = {name: getattr(looked.typed, name) for name in names}
+    return looked.candidate.phased.parameters.model_copy(update=changes)

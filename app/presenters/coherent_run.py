@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from PyQt6.QtGui import QGuiApplication
 
 from braggscope.app.engine.cdi import Phased, phase_stack
+from braggscope.app.engine.cdi_network import weights_record
 from braggscope.app.engine.coherent_live import Glimpse, LiveContext
-from braggscope.app.engine.coherent_results import Candidate, candidates
+from braggscope.app.engine.coherent_results import Candidate, candidates, held_bytes
 from braggscope.app.engine.coherent_volume import Volume
 from braggscope.app.engine.jobs import Context, Progress, give_way
 from braggscope.app.export.coherent_script import phasing_as_command, phasing_as_python
-from braggscope.models.cdi.parameters import Phasing
+from braggscope.models.parameters import Parameters
 from braggscope.widgets.phasing_choices import PhasingStanding
 from braggscope.widgets.phasing_starts import StartRow
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from braggscope.app.presenters.coherent import CoherentPresenter
 
 KEPT = 40  # reconstructions of one pattern that are kept for comparison at most,
-KEPT_BYTES = 1 << 30  # and what their objects may take
+KEPT_BYTES = 1 << 30  # and what they may take with all that is known of them
 
 
 class CoherentRun:
@@ -48,17 +49,17 @@ class CoherentRun:
     # -- gestures -----------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Phase the prepared stack; prepare it first where that was not done."""
-        volume = self._room.volume
+        """Phase the prepared stack; prepare it first where that was not done as the parameters say."""
+        volume, parameters = self._room.volume, self._room.desk.store.state.parameters
         if self.running or self._room.desk.info is None:
             return
-        if volume is None:
+        if volume is None or not volume.fits(parameters):
             self._room.prepare_and_run()
             return
         if volume.pattern is None:
             self._room.desk.say("warning", volume.problem)
             return
-        self._submit(volume, self._room.phasing)
+        self._submit(volume, parameters)
 
     def cancel(self) -> None:
         """Stop; what was found before stays."""
@@ -95,7 +96,7 @@ class CoherentRun:
 
     # -- the job ------------------------------------------------------------------------------
 
-    def _submit(self, volume: Volume, parameters: Phasing) -> None:
+    def _submit(self, volume: Volume, parameters: Parameters) -> None:
         room = self._room
         room.panels.curves.clear()
         room.show.begin()
@@ -118,10 +119,11 @@ class CoherentRun:
             return "another stack is open now"
         if volume.key != self._key:
             self.results, self._key = [], volume.key
-        best = found[0]
-        most = max(len(found), min(KEPT, KEPT_BYTES // best.obj.nbytes))
-        older = sorted(self.results, key=lambda row: -row.free)[: most - len(found)]
-        self.results = sorted([*found, *older], key=lambda row: -row.free)
+        best, kept = found[0], list(found)
+        for older in sorted(self.results, key=lambda row: -row.free)[: max(KEPT - len(found), 0)]:
+            if held_bytes([*kept, older]) <= KEPT_BYTES:
+                kept.append(older)
+        self.results = sorted(kept, key=lambda row: -row.free)
         row = next((k for k, entry in enumerate(self.results) if entry is best), 0)
         self._show_rows(row)
         self._room.show.candidate(self.results[row])
@@ -140,8 +142,9 @@ class CoherentRun:
         self._room.panels.starts.set_rows(rows, current)
 
 
-def _work(volume: Volume, parameters: Phasing, context: Context) -> list[Candidate]:
+def _work(volume: Volume, parameters: Parameters, context: Context) -> list[Candidate]:
     give_way()
-    phased: Phased = phase_stack(volume.stack, parameters, LiveContext(context))
+    weights = weights_record(parameters.phasing)
+    phased: Phased = phase_stack(volume.stack, parameters.phasing, LiveContext(context))
     context.check()
-    return candidates(phased)
+    return candidates(phased, parameters.prepare, weights)

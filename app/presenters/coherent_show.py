@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from braggscope.app.engine.coherent_live import Glimpse
-from braggscope.app.engine.coherent_look import Looked, frame_for, geometry_of, live_scene, look_at, shown
+from braggscope.app.engine.coherent_look import Looked, frame_for, live_scene, look_at, shown
 from braggscope.app.engine.coherent_results import Candidate
 from braggscope.app.engine.coherent_views import frames_of, scene
 from braggscope.app.engine.coherent_volume import Volume
 from braggscope.models.cdi.layers import Quantity
-from braggscope.models.cdi.parameters import Phasing
 from braggscope.models.cdi.scene import Scene
 from braggscope.widgets.coherent_view import QUANTITIES
 
@@ -34,6 +33,7 @@ class CoherentShow:
         self.chosen: Candidate | None = None
         self.looked: Looked | None = None
         self._live = False
+        self._pending = False  # a look that was asked for is not on screen yet
         self._next_surface = 0.0
         page = self._page
         page.show_changed.connect(lambda value: self._look(show=value))
@@ -61,7 +61,7 @@ class CoherentShow:
         if candidate is not None:
             self._compute()
             return
-        self.looked = None
+        self.looked, self._pending = None, False
         self._page.object.set_layer(None)
         self._page.surface.set_message(NONE)
         self._page.set_object_known(False)
@@ -79,9 +79,11 @@ class CoherentShow:
         if look.show != self._page.show_mode and (self._live or self.chosen is not None):
             self._page.set_show(look.show)
         looked = self.looked
-        if looked is None or self._live:
+        if self._live or (looked is None and not self._pending):
             return
-        if looked.particle.frame != frame_for(self._parameters(looked.candidate), look.frame):
+        if looked is None or self._pending:
+            self._compute()  # another request on the lane would cancel it
+        elif looked.particle.frame != frame_for(looked.typed, look.frame):
             self._compute()
         else:
             self._show_slices(looked)
@@ -133,28 +135,25 @@ class CoherentShow:
 
     # -- a reconstruction ---------------------------------------------------------------------
 
-    def _parameters(self, candidate: Candidate) -> Phasing:
-        return geometry_of(candidate, self._room.phasing)
-
     def _compute(self) -> None:
         """Bring the chosen reconstruction into its frame, and show it."""
         candidate, look = self.chosen, self._room.desk.store.state.coherent
         if candidate is None or self._live:
             return
-        parameters = self._parameters(candidate)
-        frame, clip, quantity = frame_for(parameters, look.frame), self._page.clip(), look.quantity
+        typed, self._pending = self._room.phasing, True
+        frame, clip, quantity = frame_for(typed, look.frame), self._page.clip(), look.quantity
         self._room.desk.lanes.surface.submit(
-            lambda _: look_at(candidate, parameters, frame, quantity, clip), self._took,
+            lambda _: look_at(candidate, typed, frame, quantity, clip), self._took,
             on_error=self._room.desk.fail,
         )  # fmt: skip
 
     def _took(self, looked: Looked) -> None:
         if self._live or looked.candidate is not self.chosen:
             return
-        before, self.looked = self.looked, looked
+        before, self.looked, self._pending = self.looked, looked, False
         page, transfer = self._page, looked.candidate.phased.transfer
         page.set_object_known(True)
-        page.set_frames(frames_of(self._parameters(looked.candidate)), looked.particle.frame)
+        page.set_frames(frames_of(looked.typed), looked.particle.frame)
         page.set_show(self._room.desk.store.state.coherent.show)
         self._show_slices(looked)
         same = before is not None and before.particle.frame == looked.particle.frame
@@ -179,7 +178,9 @@ class CoherentShow:
     def _scene(self) -> None:
         """The surface again, in other colours or cut elsewhere."""
         looked = self.looked
-        if looked is None or self._live:
+        if self._pending:
+            self._compute()  # another request on the lane would cancel it
+        if self._pending or looked is None or self._live:
             return
         particle, clip = looked.particle, self._page.clip()
         quantity = shown(particle, self._room.desk.store.state.coherent.quantity)

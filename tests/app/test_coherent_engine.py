@@ -171,13 +171,13 @@ def test_candidates_are_ranked_with_their_spread(phased):
 
 def test_a_look_says_what_is_known(phased):
     row = candidates(phased)[0]
-    plain = look_at(row, geometry_of(row, QUICK), "measured", "strain")
+    plain = look_at(row, QUICK, "measured", "strain")
     said = dict(plain.facts)
     assert said["Voxel z, y, x"] == "unknown"
     assert not len(plain.counts)
     assert plain.twin.endswith(".")
     typed = QUICK.model_copy(update={"voxel_nm": (6.0, 7.0, 8.0), "q_inv_angstrom": (0.0, 0.0, 2.6)})
-    known = look_at(row, geometry_of(row, typed), "measured", "strain")
+    known = look_at(row, typed, "measured", "strain")
     assert dict(known.facts)["Voxel z, y, x"] == "6 × 7 × 8 nm"
     assert known.counts.sum() > 100
     assert known.resolution.endswith("nm")

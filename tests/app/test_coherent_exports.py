@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from braggscope.app.engine.cdi import Stack, phase_stack
-from braggscope.app.engine.coherent_look import geometry_of, look_at
+from braggscope.app.engine.coherent_look import look_at
 from braggscope.app.engine.coherent_results import as_phased, candidates
 from braggscope.app.engine.coherent_scans import phase_scans, scans_of
 from braggscope.app.engine.coherent_views import palette, particle_of, scene
@@ -155,7 +155,7 @@ def looked(crystal):
     known = {"voxel_nm": tuple(crystal.voxel_nm), "q_inv_angstrom": tuple(crystal.q_inv_angstrom)}
     parameters = QUICK.model_copy(update={**known, "starts": 2, "runs": 2})
     row = candidates(phase_stack(stack, parameters, silent_context()))[0]
-    return look_at(row, geometry_of(row, parameters), "measured", "strain")
+    return look_at(row, parameters, "measured", "strain")
 
 
 def test_a_palette_has_one_colour_for_every_index():

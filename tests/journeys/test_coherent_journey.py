@@ -17,6 +17,7 @@ from stage import LEFT, NONE, Stage, drag, settle, until
 
 from braggscope.app.sources.protocol import SourceError
 from braggscope.models.cdi.diffraction import CoherentSpec, grow, measure
+from braggscope.models.cdi.geometry import BraggGeometry
 
 QUICK = {"coarse_iterations": "30*RAAR+10*ER", "iterations": "20*RAAR+10*ER", "refinement": 10}
 SPEC = CoherentSpec(seed=5, shape=(32, 32, 32), peak_counts=1e5)
@@ -162,6 +163,78 @@ def test_several_starts_are_ranked_and_a_click_shows_one(crystal):
     assert "voxels" in dict(panels(crystal).result.facts.items())["Resolution at 1/e"]
     phase(crystal)  # another one of the same pattern is compared with them
     assert len(panels(crystal).starts.texts()) == 4
+
+
+def test_another_row_and_a_cut_at_once_show_that_row(crystal):
+    coherent(crystal).set_phasing(coherent(crystal).phasing.model_copy(update={"starts": 3, "runs": 2}))
+    phase(crystal)
+    show, results = coherent(crystal).show, coherent(crystal).run.results
+    for row, change in ((1, show.look_changed), (0, lambda: panels(crystal).page.clip_changed.emit(None))):
+        coherent(crystal).run.choose(row)
+        change()
+        until(lambda row=row: show.looked.candidate is results[row], "the other start")
+
+
+def test_another_step_is_shown_and_files_hold_the_step_that_was_used(crystal, tmp_path):
+    room = coherent(crystal)
+    first = BraggGeometry(
+        energy_keV=9, distance_m=1, pixel_um=(55, 55), delta_deg=20, gamma_deg=15, step_deg=0.01
+    )
+    room.set_phasing(room.phasing.model_copy(update={"geometry": first}))
+    until(lambda: room.volume.parameters.geometry == first, "the geometry")
+    phase(crystal)
+    before = room.show.looked.particle.spacing
+    second = first.model_copy(update={"step_deg": 0.02})
+    room.set_phasing(room.phasing.model_copy(update={"geometry": second}))
+    room.exports.write("npz", tmp_path / "a.npz")  # of what is on screen
+    crystal.idle()
+    until((tmp_path / "a.npz").exists, "the file")
+    stored = json.loads(str(np.load(tmp_path / "a.npz")["provenance"]))
+    assert stored["parameters"]["phasing"]["geometry"]["step_deg"] == 0.01
+    until(lambda: room.show.looked.typed.geometry == second, "the crystal with the other step")
+    assert room.show.looked.particle.spacing != before
+
+
+def test_start_with_another_mask_prepares_first(crystal, tmp_path):
+    phase(crystal)
+    room, store = coherent(crystal), crystal.desk.store
+    first, mask = room.run.results[0], np.zeros((32, 32), np.uint8)
+    mask[3, 4] = 1
+    np.save(tmp_path / "mask.npy", mask)
+    store.replace(
+        store.state.with_parameters(store.state.parameters.with_prepare(mask_file=str(tmp_path / "mask.npy")))
+    )
+    room.run.start()
+    until(lambda: room.run.results and room.run.results[0] is not first and not room.run.running, "it", 60)
+    assert len(room.run.results) == 1  # those of another mask are not compared with it
+    assert room.run.results[0].phased.pattern.mask[:, 3, 4].all()
+    assert room.run.results[0].prepare.mask_file == str(tmp_path / "mask.npy")
+
+
+def test_results_are_kept_as_far_as_the_memory_goes(crystal, monkeypatch):
+    phase(crystal)
+    first = coherent(crystal).run.results[0]
+    monkeypatch.setattr("braggscope.app.presenters.coherent_run.KEPT_BYTES", 4 * first.obj.nbytes)
+    phase(crystal)
+    assert len(coherent(crystal).run.results) == 1
+    assert coherent(crystal).run.results[0] is not first
+
+
+def test_another_stack_is_not_phased_unasked(crystal, counts, tmp_path, monkeypatch):
+    def endless(*given):
+        given[4].cancelled.wait(10)
+        given[4].check()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("braggscope.app.presenters.coherent.make_volume", endless)
+        coherent(crystal).prepare_and_run()
+        until(lambda: crystal.desk.lanes.volume.busy, "the preparation")
+    np.save(tmp_path / "other.npy", counts[:, ::-1])
+    crystal.open(tmp_path / "other.npy")
+    prepared(crystal)
+    assert coherent(crystal).volume.stack.location.endswith("other.npy")
+    assert not coherent(crystal).run.running
+    assert coherent(crystal).run.results == []
 
 
 def test_the_cross_hair_links_the_slices(crystal):
