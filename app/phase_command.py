@@ -1,6 +1,7 @@
 """The command that phases a coherent pattern."""
 
 import argparse
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,6 @@ from braggscope.app.export.provenance import Provenance
 from braggscope.app.options import CommandError, parameters_file, parse_range
 from braggscope.app.sources.reader import Reader
 from braggscope.models.parameters import Parameters
-from braggscope.resources.loader import weights_hash
 
 if TYPE_CHECKING:
     from braggscope.app.engine.cdi import Phased
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 def phase(options: argparse.Namespace) -> int:
     """Reconstruct an object from a 3-D coherent pattern."""
     from braggscope.app.engine.cdi import phase_stack, read_stack  # late: compiled kernels
+    from braggscope.app.engine.cdi_network import weights_record
+    from braggscope.app.engine.coherent_geometry import check_step
     from braggscope.app.export.phasing import check_phasing_path, write_phasing
 
     check_phasing_path(options.output)
@@ -27,13 +29,15 @@ def phase(options: argparse.Namespace) -> int:
     with Reader() as reader, progress_bar("reading") as context:
         found = opened(reader, options)
         frames = parse_range(options.frames, found.frames)
+        check_step(found, parameters.phasing.geometry, frames.step)
         files = parameters.prepare
         stack = read_stack(reader, context, frames, files.mask_file, files.dark_file, files.flat_file)
+    weights = weights_record(parameters.phasing)
     with progress_bar("phasing", "iteration") as context:
         result = phase_stack(stack, parameters.phasing, context)
     chosen = f"{frames.start}:{frames.stop}:{frames.step}"
     provenance = Provenance(
-        found.location, found.identity, parameters, *_weights(parameters), frames=chosen, files=found.parts
+        found.location, found.identity, parameters, *weights, frames=chosen, files=found.parts
     )
     write_phasing(options.output, result, provenance)
     for note in result.pattern.notes:
@@ -55,7 +59,7 @@ def _parameters(options: argparse.Namespace) -> Parameters:
     try:
         parameters = parameters.with_phasing(**{k: v for k, v in given.items() if v is not None})
     except ValueError as error:
-        raise CommandError(sentence(error).removeprefix("iterations is not valid: value error, ")) from error
+        raise CommandError(re.sub(r"^\w+ is not valid: value error, ", "", sentence(error))) from error
     if options.mask is not None:
         parameters = parameters.with_prepare(mask_file=options.mask)
     if parameters.phasing.runs > parameters.phasing.starts:
@@ -83,13 +87,6 @@ def _vector(text: str | None, flag: str) -> tuple[float, ...] | None:
     if len(values) != 3:
         raise CommandError(f"{flag} {text} is no vector; give three numbers as Z,Y,X.")
     return values
-
-
-def _weights(parameters: Parameters) -> tuple[str, str]:
-    """Name and hash of the weights in use, empty without."""
-    if parameters.phasing.method == "iterative":
-        return "", ""
-    return parameters.phasing.network, weights_hash(parameters.phasing.network)
 
 
 def _summary(result: "Phased") -> str:

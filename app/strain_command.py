@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from braggscope.app.commands import check_output, opened, progress_bar
 from braggscope.app.engine.journal import Journal
 from braggscope.app.errors import sentence
@@ -143,13 +145,15 @@ def _device(name: str, parameters: Parameters) -> str:
 
 
 def _tell(result: "StrainResult", output: Path) -> None:
+    from braggscope.app.engine.strain_doubts import doubts
+
     for position, problem in sorted(result.problems.items())[:10]:
         print(f"position {position} failed: {problem}", file=sys.stderr)
-    for note in result.notes:
+    for note in (*result.notes, *doubts(result)):
         print(note, file=sys.stderr)
     measured = int(result.strain.valid.sum())
     words = [f"strain at {counted(measured, 'position')} of {result.scan.positions:,}"]
-    words.append(f"{len(result.disks) / max(result.scan.positions, 1):.1f} disks a pattern")
+    words.append(f"{len(result.disks) / max(len(np.unique(result.disks.pattern)), 1):.1f} disks a pattern")
     print(f"{output}: {', '.join(words)}", file=sys.stderr)
     if result.problems:
         print(

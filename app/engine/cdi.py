@@ -69,6 +69,12 @@ def read_stack(
     info = reader.info
     if info is None:
         raise SourceError("No source is open; open a file first.")
+    if len([n for n in info.stack_shape if n > 1]) > 1:
+        sides = " x ".join(map(str, info.stack_shape))
+        raise SourceError(
+            f"{info.location} is a scan of {sides} patterns, phasing needs the 3-D stack of one rocking"
+            " curve; open that."
+        )
     chosen = range(info.frames) if frames is None else frames
     if len(chosen) < 8:
         raise SourceError(

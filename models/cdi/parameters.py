@@ -61,6 +61,13 @@ class Phasing(BaseModel):
     q_inv_angstrom: Vector | None = Field(None, description="scattering vector of the peak")
     geometry: BraggGeometry | None = Field(None, description="goes before voxel_nm and q_inv_angstrom")
 
+    @field_validator("voxel_nm")
+    @classmethod
+    def _positive(cls, size: Vector | None) -> Vector | None:
+        if size is not None and min(size) <= 0:
+            raise ValueError(f"voxel_nm {size} is no size; give three numbers above 0")
+        return size
+
     @field_validator("iterations", "coarse_iterations")
     @classmethod
     def _readable(cls, text: str) -> str:

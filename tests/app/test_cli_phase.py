@@ -203,3 +203,17 @@ def test_interrupting_leaves_nothing(stack, tmp_path):
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scan_is_no_rocking_curve(run, tmp_path):
+    np.save(tmp_path / "scan.npy", np.ones((4, 6, 32, 32), np.uint16))
+    code, _, err = run("phase", tmp_path / "scan.npy", "-o", tmp_path / "out.h5")
+    assert code == 2
+    assert "is a scan of 4 x 6 patterns" in err
+
+
+def test_voxels_have_a_size(run, stack, tmp_path):
+    code, _, err = run("phase", stack, "-o", tmp_path / "out.h5", "--voxel-size=5,5,-5")
+    assert (code, err.strip()) == (
+        2, "braggscope: voxel_nm (5.0, 5.0, -5.0) is no size; give three numbers above 0.",
+    )  # fmt: skip

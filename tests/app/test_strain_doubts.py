@@ -1,0 +1,38 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from braggscope.app.engine.strain_doubts import doubts
+from braggscope.models.disks.probe import synthetic_probe
+from braggscope.models.disks.results import Disks, LatticeMap
+
+
+@pytest.fixture
+def good():
+    """Four positions with ten disks each, all of them on the lattice."""
+    number = np.repeat(np.arange(4), 10)
+    value = np.ones(40)
+    disks = Disks(number, value, value, value, value, value, value)
+    lattices = LatticeMap(
+        np.ones((4, 6)), np.ones((4, 6, 6)), np.full(4, 0.1), np.full(4, 10), np.ones(4, np.bool_)
+    )
+    return SimpleNamespace(disks=disks, lattices=lattices, probe=synthetic_probe(3.0, 1.0, 32))
+
+
+def test_a_lattice_that_holds_its_disks_raises_no_doubt(good):
+    assert doubts(good) == ()
+
+
+@pytest.mark.parametrize("change", [{"residual": np.full(4, 0.8)}, {"count": np.full(4, 5)}])
+def test_disks_off_the_lattice_raise_doubt(good, change):
+    good.lattices = replace(good.lattices, **change)
+    (sentence,) = doubts(good)
+    assert "Do not trust this strain yet" in sentence
+    assert "3 px" in sentence
+
+
+def test_without_a_valid_position_there_is_nothing_to_doubt(good):
+    good.lattices = replace(good.lattices, valid=np.zeros(4, np.bool_))
+    assert doubts(good) == ()
