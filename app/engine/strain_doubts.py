@@ -19,7 +19,7 @@ def doubts(result: StrainResult) -> tuple[str, ...]:
     if residual <= RESIDUAL * radius and share >= USED:
         return ()
     return (
-        f"Do not trust this strain yet: disks miss the lattice by {residual:.2g} px (median) at a probe radius"
-        f" of {radius:.3g} px, and {100 * share:.0f} % of the disks lie on it; look at the disks in the window,"
-        " try another method or threshold, or give the lattice.",
+        f"Do not trust this strain yet: disks miss the lattice by {residual:.2g} px (median) at a probe"
+        f" radius of {radius:.3g} px, and {100 * share:.0f} % of the disks lie on it; look at the disks in"
+        " the window, try another method or threshold, or give the lattice.",
     )
