@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from braggscope.app.sources.protocol import SourceInfo
+from braggscope.app.sources.protocol import SourceError, SourceInfo
 from braggscope.models.cdi.geometry import BraggGeometry
 
 ROCKING = ("theta", "omega", "eta", "phi", "chi", "mu", "th", "om", "rocking", "angle")
@@ -39,11 +39,22 @@ def rocking_step(info: SourceInfo) -> float | None:
     return None
 
 
-def step_problem(info: SourceInfo, geometry: BraggGeometry | None) -> str:
-    """One sentence where the typed step does not agree with the angles in the file, empty where it does."""
+def check_step(info: SourceInfo, geometry: BraggGeometry | None, every: int = 1) -> None:
+    """Raise SourceError where the step does not agree with the angles in the file.
+
+    ``every``: so many frames of the file are one step.
+    """
+    problem = step_problem(info, geometry, every)
+    if problem:
+        raise SourceError(problem)
+
+
+def step_problem(info: SourceInfo, geometry: BraggGeometry | None, every: int = 1) -> str:
+    """One sentence where the step does not agree with the angles in the file, empty where it does."""
     measured = rocking_step(info)
     if geometry is None or measured is None:
         return ""
+    measured *= every
     if measured * geometry.step_deg < 0:
         way = "grows" if measured > 0 else "falls"
         return (

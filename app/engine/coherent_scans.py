@@ -1,13 +1,15 @@
 """Many scans phased with the same parameters, one file for each, and a table of what came out.
 
 The journal is ``scans.json`` beside the files: one entry for every finished scan with the identity of its
-stack and the parameters. A scan of the same identity and parameters whose file is there is not phased again.
+stack, the parameters and what the files hold that they name. A scan where all that is the same and whose
+file is there is not phased again.
 """
 
 import glob
 import hashlib
 import json
 import math
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from braggscope.app.engine.cdi import phase_stack, read_stack
+from braggscope.app.engine.cdi_network import weights_record
+from braggscope.app.engine.coherent_geometry import check_step
 from braggscope.app.engine.coherent_results import candidates
 from braggscope.app.engine.coherent_views import frames_of, particle_of
 from braggscope.app.engine.coherent_volume import files_of
@@ -93,7 +97,9 @@ def _scan(
     count = len(scans)
     with Reader() as reader:
         info = reader.open(location, cancelled=context.cancelled)
-        mark = f"{info.identity} {_fingerprint(parameters)}"
+        check_step(info, parameters.phasing.geometry)
+        weights = weights_record(parameters.phasing)
+        mark = f"{info.identity} {_fingerprint(parameters, weights[1])}"
         output = folder / f"{_stem(location)}-{hashlib.sha256(location.encode()).hexdigest()[:6]}.h5"
         before = known.get(location)
         if before is not None and before.get("mark") == mark and output.exists():
@@ -102,7 +108,8 @@ def _scan(
         stack = read_stack(reader, inner, None, *files_of(parameters.prepare))
     phased = phase_stack(stack, parameters.phasing, inner)
     context.check()
-    write_phasing(output, phased, Provenance(info.location, info.identity, parameters, files=info.parts))
+    provenance = Provenance(info.location, info.identity, parameters, *weights, files=info.parts)
+    write_phasing(output, phased, provenance)
     best = candidates(phased)[0]
     particle = particle_of(best.obj, best.support, phased.parameters, frames_of(phased.parameters)[0])
     volume = particle.support.sum() * float(np.prod(particle.spacing))
@@ -153,9 +160,20 @@ def _journal(folder: Path) -> dict[str, dict[str, object]]:
     return found if isinstance(found, dict) else {}
 
 
-def _fingerprint(parameters: Parameters) -> str:
-    text = parameters.phasing.model_dump_json() + repr(files_of(parameters.prepare))
+def _fingerprint(parameters: Parameters, weights: str) -> str:
+    """Parameters, the hash of the weights, and size and time of mask, dark and flat."""
+    files = files_of(parameters.prepare)
+    text = f"{parameters.phasing.model_dump_json()} {files} {[_stamp(name) for name in files]} {weights}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _stamp(name: str | None) -> str:
+    """A missing file is left to the reading."""
+    try:
+        found = os.stat(name.rpartition("::")[0] or name) if name else None
+    except OSError:
+        found = None
+    return "" if found is None else f"{found.st_size}-{found.st_mtime_ns}"
 
 
 def _stem(location: str) -> str:

@@ -22,6 +22,8 @@ def phasing_as_python(location: str, parameters: Parameters, frame_axis: int | N
 from pathlib import Path
 
 from braggscope.app.engine.cdi import phase_stack, read_stack
+from braggscope.app.engine.cdi_network import weights_record
+from braggscope.app.engine.coherent_geometry import check_step
 from braggscope.app.engine.jobs import silent_context
 from braggscope.app.export.phasing import write_phasing
 from braggscope.app.export.provenance import Provenance
@@ -36,9 +38,12 @@ if __name__ == "__main__":
     context, files = silent_context(), parameters.prepare
     with Reader() as reader:
         info = reader.open({location!r}, {frame_axis!r})
+        check_step(info, parameters.phasing.geometry)
         stack = read_stack(reader, context, None, files.mask_file, files.dark_file, files.flat_file)
+    weights = weights_record(parameters.phasing)
     result = phase_stack(stack, parameters.phasing, context)
     best = result.outcome.best
     print(f"chi {{best.agreement.chi:.4f}}  R {{best.agreement.R:.4f}}")
-    write_phasing(Path("crystal.h5"), result, Provenance(info.location, info.identity, parameters))
+    provenance = Provenance(info.location, info.identity, parameters, *weights, files=info.parts)
+    write_phasing(Path("crystal.h5"), result, provenance)
 '''

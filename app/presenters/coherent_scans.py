@@ -55,12 +55,16 @@ class CoherentScans:
 
     def choose(self, names: list[str]) -> None:
         """Take a list of stacks, names or globs."""
-        found = scans_of(names)
-        if not found:
-            self._room.desk.say("warning", f"Nothing is called {names[0]}; correct the name or the glob.")
-            return
-        self.scans = [Scan(name) for name in found]
-        self._show(f"{counted(len(self.scans), 'scan')}; results go to {self.folder}.")
+
+        def took(found: list[str]) -> None:
+            if not found:
+                self._room.desk.say("warning", f"Nothing is called {names[0]}; correct the name or the glob.")
+            elif not self.running:  # else the rows belong to what runs
+                self.scans = [Scan(name) for name in found]
+                self._show(f"{counted(len(self.scans), 'scan')}; results go to {self.folder}.")
+
+        desk = self._room.desk
+        desk.lanes.small.submit(lambda _: scans_of(names), took, on_error=desk.fail)
 
     def start(self) -> None:
         """Phase all that are not done yet."""

@@ -242,6 +242,7 @@ def test_the_geometry_of_a_file_is_found_and_compared():
     assert "wrong sign" in step_problem(info(axes=axes), ANGLES)
     right = ANGLES.model_copy(update={"step_deg": -0.02})
     assert step_problem(info(axes=axes), right) == ""
+    assert step_problem(info(axes=axes), right.model_copy(update={"step_deg": -0.04}), 2) == ""
     assert "does not agree" in step_problem(info(axes=axes), right.model_copy(update={"step_deg": -0.03}))
     assert rocking_step(info(axes={"theta_rad": np.deg2rad(0.1 * np.arange(8))})) == pytest.approx(0.1)
     assert rocking_step(info(axes={"theta_deg": np.array([0, 1, 5, 5.0])})) is None

@@ -19,11 +19,12 @@ from braggscope.app.engine.coherent_views import palette, particle_of, scene
 from braggscope.app.engine.jobs import Cancelled, Context, Ticket, silent_context
 from braggscope.app.export import coherent as written
 from braggscope.app.export.coherent_figures import crystal_figure
-from braggscope.app.export.coherent_script import phasing_as_command
+from braggscope.app.export.coherent_script import phasing_as_command, phasing_as_python
 from braggscope.app.export.phasing import write_phasing
 from braggscope.app.export.provenance import Provenance
 from braggscope.app.export.tables import ExportError
 from braggscope.app.export.vtk import write_vti
+from braggscope.app.sources.protocol import SourceError
 from braggscope.models.cdi.diffraction import CoherentSpec, grow, measure
 from braggscope.models.cdi.geometry import BraggGeometry
 from braggscope.models.cdi.layers import COLOURS
@@ -220,3 +221,45 @@ def test_scans_go_on_after_a_bad_one_and_are_not_done_twice(crystal, tmp_path):
     phase_scans(names[:1], other, out, silent_context())
     assert (out / "scans.csv").read_text().startswith("location,output,chi")
     assert {p: p.stat().st_mtime_ns for p in out.glob("*.h5")} != stamps
+
+
+def test_a_mask_drawn_anew_is_no_scan_that_is_done(crystal, tmp_path):
+    np.save(tmp_path / "a.npy", measure(crystal, SPEC).counts)
+    mask = np.zeros((32, 32), np.uint8)
+    np.save(tmp_path / "mask.npy", mask)
+    parameters = Parameters(phasing=QUICK).with_prepare(mask_file=str(tmp_path / "mask.npy"))
+    once = phase_scans([str(tmp_path / "a.npy")], parameters, tmp_path / "out", silent_context())[0]
+    mask[10:12] = 1
+    np.save(tmp_path / "mask.npy", mask)
+    again = phase_scans([str(tmp_path / "a.npy")], parameters, tmp_path / "out", silent_context())[0]
+    assert again.done
+    assert again.chi != once.chi
+
+
+def rocking(path, crystal):
+    """A file whose angle falls, and parameters that say it grows."""
+    with h5py.File(path, "w") as file:
+        entry = file.create_group("entry")
+        entry.attrs["NX_class"] = "NXentry"
+        data = entry.create_group("data")
+        data.attrs.update(NX_class="NXdata", signal="data", axes=["theta", ".", "."])
+        data["data"] = measure(crystal, SPEC).counts
+        data["theta"] = 20.0 - 0.01 * np.arange(32)
+        data["theta"].attrs["units"] = "deg"
+    geometry = BraggGeometry(
+        energy_keV=9, distance_m=1, pixel_um=(55, 55), delta_deg=20, gamma_deg=15, step_deg=0.01
+    )
+    return Parameters(phasing=QUICK.model_copy(update={"geometry": geometry}))
+
+
+def test_no_strain_of_a_step_that_the_file_contradicts_is_written(crystal, tmp_path, monkeypatch, fails):
+    path, out = tmp_path / "rock.h5", tmp_path / "crystal.h5"
+    parameters = rocking(path, crystal)
+    scan = phase_scans([str(path)], parameters, tmp_path / "out", silent_context())[0]
+    assert "wrong sign" in scan.problem
+    (tmp_path / "p.json").write_text(parameters.model_dump_json())
+    assert "wrong sign" in fails("phase", path, "-o", out, "--parameters", tmp_path / "p.json")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SourceError, match="wrong sign"):
+        exec(phasing_as_python(str(path), parameters), {"__name__": "__main__"})
+    assert not out.exists()
