@@ -99,8 +99,8 @@ class LiveDisks:
         parts = []
         for first in range(0, len(places), BLOCK):
             context.progress(first, len(places), "disks")
-            where = places[first : first + BLOCK]
-            disks, _ = tools.find(patterns.take(where, context))
+            where, some = patterns.readable(places[first : first + BLOCK], context)
+            disks, _ = tools.find(some)
             parts.append(replace(disks, pattern=where[disks.pattern]))
         return Disks.join(parts)
 

@@ -164,18 +164,24 @@ class Patterns:
 
     def take(self, positions: NDArray[np.int64], context: Context) -> NDArray[np.float32]:
         """Patterns (B, h, w) at some positions, those that cannot be read left out. Raises SourceError."""
+        return self.readable(positions, context)[1]
+
+    def readable(
+        self, positions: NDArray[np.int64], context: Context
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Those of some positions that can be read, and their patterns (B, h, w). Raises SourceError."""
         out = np.empty((len(positions), *self.scan.shape), np.float32)
-        n = 0
+        there: list[int] = []
         problem: SourceError | None = None
         for position in positions:
             try:
-                self.prepare(self._reader.read(int(position), cancelled=context.cancelled), out[n])
-                n += 1
+                self.prepare(self._reader.read(int(position), cancelled=context.cancelled), out[len(there)])
+                there.append(int(position))
             except SourceError as error:
                 problem = problem or error
-        if n == 0 and problem is not None:
+        if not there and problem is not None:
             raise problem
-        return out[:n]
+        return np.array(there, np.int64), out[: len(there)]
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from braggscope.app.engine.scan_pass import Block, Done, over_scan, patiently
 from braggscope.app.engine.strain_maps import LiveMaps, Maps, empty_map, images_of, placed, whole_maps
 from braggscope.app.engine.strain_records import Found
 from braggscope.app.engine.strain_result import StrainResult, Timing
+from braggscope.app.sources.protocol import SourceError
 from braggscope.models.disks.parameters import Rectangle
 from braggscope.models.disks.results import Disks
 from braggscope.models.disks.virtual import annulus, virtual_image
@@ -47,14 +48,18 @@ def run_strain(
     device: str = "cpu",
     workers: int = 2,
     gate: Gate | None = None,
+    identity: str | None = None,
 ) -> StrainResult:
     """Measure the strain of a scan; positions in the journal are not measured again, and new ones go there.
 
     Maps that fill in go to ``on_partial`` and as payload to ``context.progress``. ``region``: scan positions
-    to which the run is restricted. Raises SourceError, StrainError (no probe, no lattice), WeightsError,
-    JournalError; Cancelled within 0.2 s of a cancellation, what was found being in the journal.
+    to which the run is restricted. ``identity``: what the source was when its journal was chosen; another
+    content is refused, its patterns are not to mix. Raises SourceError, StrainError (no probe, no lattice),
+    WeightsError, JournalError; Cancelled within 0.2 s of a cancellation, what was found being in the journal.
     """
     with patterns_of(location, parameters, context, frame_axis) as patterns:
+        if identity not in (None, patterns.scan.info.identity):
+            raise SourceError(f"{location} has changed; open it again.")
         run = _Run(patterns, parameters, journal, context, on_partial)
         run.prepare(device)
         run.find(patterns.scan.at(region), workers, gate)

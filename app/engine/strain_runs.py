@@ -12,7 +12,7 @@ import numpy as np
 from braggscope.app.engine.batch import Gate
 from braggscope.app.engine.disk_tools import worded
 from braggscope.app.engine.jobs import Context
-from braggscope.app.engine.journal import Journal, JournalError
+from braggscope.app.engine.journal import FORMAT, Journal, JournalError
 from braggscope.app.engine.runs import prune
 from braggscope.app.engine.scan import Scan
 from braggscope.app.engine.strain import run_strain
@@ -39,7 +39,7 @@ class StrainJob:
         """Folder and key of the journal. Reads from disk. Raises WeightsError."""
         key = strain_key(self.scan.info, self.parameters, None, "disks")
         key["parameters"] += f" {self.scan.scan_shape}"
-        name = hashlib.sha256(json.dumps(sorted(key.items())).encode()).hexdigest()[:20]
+        name = hashlib.sha256(json.dumps([sorted(key.items()), FORMAT]).encode()).hexdigest()[:20]
         return state_folder() / "runs" / name, key
 
     def run(self, context: Context, gate: Gate | None = None) -> StrainResult:
@@ -50,6 +50,7 @@ class StrainJob:
             return run_strain(
                 self.scan.location, self.parameters, journal, context,
                 frame_axis=self.scan.frame_axis, device=self.device, workers=self.workers, gate=gate,
+                identity=self.scan.info.identity,
             )  # fmt: skip
 
     def done(self) -> int:

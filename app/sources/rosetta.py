@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +30,7 @@ READERS = {
     ".tvips": ("tvips", "TVIPS"), ".ser": ("tia", "TIA"), ".emi": ("tia", "TIA"), ".xml": ("empad", "EMPAD"),
     ".rpl": ("ripple", "Ripple"),
 }  # fmt: skip
+_LONGEST = 1 << 22  # bytes of a description that are looked through
 _VOLTS = ("voltage", "beam_energy", "high tension")  # keys that end in these, lower case
 
 
@@ -43,7 +45,7 @@ class RosettaSource(Source):
     def __init__(self, location: Location, frame_axis: int | None, beat: Beat = silent) -> None:
         super().__init__(location, frame_axis, beat)
         path = location.path
-        self._stamps = (Stamp.of(path),)
+        self._stamps = tuple(Stamp.of(part) for part in (path, *_data_files(path)))
         module, name = READERS[os.path.splitext(path.lower())[1]]
         signal = _largest(_read(path, module), path)
         data, axes = _scan_first(signal["data"], signal.get("axes") or [])
@@ -89,6 +91,30 @@ class RosettaSource(Source):
 def _slices(ends: NDArray) -> list[slice]:
     starts = [0, *ends[:-1].tolist()]
     return [slice(a, b) for a, b in zip(starts, ends.tolist(), strict=True)]
+
+
+def _data_files(path: str) -> list[str]:
+    """Files with the patterns, where ``path`` only describes them."""
+    folder, name = os.path.split(path)
+    stem, suffix = os.path.splitext(name)
+    if suffix.lower() == ".rpl":
+        wanted = re.compile(re.escape(stem) + r"\.(raw|RAW)")
+    elif suffix.lower() == ".emi":
+        wanted = re.compile(re.escape(stem) + r"_[0-9]\.ser")
+    elif suffix.lower() == ".xml":
+        with open(path, "rb") as file:
+            text = file.read(_LONGEST)
+        return [
+            os.path.join(folder, part) for part in _files(folder)
+            if part.lower().endswith(".raw") and os.fsencode(part) in text
+        ]  # fmt: skip
+    else:
+        return []
+    return [os.path.join(folder, part) for part in _files(folder) if wanted.fullmatch(part)]
+
+
+def _files(folder: str) -> list[str]:
+    return sorted(os.listdir(folder or "."))
 
 
 def _read(path: str, module: str) -> list[dict[str, Any]]:

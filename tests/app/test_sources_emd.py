@@ -180,6 +180,10 @@ def test_ripple_files_in_the_reader_process(tmp_path):
     with Reader() as reader:
         assert reader.open(str(tmp_path / "a.rpl")).frames == 12
         assert np.array_equal(reader.read(7), values[7])
+        before = reader.open(str(tmp_path / "a.rpl")).identity
+    (tmp_path / "a.raw").write_bytes((values + 1).tobytes() + b"  ")
+    with Reader() as reader:
+        assert reader.open(str(tmp_path / "a.rpl")).identity != before, "the patterns lie in the other file"
 
 
 def test_without_rosettasciio_one_sentence_says_what_to_install(tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from braggscope.app.engine.scan_images import run_virtual
 from braggscope.app.engine.strain import run_strain
 from braggscope.app.engine.strain_key import strain_key
 from braggscope.app.engine.strain_records import Found
+from braggscope.app.sources.protocol import SourceError
 from braggscope.app.sources.raw import raw_location
 from braggscope.models.disks.correlate import Correlator
 from braggscope.models.disks.results import Disks, LatticeMap
@@ -268,3 +269,25 @@ def test_the_key_knows_what_changes_the_disks(scan):
     assert key("strain") != key("strain", tolerance=0.3)
     for change in ({"threshold": 0.2}, {"power": 0.5}, {"kernel": "flat"}, {"probe_radius": 3.0}):
         assert key("disks") != key("disks", **change)
+
+
+def test_a_source_that_changed_is_refused_before_its_journal_grows(scan, tmp_path):
+    with contextlib.closing(Journal.start(tmp_path / "journal", KEY)) as journal:
+        with pytest.raises(SourceError, match="has changed; open it again"):
+            run_strain(str(scan.path), correlation(), journal, silent_context(), identity="as it was")
+        assert not journal.done()
+
+
+def test_patterns_that_cannot_be_read_do_not_shift_the_others(scan, monkeypatch):
+    with patterns_of(str(scan.path), correlation(), silent_context()) as patterns:
+        read = patterns._reader.read
+
+        def broken(k, **rest):
+            if k == 1:
+                raise SourceError("broken")
+            return read(k, **rest)
+
+        monkeypatch.setattr(patterns._reader, "read", broken)
+        there, images = patterns.readable(np.array([0, 1, 2]), silent_context())
+    assert there.tolist() == [0, 2]
+    assert len(images) == 2
