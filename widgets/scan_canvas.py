@@ -57,7 +57,7 @@ class ScanCanvas(QWidget):
         self.regions: dict[str, Rectangle] = {}
         self.line: Line | None = None
         self.step: tuple[float, str] | None = None
-        self.axes_angle: float | None = None
+        self.axes_angles: tuple[float, float] | None = None
         self.named = True  # regions carry their word
         self.hint = ""
         self._image: QImage | None = None
@@ -113,9 +113,9 @@ class ScanCanvas(QWidget):
         self.step = step
         self.update()
 
-    def set_axes(self, angle: float | None) -> None:
-        """Arrows of the strain's axes: rad from right towards down, None for none."""
-        self.axes_angle = angle
+    def set_axes(self, angles: tuple[float, float] | None) -> None:
+        """Arrows of the strain's x and y: rad from right towards down, None for none."""
+        self.axes_angles = angles
         self.update()
 
     def set_tool(self, kind: str) -> None:
@@ -151,8 +151,8 @@ class ScanCanvas(QWidget):
         if self.step is not None and min(place.width(), 2 * place.height()) > ROOM:
             columns = self.viewport.shape[1]
             scan_paint.paint_scale(painter, *self.step, transform, place, columns, font)
-        if self.axes_angle is not None:
-            scan_paint.paint_axes(painter, self.axes_angle, place, font)
+        if self.axes_angles is not None:
+            scan_paint.paint_axes(painter, self.axes_angles, place, font)
         if self._tool is not None and self._tool.busy:
             paint_outline(painter, transform.map(self._tool.outline()), QColor("#ffffff"))
         if self.hasFocus():

@@ -126,10 +126,10 @@ def paint_scale(painter: QPainter, step: float, unit: str, transform: QTransform
     painter.fillRect(QRectF(box.center().x() - wide / 2, box.bottom() - 5, wide, 2), QColor("#ffffff"))
 
 
-def paint_axes(painter: QPainter, angle: float, place: QRectF, font: QFont) -> None:
-    """Arrows of the strain's x and y in the lower right corner; ``angle`` rad from right towards down."""
+def paint_axes(painter: QPainter, angles: tuple[float, float], place: QRectF, font: QFont) -> None:
+    """Arrows of the strain's x and y in the lower right corner; ``angles`` rad from right towards down."""
     long, letter = 13.0, QFontMetricsF(font).height()
-    ways = [QPointF(math.cos(turn), math.sin(turn)) for turn in (angle, angle + math.pi / 2)]
+    ways = [QPointF(math.cos(turn), math.sin(turn)) for turn in angles]
     ends = [QPointF(0, 0), *(way * (long + 0.8 * letter) for way in ways)]
     xs, ys = [end.x() for end in ends], [end.y() for end in ends]
     size = QPointF(max(xs) - min(xs) + 0.9 * letter, max(ys) - min(ys) + 0.9 * letter)

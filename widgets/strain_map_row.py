@@ -22,7 +22,7 @@ BESIDE, ABOVE = 34, 42  # px around a map
 class MapPicture:
     """One map. ``values, errors`` (R, C) in ``unit``, NaN where nothing is known; ``errors`` may be None.
 
-    Colours run from ``low`` to ``high``. ``axes``: direction of the strain's x axis / rad, None draws none.
+    Colours run from ``low`` to ``high``. ``axes``: directions of the strain's x and y / rad, None draws none.
     """
 
     key: str
@@ -33,7 +33,7 @@ class MapPicture:
     low: float
     high: float
     colormap: str = DIVERGING
-    axes: float | None = None
+    axes: tuple[float, float] | None = None
     tip: str = ""
 
     @property

@@ -57,3 +57,15 @@ class StrainResult:
     def scan_step_nm(self) -> float | None:
         """Distance of two positions, where the source says so."""
         return self.scan.info.quantities.get("scan_step_nm")
+
+
+def axes_on_scan(result: StrainResult) -> tuple[float, float]:
+    """Directions in the scan of the x and y in which the strain is given, rad from its columns to its rows.
+
+    These axes are of the pattern; ``rotation`` leads from its x to that of the scan, once the pattern's axes
+    are exchanged where ``transpose`` says so.
+    """
+    settings, frame = result.parameters.strain, result.strain.frame
+    if settings.transpose:
+        return np.pi / 2 - frame - settings.rotation, -frame - settings.rotation
+    return frame - settings.rotation, frame + np.pi / 2 - settings.rotation

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from braggscope.app.engine.strain_result import StrainResult
+from braggscope.app.engine.strain_result import StrainResult, axes_on_scan
 from braggscope.app.export.figures import new_figure, save_figure
 
 TITLES = {"exx": "ε$_{xx}$ / %", "eyy": "ε$_{yy}$ / %", "exy": "ε$_{xy}$ / %", "theta": "θ / °"}
@@ -44,7 +44,7 @@ def strain_plot(result: StrainResult, *, errors: bool = False, limit: float | No
         _panel(figure, grid[0, k], values, TITLES[name], DIVERGING, (-end, end))
         if errors:
             _panel(figure, grid[1, k], spread, f"σ of {TITLES[name]}", "viridis", (0.0, high))
-    _arrows(grid[0, 0], strain.frame)
+    _arrows(grid[0, 0], axes_on_scan(result))
     _scale_bar(grid[0, 3], columns, result.scan_step_nm)
     figure.supxlabel("tension positive; θ from +x towards +y; grey: not measured", fontsize=8)
     return figure
@@ -82,9 +82,9 @@ def _panel(
     bar.outline.set_visible(False)
 
 
-def _arrows(axes: Any, frame: float) -> None:
-    """The axes of the strain, as they lie in the pattern: x to the right, y down, turned by ``frame``."""
-    for angle, name in ((frame, "x"), (frame + np.pi / 2, "y")):
+def _arrows(axes: Any, angles: tuple[float, float]) -> None:
+    """The axes of the strain, as they lie in the scan: rad from right towards down."""
+    for angle, name in zip(angles, "xy", strict=True):
         tip = 0.08 + 0.11 * np.cos(angle), 0.92 - 0.11 * np.sin(angle)
         arrow = {"arrowstyle": "-|>", "lw": 1.2, "color": "k", "shrinkA": 0, "shrinkB": 0}
         axes.annotate(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from braggscope.app.engine.strain_result import StrainResult
+from braggscope.app.engine.strain_result import StrainResult, axes_on_scan
 from braggscope.app.state.strain import StrainView
 from braggscope.models.disks.results import StrainMap
 from braggscope.models.disks.strain import difference
@@ -49,7 +49,7 @@ def content(result: StrainResult, other: StrainResult | None, view: StrainView) 
     elif view.shown == "validity":
         pictures, named = _validity(result), []
     else:
-        pictures, named = _components(result.strain, view)
+        pictures, named = _components(result, view)
     unit = named[0].unit if named else ""
     label = f"{'rotation' if unit == '°' else 'strain'} / {unit}" if named else ""
     step = result.scan_step_nm
@@ -65,13 +65,14 @@ def _scaled(strain: StrainMap, name: str) -> tuple[NDArray, NDArray, str]:
     return values, errors, "°" if name == "theta" else "%"
 
 
-def _components(strain: StrainMap, view: StrainView) -> tuple[list[MapPicture], list[MapPicture]]:
+def _components(result: StrainResult, view: StrainView) -> tuple[list[MapPicture], list[MapPicture]]:
     """The four maps, and those of them that are drawn as histograms."""
+    strain, ways = result.strain, axes_on_scan(result)
     found: list[MapPicture] = []
     for name, title in COMPONENTS.items():
         values, errors, unit = _scaled(strain, name)
         limit = view.limit_deg if name == "theta" else view.limit
-        axes = strain.frame if name == "exx" else None
+        axes = ways if name == "exx" else None
         if view.shown == "error":
             found.append(MapPicture(name, f"1 σ {title}", errors, None, unit, 0.0, 1.0, RISING, axes))
         else:
@@ -103,7 +104,7 @@ def _compared(
     values, errors, unit = _scaled(strain, name)
     limit = view.limit_deg if name == "theta" else view.limit
     found = [MapPicture("one", f"{COMPONENTS[name]} {titles[0]}", values, errors, unit, -limit, limit,
-                        DIVERGING, strain.frame, MEANING[name])]  # fmt: skip
+                        DIVERGING, axes_on_scan(result), MEANING[name])]  # fmt: skip
     if other is None or other.exx.shape != strain.exx.shape:
         return found, found
     values, errors, _ = _scaled(other, name)

@@ -1,6 +1,7 @@
 """Strain maps on disk: NeXus, CSV, TIFF, figures, and back."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -11,6 +12,7 @@ from scans import correlation, small_scan
 
 from braggscope.app.engine.jobs import silent_context
 from braggscope.app.engine.strain import run_strain
+from braggscope.app.engine.strain_result import axes_on_scan
 from braggscope.app.export.provenance import Provenance
 from braggscope.app.export.strain import read_strain, rows, write_strain
 from braggscope.app.export.strain_figures import strain_figure
@@ -91,3 +93,16 @@ def test_what_cannot_be_written_or_read_is_one_sentence(result, scan, tmp_path):
     with pytest.raises(ExportError, match="There is no file"):
         read_strain(Path("nowhere.h5"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("transpose", [False, True])
+def test_axes_lie_on_the_scan_as_the_rotation_says(result, transpose):
+    frame, rotation = 0.2, 0.5
+    parameters = result.parameters.with_strain(frame=frame, rotation=rotation, transpose=transpose)
+    turned = replace(result, strain=replace(result.strain, frame=frame), parameters=parameters)
+    c, s = np.cos(rotation), np.sin(rotation)
+    # the sense of the parameter: from the pattern's x to the scan's x, towards y
+    to_scan = np.array([[c, s], [-s, c]]) @ (np.eye(2)[::-1] if transpose else np.eye(2))
+    for angle, way in zip(axes_on_scan(turned), (frame, frame + np.pi / 2), strict=True):
+        wanted = to_scan @ (np.cos(way), np.sin(way))
+        assert (np.cos(angle), np.sin(angle)) == pytest.approx(tuple(wanted))

@@ -59,7 +59,7 @@ def test_setters_do_not_emit_and_the_cross_is_where_it_was_put(canvas):
     canvas.set_regions({"reference": (1, 4, 2, 8), "probe": (6, 9, 2, 5), "roi": (0, 2, 15, 18)})
     canvas.set_line((0.0, 0.0, 10.0, 5.0))
     canvas.set_step((2.0, "nm"))
-    canvas.set_axes(0.3)
+    canvas.set_axes((0.3, 0.3 + np.pi / 2))
     picture = canvas.grab().toImage()
     at = place(canvas, 4, 16)  # on the level line of the cross, away from everything else
     assert QColor(picture.pixel(at)).lightness() > 240
