@@ -1,5 +1,6 @@
 """The small inputs of the Prepare panel. Setters never emit, only gestures do."""
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -65,6 +66,9 @@ class NumberField(QLineEdit):
             value = float(text.replace(",", "") if _GROUPED.fullmatch(text) else text)
         except ValueError:
             self.refused.emit(f"{self.name}: “{text}” is not a number; type one, or leave the field empty.")
+            return
+        if not math.isfinite(value):
+            self.refused.emit(f"{self.name}: “{text}” is not finite; type a number, or leave it empty.")
             return
         self.entered.emit(value)
 

@@ -89,6 +89,7 @@ def test_emptied_number_means_none(qtbot, panel):
         ("saturation", "7,5", "not a number"),
         ("threshold_low", "1e6", "not below high"),
         ("threshold_high", "inf", "finite"),
+        ("saturation", "nan", "finite"),
     ],
 )
 def test_invalid_entry_is_explained_and_not_emitted(qtbot, panel, field, text, words):
