@@ -40,8 +40,12 @@ class JobBoard:
         *,
         on_progress: Callable[[Progress], None] | None = None,
         on_end: Callable[[], None] = lambda: None,
+        on_stopped: Callable[[], None] = lambda: None,
     ) -> str:
-        """Run a job; ``on_done`` returns the sentence that its row ends with. Returns the job's key."""
+        """Run a job; ``on_done`` returns the sentence that its row ends with. Returns the job's key.
+
+        ``on_end`` follows in every case, ``on_stopped`` after an error or a cancel.
+        """
         key = f"job{next(self._numbers)}"
 
         def progressed(progress: Progress) -> None:
@@ -58,11 +62,13 @@ class JobBoard:
 
         def failed(error: Exception) -> None:
             on_end()
+            on_stopped()
             self._change(key, state="failed", note=sentence(error), remaining_s=None)
             self._desk.fail(error)
 
         def cancelled() -> None:
             on_end()
+            on_stopped()
             self._change(key, state="cancelled", note="cancelled", remaining_s=None)
 
         job = Job(key=key, title=title, done=0, total=0, remaining_s=None, state="waiting", note="")

@@ -58,7 +58,7 @@ class StrainPresenter:
         self.room.look()
 
     def _finished(self, result: StrainResult) -> None:
-        self.calibration.take_disks(result.disks, result.lattice.origin)
+        self.calibration.take_disks(result.disks, result.lattice.origin, result.parameters)
 
     def _on_state(self, old: Session, new: Session) -> None:
         if old.workspace != new.workspace:

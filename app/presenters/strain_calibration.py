@@ -25,12 +25,14 @@ from braggscope.app.presenters.strain_steps import (
     find_rotation,
     lattice_of,
     lattice_proposal,
+    made_round,
 )
 from braggscope.app.state.session import Session
 from braggscope.models.disks.bragg_map import bragg_map
 from braggscope.models.disks.calibrate import origins
 from braggscope.models.disks.propose import propose
 from braggscope.models.disks.results import Disks, Lattice
+from braggscope.models.parameters import Parameters
 from braggscope.widgets.strain_calibration import STEPS
 
 SAMPLE = 1024  # patterns whose disks make the Bragg vector map, spread over the scan
@@ -67,6 +69,7 @@ class CalibrationPresenter:
         room.panels.bragg.view_changed.connect(lambda key: room.show(pattern=key))
         overlay.on_lattice = self._lattice_dragged
         room.changed.connect(self._restart)
+        room.refused.connect(lambda: panel.set_strain(room.strain))
         room.images_changed.connect(self._take_images)
         room.entered.connect(self.show)
         room.desk.store.subscribe(self._on_state)
@@ -82,21 +85,23 @@ class CalibrationPresenter:
 
     # -- disks of the scan --------------------------------------------------------------------
 
-    def _found_by(self) -> Any:
+    def _found_by(self, parameters: Parameters) -> Any:
         """What the disks of the sample depend on."""
-        parameters = self._room.desk.store.state.parameters
         return parameters.fingerprint("prepare"), parameters.strain.about_disks(), id(self._room.probe)
 
-    def take_disks(self, disks: Disks, origin: tuple[float, float]) -> None:
-        """Use what a whole run has found."""
-        self._disks, self._map = (self._found_by(), disks), None
+    def take_disks(self, disks: Disks, origin: tuple[float, float], parameters: Parameters) -> None:
+        """Use what a whole run has found, unless other disks are wanted by now."""
+        key = self._found_by(parameters)
+        if key != self._found_by(self._room.desk.store.state.parameters):
+            return
+        self._disks, self._map = (key, disks), None
         self._origin = origin
         self.compute(switch=False)
 
     def _gatherer(self) -> Callable[[Context], Disks]:
         """What gives the disks of a sample on the lane of calibration, found unless they are known."""
         live, probe, parameters = self._live.live, self._room.probe, self._room.desk.store.state.parameters
-        key = self._found_by()
+        key = self._found_by(parameters)
 
         def gather(context: Context) -> Disks:
             known = self._disks
@@ -146,8 +151,7 @@ class CalibrationPresenter:
 
     def measure(self, key: str) -> None:
         """Compute one step and show what it found."""
-        room, panel = self._room, self._room.panels.calibration
-        scan = room.scan
+        room, panel, scan = self._room, self._room.panels.calibration, self._room.scan
         work = None if scan is None else self._work(key)
         if work is None:
             return
@@ -169,7 +173,7 @@ class CalibrationPresenter:
         assert scan is not None
         gather, model, images = self._gatherer(), panel.origin.currentData(), self._images
         how, ring, spacing = panel.known.currentData(), panel.ring_radii(), panel.known_spacing()
-        drawn = self._overlay.lattice
+        drawn, strain = self._overlay.lattice, room.strain
         if key == "rotation":
             if images is None:
                 room.desk.say("info", "The centres of mass come with the virtual images; wait for them.")
@@ -183,10 +187,10 @@ class CalibrationPresenter:
             return drawn or propose(disks, scan.shape)
 
         steps: dict[str, Callable[[Disks], Proposal]] = {
-            "lattice": lambda disks: find_lattice(disks, scan.shape),
+            "lattice": lambda disks: find_lattice(made_round(disks, scan.shape, strain), scan.shape),
             "origin": lambda disks: find_origin(disks, scan.scan_shape, model),
             "ellipse": lambda disks: find_ellipse(disks, scan.shape, lattice(disks), how, ring),
-            "pixel": lambda disks: find_pixel(lattice(disks), spacing or 0.0),
+            "pixel": lambda disks: find_pixel(lattice(made_round(disks, scan.shape, strain)), spacing or 0.0),
         }
         return lambda context: steps[key](gather(context))
 
@@ -242,13 +246,11 @@ class CalibrationPresenter:
         ellipse = self._proposals.get("ellipse")
         self._overlay.set_curves(() if ellipse is None else ellipse.curves)
         values: NDArray | None = None
-        if room.scan is None:
-            values = None
-        elif view.pattern == "bragg":
+        if room.scan is not None and view.pattern == "bragg":
             values = self._map
-        elif view.pattern == "region":
+        elif room.scan is not None and view.pattern == "region":
             values = self._mean_of_region()
-        elif self._images is not None and self._images.count:
+        elif room.scan is not None and self._images is not None and self._images.count:
             values = self._images.mean if view.pattern == "mean" else self._images.maximum
         room.panels.bragg.set_picture(values, view.pattern)
 
@@ -274,9 +276,15 @@ class CalibrationPresenter:
                 self._region = key, mean
                 self.show()
 
-        room.desk.lanes.calibrate.submit(
-            run, done, on_error=lambda error: room.desk.say("warning", sentence(error))
-        )
+        def stopped() -> None:
+            if self._region_wanted == key:
+                self._region_wanted = None  # the next look asks again
+
+        def failed(error: Exception) -> None:
+            stopped()
+            room.desk.say("warning", sentence(error))
+
+        room.desk.lanes.calibrate.submit(run, done, on_error=failed, on_cancelled=stopped)
         return None
 
     def _take_images(self, images: VirtualImages) -> None:

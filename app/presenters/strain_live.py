@@ -9,7 +9,7 @@ from typing import Any
 from PyQt6.QtWidgets import QFileDialog
 
 from braggscope.app.engine.disk_live import LiveDisks, Seen
-from braggscope.app.engine.jobs import Cancelled, Context
+from braggscope.app.engine.jobs import Cancelled, Context, Ticket
 from braggscope.app.errors import sentence
 from braggscope.app.presenters.jobs import JobBoard
 from braggscope.app.presenters.strain_overlay import OverlayPresenter
@@ -37,6 +37,7 @@ class LivePresenter:
         self._tool = tool  # takes a drawing tool of the scan in hand
         self.live: LiveDisks | None = None
         self._sought: tuple[Any, ...] | None = None  # the probe that is being looked for
+        self._seeking: Ticket | None = None
         self._wanted: tuple[Any, ...] | None = None
         self._asked_at = 0.0
         self._busy: set[Method] = set()  # methods with a view on its way
@@ -52,6 +53,7 @@ class LivePresenter:
         panel.probe.find_requested.connect(self._probe_from_data)
         panel.probe.file_requested.connect(self.ask_probe)
         room.changed.connect(self._restart)
+        room.refused.connect(self.show_settings)
         room.entered.connect(self.look)
         room.probe_changed.connect(self.look)
         room.desk.picture_shown.connect(self.look)
@@ -62,7 +64,7 @@ class LivePresenter:
     def _restart(self) -> None:
         room = self._room
         engine = room.desk.engine
-        self.live = None
+        self.live, self._sought = None, None
         if engine is not None and room.scan is not None:
             self.live = LiveDisks(engine.reader, room.scan, room.desk.device)
         self._forget()
@@ -81,7 +83,7 @@ class LivePresenter:
         if live is None or room.scan is None or not room.active:
             return
         parameters, scan = room.desk.store.state.parameters, room.scan
-        sought = self._sought = (scan, *(getattr(parameters.strain, name) for name in PROBE))
+        sought = self._sought = self._probe_wanted()
 
         def done(probe: Probe) -> None:
             if sought == self._sought and room.scan is scan:
@@ -94,9 +96,15 @@ class LivePresenter:
                 room.take_probe(None)
                 room.desk.fail(error)
 
-        room.desk.lanes.calibrate.submit(
-            lambda context: live.probe(parameters, context), done, on_error=failed
-        )
+        if self._seeking is not None:
+            self._seeking.cancel()
+        lane = room.desk.lanes.calibrate
+        self._seeking = lane.submit(lambda context: live.probe(parameters, context), done, on_error=failed)
+
+    def _probe_wanted(self) -> tuple[Any, ...]:
+        """What the probe depends on, besides the scan."""
+        parameters = self._room.desk.store.state.parameters
+        return parameters.fingerprint("prepare"), *(getattr(parameters.strain, name) for name in PROBE)
 
     def ask_probe(self) -> None:
         """Choose a file with the probe in vacuum."""
@@ -130,9 +138,9 @@ class LivePresenter:
             or not desk.is_current(picture.key, any_threshold=True)
         ):
             return
+        if self._sought != self._probe_wanted():
+            self.find_probe()
         if not room.probe_known:
-            if self._sought is None or self._sought[0] is not room.scan:
-                self.find_probe()
             return
         if probe is None:
             self._forget()
@@ -212,10 +220,10 @@ class LivePresenter:
 
     def _on_state(self, old: Session, new: Session) -> None:
         before, after = old.parameters.strain, new.parameters.strain
+        if self._sought is not None and self._sought != self._probe_wanted():
+            self.find_probe()
         if before != after or old.strain.overlay != new.strain.overlay:
             self.show_settings()
-            if any(getattr(before, name) != getattr(after, name) for name in PROBE):
-                self.find_probe()
             self.look()
             self._show()
 

@@ -14,6 +14,7 @@ from braggscope.widgets.strain_methods import METHODS
 
 START = "Press “Measure scan”: maps fill in while the scan is measured."
 OTHER = "measured with other settings"
+PART = "only a part of the scan is measured"
 ALONE = "Measure with {}, too, to compare."
 
 
@@ -30,6 +31,7 @@ class MapsPresenter:
         panel.maps.line_drawn.connect(self._line_drawn)
         panel.clear_reference_requested.connect(lambda: room.change(reference=None))
         runs.changed.connect(self.show)
+        room.refused.connect(self.show_view)
         room.desk.store.subscribe(self._on_state)
         self.show_view()
 
@@ -67,9 +69,15 @@ class MapsPresenter:
             room.panels.maps.set_note("")
             return
         other = runs.result(view.beside) if view.beside else None
-        notes = [] if runs.is_current(result) or runs.running else [OTHER]
-        if view.beside and other is None:
-            notes.append(ALONE.format(METHODS[view.beside].title))
+        notes = [] if runs.agrees(result) or runs.running else [OTHER]
+        if view.beside:
+            title = METHODS[view.beside].title
+            if other is None:
+                notes.append(ALONE.format(title))
+            elif not runs.agrees(other):
+                notes.append(f"{title}: {OTHER}")
+            elif not other.complete:
+                notes.append(f"{title}: {PART}")
 
         def run(_: Context) -> MapContent:
             return content(result, other, view)

@@ -10,6 +10,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from braggscope.app.engine.scan import Scan
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.sources.protocol import SourceError
+from braggscope.app.sources.reader import Reader
 from braggscope.app.state.session import Session
 from braggscope.app.state.strain import StrainView
 from braggscope.models.disks.parameters import Strain
@@ -29,6 +30,7 @@ class StrainRoom(QObject):
     """Lives in the GUI thread. ``scan`` is None while the open source is none; ``problem`` then says why."""
 
     changed = pyqtSignal()  # another scan, or none
+    refused = pyqtSignal()  # a number that makes no sense: the old one is to be shown again
     entered = pyqtSignal()  # the workspace is on screen now
     probe_changed = pyqtSignal()
     images_changed = pyqtSignal(object)  # VirtualImages
@@ -39,6 +41,7 @@ class StrainRoom(QObject):
         self.window = window
         self.panels: StrainPanels = window.strain
         self.scan: Scan | None = None
+        self._reader: Reader | None = None  # that has the scan open
         self.problem = DEMO
         self.probe: Probe | None = None
         self.probe_known = False  # whether it was looked for, found or not
@@ -79,7 +82,7 @@ class StrainRoom(QObject):
     def look(self) -> None:
         """See whether the open source is a scan."""
         info, state = self.desk.info, self.desk.store.state
-        before = self.scan
+        before, reader = self.scan, None if self.desk.engine is None else self.desk.engine.reader
         self.scan, self.problem = None, DEMO
         if info is not None:
             try:
@@ -88,9 +91,12 @@ class StrainRoom(QObject):
                 self.problem = str(error)
                 if self.strain.scan_shape is None:
                     self.problem = ONE_IMAGE if info.frames == 1 else NO_SHAPE.format(frames=info.frames)
-        if before != self.scan or self.scan is None:
-            self.probe, self.probe_known = None, False
-            self.changed.emit()
+        if reader is self._reader and _same(before, self.scan):
+            self.scan = before  # what is under way for it still counts
+            return
+        self._reader = reader
+        self.probe, self.probe_known = None, False
+        self.changed.emit()
 
     # -- changes ------------------------------------------------------------------------------
 
@@ -133,7 +139,7 @@ class StrainRoom(QObject):
         name = " ".join(str(part) for part in first["loc"][:1]).replace("_", " ")
         message = first["msg"].removeprefix("Value error, ")
         self.desk.say("warning", f"{name or 'Strain'}: {message}; the old value stays.".capitalize())
-        self.changed.emit()
+        self.refused.emit()
 
     def take_probe(self, probe: Probe | None) -> None:
         """Use a probe from now on; None: there is none to be found."""
@@ -147,3 +153,16 @@ class StrainRoom(QObject):
             self.look()
         if old.workspace != new.workspace and new.workspace == WORKSPACE:
             self.entered.emit()
+
+
+def _same(before: Scan | None, now: Scan | None) -> bool:
+    """Whether both are the same scan; infos are not compared as a whole, they may hold arrays."""
+    if before is None or now is None:
+        return False
+
+    def about(scan: Scan) -> tuple[object, ...]:
+        info = scan.info
+        shapes = scan.scan_shape, scan.raw_shape, scan.shape
+        return info.identity, info.location, info.frames, scan.frame_axis, shapes
+
+    return about(before) == about(now)

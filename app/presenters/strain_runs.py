@@ -73,6 +73,10 @@ class StrainRuns(QObject):
         """Whether its disks are those that the present parameters would give."""
         return result.parameters.fingerprint("disks") == self._parameters_of(result).fingerprint("disks")
 
+    def agrees(self, result: StrainResult) -> bool:
+        """Whether its strain is that which the present parameters would give."""
+        return result.parameters.fingerprint("strain") == self._parameters_of(result).fingerprint("strain")
+
     def _parameters_of(self, result: StrainResult) -> Parameters:
         """The present parameters with the method of a result."""
         present = self._room.desk.store.state.parameters
@@ -231,7 +235,9 @@ class StrainRuns(QObject):
             from braggscope.app.export.strain import provenance_of, write_strain
             from braggscope.app.export.strain_figures import strain_figure
 
-            check_not_input(path, [result.scan.location])
+            settings, prepare = result.parameters.strain, result.parameters.prepare
+            images = prepare.mask_file, prepare.dark_file, prepare.flat_file
+            check_not_input(path, [result.scan.location, settings.probe_file, *images])
             if path.suffix.lower() in (".png", ".pdf", ".svg"):
                 strain_figure(path, result, errors=view.shown == "error", limit=view.limit / 100)
                 return path.name

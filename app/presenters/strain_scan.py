@@ -11,10 +11,10 @@ from braggscope.app.engine.jobs import Context, Progress
 from braggscope.app.engine.scan_images import VirtualImages, run_virtual
 from braggscope.app.presenters.jobs import JobBoard
 from braggscope.app.presenters.preparation import PreparationPresenter
+from braggscope.app.presenters.strain_detector import detector_mask
 from braggscope.app.presenters.strain_overlay import OverlayPresenter
 from braggscope.app.presenters.strain_room import StrainRoom
 from braggscope.app.state.session import Session
-from braggscope.models.mask import rasterise
 from braggscope.models.regions import Region
 from braggscope.widgets.scan_paint import Rectangle
 from braggscope.widgets.strain_overlay import Detector
@@ -22,6 +22,7 @@ from braggscope.widgets.strain_overlay import Detector
 PAN_PX = 40  # on the screen, for one step of Alt + arrow
 DARK = (1.6, 4.0)  # radii of the dark field, in radii of the probe
 GUESS = 0.06  # radius of the direct disk, share of the pattern, while nobody knows it
+STOPPED = "The scan was not read to its end; choose an image to read it again."
 
 
 class ScanPresenter:
@@ -63,6 +64,7 @@ class ScanPresenter:
         self._overlay.on_detector = self._drag
         self._overlay.on_detector_end = self._dragged_to
         room.changed.connect(self._restart)
+        room.refused.connect(self._show_again)
         room.entered.connect(self.look)
         room.probe_changed.connect(self.look)
         room.desk.store.subscribe(self._on_state)
@@ -73,11 +75,16 @@ class ScanPresenter:
         room, panel = self._room, self._room.panels.scan
         self._images, self._wanted = None, None
         self.tool("")
-        scan, step = room.scan, room.step
-        note = "" if step is None else f"{step[0]:g} {step[1]} a step"
-        panel.set_shape(room.strain.scan_shape if scan is None else scan.scan_shape, note)
         panel.canvas.set_hint(room.problem)
-        panel.canvas.set_step(step)
+        panel.canvas.set_step(room.step)
+        self._show_again()
+
+    def _show_again(self) -> None:
+        """The settings as they are."""
+        scan, step = self._room.scan, self._room.step
+        note = "" if step is None else f"{step[0]:g} {step[1]} a step"
+        shape = self._room.strain.scan_shape if scan is None else scan.scan_shape
+        self._room.panels.scan.set_shape(shape, note)
         self.look()
 
     def look(self) -> None:
@@ -129,16 +136,21 @@ class ScanPresenter:
             )
 
         def done(images: VirtualImages) -> str:
-            if wanted == self._wanted:
+            if wanted is self._wanted:
                 self._take(images)
             return f"{images.count:,} patterns"
 
         def part(progress: Progress) -> None:
-            if wanted == self._wanted and isinstance(progress.payload, VirtualImages):
+            if wanted is self._wanted and isinstance(progress.payload, VirtualImages):
                 self._take(progress.payload)
 
+        def stopped() -> None:
+            if wanted is self._wanted:
+                self._wanted = None  # the next look asks again
+                self._show_image()
+
         lane = room.desk.lanes.scan_view
-        self._job = self._jobs.submit(lane, "Virtual images", run, done, on_progress=part)
+        self._job = self._jobs.submit(lane, "Virtual images", run, done, on_progress=part, on_stopped=stopped)
 
     def _take(self, images: VirtualImages) -> None:
         self._images = images
@@ -164,7 +176,9 @@ class ScanPresenter:
             panel.set_radii(shown.inner or None, shown.outer)
         values = self._values()
         if room.scan is None or values is None:
-            waits = "Draw the detector on the pattern." if view.image == "detector" else "Reading the scan …"
+            waits = STOPPED if self._wanted is None and room.probe_known else "Reading the scan …"
+            if view.image == "detector":
+                waits = "Draw the detector on the pattern."
             panel.canvas.set_hint(room.problem if room.scan is None else waits)
             panel.canvas.set_values(None, 0, 1, "gray")
         else:
@@ -280,13 +294,3 @@ class ScanPresenter:
             self._room.show(centre=detector.centre, bright=detector.outer)
         else:
             self._room.show(centre=detector.centre, inner=detector.inner, outer=detector.outer)
-
-
-def detector_mask(detector: Detector, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """(h, w) bool, True inside."""
-    if detector.region is not None:
-        return rasterise(detector.region, shape)
-    rows, columns = np.ogrid[: shape[0], : shape[1]]
-    radius = np.hypot(columns - detector.centre[0], rows - detector.centre[1])
-    inside: NDArray[np.bool_] = (radius <= detector.outer) & (radius >= detector.inner)
-    return inside

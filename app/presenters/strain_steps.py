@@ -35,6 +35,11 @@ class Proposal:
     curl: tuple[Floats, Floats, float] | None = field(default=None)  # degrees, curl, degrees found
 
 
+def made_round(disks: Disks, shape: tuple[int, int], strain: Strain) -> Disks:
+    """Disks with the ellipse of the camera made round about the middle of the pattern, as a run does."""
+    return calibrate.correct_ellipse(disks, *strain.ellipse, ((shape[1] - 1) / 2, (shape[0] - 1) / 2))
+
+
 def find_lattice(disks: Disks, shape: tuple[int, int]) -> Proposal:
     """First reciprocal vectors. Raises ValueError."""
     return lattice_proposal(propose(disks, shape))

@@ -403,3 +403,63 @@ def test_the_demo_scan_is_opened_from_the_empty_state(stage, scan_file, monkeypa
     assert stage.rows()["Demo scan"] == "done"
     until(lambda: strain(stage).room.probe is not None, "the probe", 60)
     stage.idle()
+
+
+def test_a_refused_number_leaves_the_measurement_alone(scan):
+    result, room = measure(scan), strain(scan).room
+    room.change(threshold=2.0)
+    assert "old value stays" in scan.notice.text
+    assert strain(scan).runs.result() is result
+    assert room.probe is not None
+
+
+def test_the_same_file_opened_again_is_read_by_the_new_reader(scan, scan_file):
+    live = strain(scan).live.live
+    scan.drop([scan_file])
+    until(lambda: strain(scan).live.live is not live, "the new reader")
+    until(lambda: strain(scan).room.probe is not None, "the probe", 60)
+    scan.idle()
+    strain(scan).calibration.measure("lattice")
+    scan.idle()
+    assert panels(scan).calibration.sections["lattice"].outcome.items()
+
+
+def test_results_of_other_settings_are_not_taken_for_these(scan):
+    room, calibration, maps = strain(scan).room, strain(scan).calibration, panels(scan).maps
+    result = measure(scan)
+    calibration._disks = None
+    room.change(threshold=0.2)
+    calibration.take_disks(result.disks, result.lattice.origin, result.parameters)
+    assert calibration._disks is None
+    room.change(method="lattice")
+    measure(scan)
+    maps.view_changed.emit({"beside": "correlation"})
+    until(lambda: "Correlation: measured with other settings" in maps.note.text(), "the note")
+
+
+def test_the_probe_follows_the_preparation(scan):
+    room = strain(scan).room
+    before, store = room.probe, scan.desk.store
+    store.replace(store.state.with_parameters(store.state.parameters.with_prepare(hot_pixels=50.0)))
+    until(lambda: room.probe is not before, "the new probe", 30)
+    scan.idle()
+
+
+def test_the_pixel_size_is_that_of_disks_made_round(scan):
+    room, calibration = strain(scan).room, strain(scan).calibration
+    room.change(ellipse=(1.1, 0.0))
+    calibration.measure("lattice")
+    scan.idle()
+    vectors = np.reshape(calibration._proposals["lattice"].changes["lattice"], (2, 2))
+    along = vectors[np.argmax(np.abs(vectors[:, 0]))]
+    assert abs(along[0]) == pytest.approx(A[0] / np.sqrt(1.1), rel=0.02)
+
+
+def test_images_that_were_cancelled_are_asked_for_again(scan):
+    presenter = strain(scan).scan
+    presenter._restart()
+    scan.program.jobs.cancel(presenter._job)
+    until(lambda: presenter._wanted is None or presenter._images is not None, "the end of the reading")
+    presenter.look()
+    scan.idle()
+    assert presenter._images.count == ROWS * COLUMNS
