@@ -5,8 +5,16 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 
-from PyQt6.QtCore import QByteArray, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QKeySequence
+from PyQt6.QtCore import QByteArray, Qt, pyqtSignal
+from PyQt6.QtGui import (
+    QAction,
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QKeyEvent,
+    QKeySequence,
+    QResizeEvent,
+)
 from PyQt6.QtWidgets import (
     QDockWidget,
     QHBoxLayout,
@@ -17,8 +25,6 @@ from PyQt6.QtWidgets import (
     QStackedWidget,
     QStatusBar,
     QTabWidget,
-    QToolBar,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -27,6 +33,7 @@ from braggscope.app.shell.actions import ACTIONS, GESTURES, MENUS, Action
 from braggscope.app.shell.coherent_panels import CoherentPanels
 from braggscope.app.shell.docks import DOCKS, VERSION, WORKSPACES, arrange, set_title_bars
 from braggscope.app.shell.strain_panels import StrainPanels
+from braggscope.app.shell.toolbar import Toolbar
 from braggscope.widgets import theme
 from braggscope.widgets.agreement_plot import AgreementPlot
 from braggscope.widgets.bench_view import BenchView
@@ -56,7 +63,6 @@ from braggscope.widgets.training_panel import TrainingPanel
 from braggscope.widgets.waterfall import WaterfallView
 
 GAP = 8  # px between the edge of a dock and what is in it
-TOOLBAR = ("open_file", "follow", "show_mask", "undo", "redo", "palette", "help")
 
 
 class MainWindow(QMainWindow):
@@ -223,31 +229,17 @@ class MainWindow(QMainWindow):
         return action
 
     def _make_toolbar(self) -> None:
-        bar = QToolBar("Tools", self)
-        bar.setObjectName("toolbar")
-        bar.setMovable(False)
-        bar.setIconSize(QSize(16, 16))
-        self._tabs: dict[str, QToolButton] = {}
-        for key in WORKSPACES:
-            button = QToolButton()
-            button.setText(key.capitalize())
-            button.setCheckable(True)
-            button.setProperty("role", "tab")
-            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves no frame around the tab
-            button.clicked.connect(self.actions_by_key[f"{key}_workspace"].trigger)
-            bar.addWidget(button)
-            self._tabs[key] = button
-        bar.addSeparator()
-        for key in TOOLBAR:
-            bar.addAction(self.actions_by_key[key])
-        for key, text in (("open_file", "Open"), ("follow", "Follow"), ("show_mask", "Mask")):
-            self.actions_by_key[key].setIconText(text)
-            widget = bar.widgetForAction(self.actions_by_key[key])
-            if isinstance(widget, QToolButton):
-                widget.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._toolbar = Toolbar(self.actions_by_key, self)
+        self._fit_toolbar()
         menus = self.menuBar()
         if menus is not None:  # one row for menus and tools: height is precious on small screens
-            menus.setCornerWidget(bar, Qt.Corner.TopRightCorner)
+            menus.setCornerWidget(self._toolbar, Qt.Corner.TopRightCorner)
+
+    def _fit_toolbar(self) -> None:
+        menus = self.menuBar()
+        self._toolbar.fit(self.width())
+        if menus is not None:
+            menus.updateGeometry()
 
     def _refresh_icons(self, _: theme.Theme) -> None:
         for spec in ACTIONS:
@@ -258,8 +250,7 @@ class MainWindow(QMainWindow):
 
     def set_workspace(self, name: str) -> None:
         """Show the page of a workspace, and its docks as they were when it was left."""
-        for key, button in self._tabs.items():
-            button.setChecked(key == name)
+        self._toolbar.show_workspace(name)
         if name != self._workspace:
             self._layouts[self._workspace] = self.saveState(VERSION)
             self._workspace = name
@@ -362,6 +353,12 @@ class MainWindow(QMainWindow):
             self.overlays_held.emit(False)
         else:
             super().keyReleaseEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Make room for all menus."""
+        super().resizeEvent(event)
+        if self.actions_by_key:
+            self._fit_toolbar()
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Let the presenters put things in order."""

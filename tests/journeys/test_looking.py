@@ -1,8 +1,9 @@
 """Looking at a series: open, thresholds, select, reject."""
 
 import numpy as np
+import pytest
 from PyQt6.QtCore import Qt
-from stage import CONTROL, SHIFT, until
+from stage import CONTROL, SHIFT, settle, until
 
 from braggscope.models.results import Status
 
@@ -115,3 +116,17 @@ def _lonely(table) -> int:
         if inside and near.min() > 14:
             return int(row)
     raise AssertionError("no lonely peak in this frame")
+
+
+@pytest.mark.parametrize("width", [1280, 1600])
+def test_all_menus_have_room_beside_the_tools(launch, width):
+    program = launch()
+    program.window.resize(width, 800)
+    bar = program.window.menuBar()
+    until(lambda: program.window.width() == width, "the size")
+    settle(0.05)
+    tools = bar.cornerWidget(Qt.Corner.TopRightCorner).geometry()
+    ends = [bar.actionGeometry(action).right() for action in bar.actions()]
+    assert ends == sorted(ends)
+    assert 0 < ends[0]
+    assert ends[-1] < tools.left()
