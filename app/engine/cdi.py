@@ -132,13 +132,15 @@ def phase_stack(stack: Stack, parameters: Phasing, context: Context, start: NDAr
     outcome = work.outcome
     best = outcome.best
     obj = best.obj if outcome.refined is None else outcome.refined.obj
-    shape = bring_into_order(obj, best.support)
+    shape = bring_into_order(obj, best.support, context.check)
     voxel = _scaled(parameters.voxel_nm, pattern.scale)
     strain = None
     orthogonal = parameters.geometry is None  # else only its frames are
     if orthogonal and parameters.q_inv_angstrom is not None and voxel is not None:
         strain = strain_along(shape, parameters.q_inv_angstrom, voxel)
+    context.check()
     spread = ensemble([run.obj for run in outcome.runs]) if len(outcome.runs) > 1 else None
+    context.check()
     curve = None if spread is None else transfer(spread.average, pattern.amplitude, pattern.mask)
     known = parameters.model_copy(update={"voxel_nm": voxel})
     return Phased(pattern, known, outcome, shape, strain, spread, curve)

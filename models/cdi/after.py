@@ -5,6 +5,7 @@ displaced by u has the phase -Q . u, so the displacement along Q is -phase / |Q|
 positive strain.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,14 +47,22 @@ class Strain:
     surface: NDArray[np.bool_]
 
 
-def bring_into_order(obj: NDArray, support: NDArray[np.bool_]) -> Shape:
-    """Centre, choose between the twins by :data:`TWIN_RULE`, unwrap, take out ramp and offset."""
+def bring_into_order(
+    obj: NDArray, support: NDArray[np.bool_], check: Callable[[], None] = lambda: None
+) -> Shape:
+    """Centre, choose between the twins by :data:`TWIN_RULE`, unwrap, take out ramp and offset.
+
+    ``check`` is called between the steps and may raise to stop.
+    """
     obj, support, shift = _to_middle(obj, support)
+    check()
     support = _largest(support)
     twin = _skewness(np.abs(obj) * support) < 0
     if twin:
         obj, support = twin_of(obj), twin_of(support).astype(np.bool_)
-    phase = unwrap(np.angle(obj), support)
+    check()
+    phase = unwrap(np.angle(obj), support, check)
+    check()
     ramp = _plane(phase, np.abs(obj), support)
     flat = (np.abs(obj) * np.exp(1j * (np.angle(obj) - ramp))).astype(np.complex64)
     return Shape(flat, support, (phase - ramp).astype(np.float32), twin, shift)

@@ -5,19 +5,24 @@ reliability of the edges between them, groups are kept by union-find. Reliabilit
 of the phase.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 
-def unwrap(phase: NDArray, support: NDArray[np.bool_]) -> NDArray[np.float32]:
+def unwrap(
+    phase: NDArray, support: NDArray[np.bool_], check: Callable[[], None] = lambda: None
+) -> NDArray[np.float32]:
     """(Z, Y, X) float32 rad: ``phase`` plus multiples of 2 pi, smooth inside ``support``, NaN outside.
 
-    Parts of the support that do not touch each other are unwrapped on their own.
+    Parts of the support that do not touch each other are unwrapped on their own. ``check`` is called between
+    the steps and may raise to stop.
     """
     inside = np.ascontiguousarray(support, np.bool_)
     values = np.where(inside, phase, 0).astype(np.float64)
-    rough = _roughness(values, inside)
+    rough = _roughness(values, inside, check)
     firsts, seconds, cost = [], [], []
     index = np.arange(values.size).reshape(values.shape)
     for axis in range(3):
@@ -29,6 +34,7 @@ def unwrap(phase: NDArray, support: NDArray[np.bool_]) -> NDArray[np.float32]:
         firsts.append(index[a][joined])
         seconds.append(index[b][joined])
         cost.append((rough[a] + rough[b])[joined])
+    check()
     order = np.argsort(np.concatenate(cost), kind="stable")
     turns = _join(values.ravel(), np.concatenate(firsts)[order], np.concatenate(seconds)[order])
     out = values + 2 * np.pi * turns.reshape(values.shape)
@@ -40,10 +46,11 @@ def wrapped(difference: NDArray) -> NDArray:
     return np.asarray(np.angle(np.exp(1j * difference)))
 
 
-def _roughness(phase: NDArray, inside: NDArray[np.bool_]) -> NDArray:
+def _roughness(phase: NDArray, inside: NDArray[np.bool_], check: Callable[[], None]) -> NDArray:
     """Sum of squared second differences; large where a neighbour is missing."""
     total = np.zeros(phase.shape)
     for axis in range(3):
+        check()
         before, after = np.roll(phase, 1, axis), np.roll(phase, -1, axis)
         bend = wrapped(before - phase) + wrapped(after - phase)
         whole = np.roll(inside, 1, axis) & np.roll(inside, -1, axis)

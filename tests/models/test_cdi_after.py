@@ -106,3 +106,13 @@ def test_a_scattering_vector_is_needed():
     shape = bring_into_order(SUPPORT.astype(np.complex64), SUPPORT)
     with pytest.raises(ValueError, match="scattering vector"):
         strain_along(shape, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+
+def test_bringing_into_order_can_be_stopped_at_every_step():
+    calls = []
+    bring_into_order(SUPPORT.astype(np.complex64), SUPPORT, lambda: calls.append(1))
+    assert len(calls) >= 6
+    for last in range(1, len(calls) + 1):
+        left = iter(range(last - 1))
+        with pytest.raises(StopIteration):
+            bring_into_order(SUPPORT.astype(np.complex64), SUPPORT, lambda left=left: next(left))
