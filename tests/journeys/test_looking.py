@@ -128,5 +128,5 @@ def test_all_menus_have_room_beside_the_tools(launch, width):
     tools = bar.cornerWidget(Qt.Corner.TopRightCorner).geometry()
     ends = [bar.actionGeometry(action).right() for action in bar.actions()]
     assert ends == sorted(ends)
-    assert 0 < ends[0]
+    assert ends[0] > 0
     assert ends[-1] < tools.left()
