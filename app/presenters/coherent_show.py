@@ -140,7 +140,10 @@ class CoherentShow:
         candidate, look = self.chosen, self._room.desk.store.state.coherent
         if candidate is None or self._live:
             return
-        typed, self._pending = self._room.phasing, True
+        volume, typed = self._room.volume, self._room.phasing
+        if volume is not None and volume.problem and self.looked is not None:
+            typed = self.looked.typed  # a step that the file contradicts turns the strain around
+        self._pending = True
         frame, clip, quantity = frame_for(typed, look.frame), self._page.clip(), look.quantity
         self._room.desk.lanes.surface.submit(
             lambda _: look_at(candidate, typed, frame, quantity, clip), self._took,

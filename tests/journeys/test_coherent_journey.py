@@ -419,6 +419,14 @@ def test_a_step_of_the_wrong_sign_is_said(launch, counts, tmp_path):
     ]
     assert coherent(stage).show.looked.particle.frame == "laboratory"
     assert coherent(stage).show.looked.particle.strain is not None
+    right = coherent(stage).phasing.geometry
+    wrong = right.model_copy(update={"step_deg": -right.step_deg})
+    coherent(stage).set_phasing(coherent(stage).phasing.model_copy(update={"geometry": wrong}))
+    until(lambda: "wrong sign" in view.error.text(), "the sentence")
+    page.frame.setFocus()
+    QTest.keyClick(page.frame, Qt.Key.Key_Down)
+    until(lambda: coherent(stage).show.looked.particle.frame == "crystal", "the other frame")
+    assert coherent(stage).show.looked.typed.geometry == right
 
 
 def test_many_scans_go_in_the_background_and_are_not_done_twice(crystal, counts, tmp_path, monkeypatch):
