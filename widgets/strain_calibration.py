@@ -232,9 +232,10 @@ class CalibrationPanel(QWidget):
         if math.isfinite(known):
             return known
         try:
-            return float(self.vectors[name].text())
+            value = float(self.vectors[name].text())
         except ValueError:
             return None
+        return value if math.isfinite(value) else None
 
     def _summaries(self, strain: Strain) -> None:
         ratio = strain.ellipse[0]
@@ -256,7 +257,7 @@ def positive(field: NumberField) -> float | None:
         value = float(field.text().strip())
     except ValueError:
         return None
-    return value if value > 0 else None
+    return value if 0 < value < math.inf else None
 
 
 def _choice(entries: dict[str, str]) -> QComboBox:

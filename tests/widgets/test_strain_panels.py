@@ -10,6 +10,7 @@ from braggscope.models.disks.parameters import Strain
 from braggscope.models.disks.results import Lattice, Probe
 from braggscope.widgets import theme
 from braggscope.widgets.frame_view import FrameView
+from braggscope.widgets.prepare_fields import NumberField
 from braggscope.widgets.strain_bragg import BraggPanel, logarithmic
 from braggscope.widgets.strain_calibration import CalibrationPanel
 from braggscope.widgets.strain_disks import DisksPanel, LiveCount
@@ -412,3 +413,16 @@ def test_both_themes_paint_every_panel(qapp, maps, disks, calibration):
                 assert not widget.grab().isNull()
     finally:
         theme.apply(qapp, theme.DARK, "")
+
+
+@pytest.mark.parametrize("text", ["nan", "inf"])
+def test_a_number_that_is_not_finite_is_refused(qtbot, text):
+    field = NumberField("Fewest")
+    qtbot.addWidget(field)
+    entered, refused = [], []
+    field.entered.connect(entered.append)
+    field.refused.connect(refused.append)
+    field.setText(text)
+    field.editingFinished.emit()
+    assert entered == []
+    assert "not finite" in refused[0]
