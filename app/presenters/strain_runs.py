@@ -10,6 +10,7 @@ from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QFileDialog
 
 from braggscope.app.engine.jobs import Context, Progress
+from braggscope.app.engine.strain_doubts import doubts
 from braggscope.app.engine.strain_result import StrainResult
 from braggscope.app.engine.strain_runs import StrainJob, renewable, renewed
 from braggscope.app.files import check_not_input
@@ -169,6 +170,8 @@ class StrainRuns(QObject):
                 self.finished.emit(result)
             for note in result.notes:
                 room.desk.say("info", note)
+            for doubt in doubts(result):
+                room.desk.say("warning", doubt)
             if result.problems:
                 first = min(result.problems)
                 text = f"{len(result.problems):,} patterns failed; position {first}: {result.problems[first]}"
