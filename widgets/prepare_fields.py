@@ -68,6 +68,7 @@ class NumberField(QLineEdit):
             self.refused.emit(f"{self.name}: “{text}” is not a number; type one, or leave the field empty.")
             return
         if not math.isfinite(value):
+            self.setText(self._shown)
             self.refused.emit(f"{self.name}: “{text}” is not finite; type a number, or leave it empty.")
             return
         self.entered.emit(value)
