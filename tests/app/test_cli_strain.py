@@ -38,7 +38,7 @@ def maps(scan, tmp_path_factory):
 
 
 def same(a, b):
-    """Equal but for last bits, in which processes with other libraries loaded were seen to differ."""
+    """Equal within what no map shows; in whole test runs files of two processes differed in some bits."""
     first, second = read_strain(a), read_strain(b)
     assert np.array_equal(first.strain.valid, second.strain.valid)
     for name in ("exx", "eyy", "exy", "theta", "exx_err"):
