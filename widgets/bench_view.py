@@ -29,6 +29,7 @@ from braggscope.widgets.bench_controls import BenchControls
 from braggscope.widgets.elided import ElidedLabel
 from braggscope.widgets.patch_panels import Mark, Panel, PatchPanels, mark_colour
 from braggscope.widgets.plotting import log_ticks, make_plot
+from braggscope.widgets.small_table import dress
 
 HEADINGS = ("method", "median / px", "95 % / px", "Δx / px", "Δy / px", "coverage", "failed", "µs")
 TIPS = (
@@ -184,21 +185,11 @@ class BenchView(QWidget):
 
     def _prepare_table(self) -> None:
         table = self.table
-        table.setHorizontalHeaderLabels(HEADINGS)
-        for column, tip in enumerate(TIPS):
-            heading = table.horizontalHeaderItem(column)
-            if heading is not None:
-                heading.setToolTip(tip)
-                side = Qt.AlignmentFlag.AlignLeft if column == 0 else Qt.AlignmentFlag.AlignRight
-                heading.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
-        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        dress(table, HEADINGS, TIPS)
         table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        table.setShowGrid(False)
-        rows, columns = table.verticalHeader(), table.horizontalHeader()
-        if rows is not None and columns is not None:
-            rows.setVisible(False)
-            rows.setDefaultSectionSize(24)
+        columns = table.horizontalHeader()
+        if columns is not None:
             columns.setMinimumSectionSize(40)
             columns.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
             columns.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)

@@ -18,6 +18,7 @@ from PyQt6.QtWidgets import (
 
 from braggscope.widgets.elided import ElidedLabel
 from braggscope.widgets.phasing_choices import METHODS
+from braggscope.widgets.small_table import dress
 
 HEADINGS = ("method", "start", "free", "chi", "R", "chi model", "spread / rad")
 TIPS = (
@@ -111,21 +112,11 @@ class PhasingStarts(QWidget):
 
     def _prepare(self) -> None:
         table = self.table
-        table.setHorizontalHeaderLabels(HEADINGS)
-        for column, tip in enumerate(TIPS):
-            heading = table.horizontalHeaderItem(column)
-            if heading is not None:
-                heading.setToolTip(tip)
-                side = Qt.AlignmentFlag.AlignLeft if column == 0 else Qt.AlignmentFlag.AlignRight
-                heading.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
-        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        dress(table, HEADINGS, TIPS)
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        table.setShowGrid(False)
-        rows, columns = table.verticalHeader(), table.horizontalHeader()
-        if rows is not None and columns is not None:
-            rows.setVisible(False)
-            rows.setDefaultSectionSize(24)
+        columns = table.horizontalHeader()
+        if columns is not None:
             columns.setMinimumSectionSize(44)
             columns.setHighlightSections(False)
             columns.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
