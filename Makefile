@@ -6,13 +6,20 @@ SOURCES := app widgets models resources tests benchmarks
 PACKAGES := libgl1 libegl1 libglib2.0-0 libfontconfig1 libdbus-1-3 libxkbcommon0 libxcb-cursor0 libxcb-icccm4 \
             libxcb-keysyms1 libxkbcommon-x11-0 libxcb-shape0 libxcb-xkb1 fonts-dejavu-core fonts-inter python3-venv
 
-.PHONY: run test lint bench train clean system
+.PHONY: run test soak lint bench train clean system
 
 run: $(VENV)/.installed
 	$(BIN)/python -m braggscope.app.tour
 
 test: $(VENV)/.installed-dev lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The long forms of the batteries, hours: docs/reliability.md.
+SHARE ?= 1
+BATTERIES ?= tests/reliability
+soak: $(VENV)/.installed-dev
+	BRAGGSCOPE_SOAK=$(CURDIR)/soak-figures BRAGGSCOPE_SOAK_SHARE=$(SHARE) \
+	  $(BIN)/python -m pytest -n0 -m '' --timeout=0 -s $(BATTERIES)
 
 lint: $(VENV)/.installed-dev .links
 	$(BIN)/ruff check $(SOURCES)
