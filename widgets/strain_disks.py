@@ -12,6 +12,7 @@ from braggscope.widgets.prepare_fields import FieldGrid, NumberField, Segmented
 from braggscope.widgets.section import Section, SectionPage
 from braggscope.widgets.strain_fields import SliderField
 from braggscope.widgets.strain_methods import METHODS, Swatch
+from braggscope.widgets.strain_network import NetworkSection
 from braggscope.widgets.strain_probe import ProbeSection
 
 
@@ -85,7 +86,9 @@ class DisksPanel(QWidget):
         self.probe = ProbeSection()
         self.probe.changed.connect(lambda changes: self.changed.emit(changes, False))
         self.probe.refused.connect(self.refused)
+        self.network = NetworkSection()
         self.page.add(self._methods())
+        self.page.add(self.network)
         self.page.add(self.probe)
         self.page.add(self._finding())
         self.page.add(self._correlation())

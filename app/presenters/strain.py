@@ -12,6 +12,7 @@ from braggscope.app.presenters.jobs import JobBoard
 from braggscope.app.presenters.strain_calibration import CalibrationPresenter
 from braggscope.app.presenters.strain_live import LivePresenter
 from braggscope.app.presenters.strain_maps import MapsPresenter
+from braggscope.app.presenters.strain_network import NetworkPresenter
 from braggscope.app.presenters.strain_overlay import OverlayPresenter
 from braggscope.app.presenters.strain_room import WORKSPACE, StrainRoom
 from braggscope.app.presenters.strain_runs import StrainRuns
@@ -47,6 +48,7 @@ class StrainPresenter:
         self.overlay = OverlayPresenter(self.room)
         self.scan = ScanPresenter(self.room, self.overlay, jobs, preparation)
         self.live = LivePresenter(self.room, self.overlay, jobs, self.scan.tool)
+        self.network = NetworkPresenter(self.room, jobs)
         self.calibration = CalibrationPresenter(self.room, self.overlay, self.live, jobs)
         self.runs = StrainRuns(self.room, jobs)
         self.maps = MapsPresenter(self.room, self.runs, self.scan.tool)

@@ -8,9 +8,12 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 from PyQt6.QtCore import qInstallMessageHandler
 from stage import Stage, children, until
+from strain_scan import COLUMNS, ROWS, SIDE, STRAINED, open_scan, pattern
 
 from braggscope.app.demo import write_demo_series
 from braggscope.models.peaks.simulate import SeriesSpec
@@ -100,4 +103,33 @@ def program(launch: Callable[..., Stage], series: Path) -> Stage:
     """A window on the short series, its first frame measured."""
     stage = launch()
     stage.open(series)
+    return stage
+
+
+@pytest.fixture(scope="session")
+def scan_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scan whose right half is stretched along x, with an empty corner."""
+    rng = np.random.default_rng(5)
+    cube = np.zeros((ROWS, COLUMNS, SIDE, SIDE), np.uint16)
+    for r in range(ROWS):
+        for c in range(COLUMNS):
+            cube[r, c] = pattern(rng, STRAINED if c >= COLUMNS // 2 else 0.0, empty=r == 0 and c < 2)
+    path = tmp_path_factory.mktemp("scan") / "scan.h5"
+    with h5py.File(path, "w") as file:
+        file["entry/data/data"] = cube
+    return path
+
+
+@pytest.fixture
+def stage(launch: Callable[..., Stage]) -> Stage:
+    """The empty Strain workspace."""
+    made = launch()
+    made.program.trigger("strain_workspace")
+    return made
+
+
+@pytest.fixture
+def scan(stage: Stage, scan_file: Path) -> Stage:
+    """The workspace with the scan: probe, live disks and virtual images are there."""
+    open_scan(stage, scan_file)
     return stage
