@@ -165,7 +165,7 @@ class InstrumentPresenter:
 
         wavelength = info.quantities.get("wavelength_angstrom")
         self._desk.lanes.small.submit(
-            lambda _: engine.reader.load_instrument(name, info.shape, wavelength),
+            lambda context: engine.reader.load_instrument(name, info.shape, wavelength, context.cancelled),
             done,
             on_error=self._desk.fail,
         )
@@ -183,7 +183,7 @@ class InstrumentPresenter:
         engine = self._desk.engine
         if engine is not None:
             self._desk.lanes.small.submit(
-                lambda _: engine.reader.load_cell(name),
+                lambda context: engine.reader.load_cell(name, context.cancelled),
                 lambda cell: self._desk.store.update(cell=cell),
                 on_error=self._desk.fail,
             )

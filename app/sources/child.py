@@ -163,8 +163,10 @@ class Child:
 
     def _do_instrument(self, location: str, shape: list[int], wavelength: float | None) -> Answer:
         from braggscope.app.sources.instruments import read_instrument_file
+        from braggscope.app.sources.npy import steady
 
-        found = read_instrument_file(location, (shape[0], shape[1]), wavelength)
+        with steady(self._beat):  # pyFAI, which knows detectors by name, may take long to import
+            found = read_instrument_file(location, (shape[0], shape[1]), wavelength)
         return {"instrument": found.instrument.model_dump(), "shape": found.shape, "notes": found.notes}, {}
 
     def _do_cell(self, location: str) -> Answer:

@@ -30,6 +30,7 @@ from braggscope.app.sources.protocol import DatasetEntry, SourceError
 from braggscope.app.sources.quantities import shown
 
 CHUNK_CACHE_BYTES = 64 << 20
+MOST_LOOKED_UP = 256  # chunks of a frame; a few microseconds each
 
 
 def open_file(path: str) -> Any:
@@ -61,6 +62,7 @@ class Part:
     first: int
     stamp: Stamp
     virtual: VirtualMap | None
+    chunked: bool
     sparse: bool
 
     def read(self, index: int, out: NDArray) -> None:
@@ -69,7 +71,7 @@ class Part:
         where = f"Frame {self.first + index} of {where_is(self.dataset)}"
         if self.virtual is not None:
             self.virtual.check(start, count, where)
-        elif self.sparse and not self._written(start):
+        elif self.chunked and not self._written(start):
             raise SourceError(f"{where} was never written; choose another frame or refresh later.")
         space = self.dataset.id.get_space()
         space.select_hyperslab(start, count)
@@ -77,15 +79,17 @@ class Part:
         self.dataset.id.read(memory, space, out, h5py.h5t.py_create(out.dtype))
 
     def _written(self, start: tuple[int, ...]) -> bool:
+        """Whether any chunk of a frame is there, or all where every chunk of the dataset should be."""
         chunks = self.dataset.chunks
         corner = tuple(a // n * n for a, n in zip(start, chunks, strict=True))
         rows, columns = (range(0, self.dataset.shape[k], chunks[k]) for k in self.layout.image)
         place = list(corner)
-        for place[self.layout.image[0]] in rows:
-            for place[self.layout.image[1]] in columns:
-                if self.dataset.id.get_chunk_info_by_coord(tuple(place)).byte_offset is not None:
-                    return True
-        return False
+        enough = any if self.sparse or len(rows) * len(columns) > MOST_LOOKED_UP else all
+        return enough(
+            self.dataset.id.get_chunk_info_by_coord(tuple(place)).byte_offset is not None
+            for place[self.layout.image[0]] in rows
+            for place[self.layout.image[1]] in columns
+        )
 
 
 def make_part(dataset: Any, frame_axis: int | None, first: int, beat: Beat) -> Part:
@@ -104,7 +108,8 @@ def make_part(dataset: Any, frame_axis: int | None, first: int, beat: Beat) -> P
         dataset = _with_cache(dataset, layout)
         expected = int(np.prod([-(-n // c) for n, c in zip(dataset.shape, dataset.chunks, strict=True)]))
         sparse = expected < 1 << 22 and dataset.id.get_num_chunks() < expected
-    return Part(dataset, layout, first, Stamp.of(dataset.file.filename), sources, sparse)
+    chunked = dataset.chunks is not None
+    return Part(dataset, layout, first, Stamp.of(dataset.file.filename), sources, chunked, sparse)
 
 
 def _with_cache(dataset: Any, layout: Layout) -> Any:

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import logging
+import math
 import os
 import re
 import warnings
@@ -131,18 +132,22 @@ def _tiff(path: str, data: bytes) -> Image:
         if not file.pages:
             raise SourceError(f"{path} is a TIFF file without a complete image; copy it again.")
         page = file.pages.first
-        check_tiff_page(path, page, len(data))
+        for part in file.series[0].pages:
+            if part is not None:  # one whose data follow those of the first
+                check_tiff_page(path, part, len(data))
         header: dict[str, object] = {"ImageDescription": page.description} if page.description else {}
         return _image(path, file.series[0].asarray(), header, "TIFF")
 
 
 def check_tiff_page(path: str, page: object, size: int) -> None:
-    """Refuse colour pictures and pages whose data lie beyond the end of the file."""
+    """Refuse colour pictures and pages whose data are missing or lie beyond the end of the file."""
     if getattr(page, "samplesperpixel", 1) > 1:
         raise SourceError(
             f"{path} is a colour picture, not detector data; open files with one value per pixel."
         )
-    spans = zip(getattr(page, "dataoffsets", ()), getattr(page, "databytecounts", ()), strict=False)
+    spans = list(zip(getattr(page, "dataoffsets", ()), getattr(page, "databytecounts", ()), strict=False))
+    if len(spans) < math.prod(getattr(page, "chunked", ())) or any(0 in span for span in spans):
+        raise SourceError(f"{path} lacks some of its pixels, which would be shown as zeros; copy it again.")
     if any(offset + count > size for offset, count in spans):
         raise SourceError(f"{path} is cut short: its pixels end after the end of the file; copy it again.")
 
@@ -175,19 +180,28 @@ def _fabio(path: str, data: bytes) -> Image:
         except Exception as second:
             raise _unknown(path, second) from second
     name = type(image).__name__.removesuffix("Image").removesuffix("image").upper()
+    _check_whole(path, image)
     first = image.data
     if image.nframes <= 1 or first is None or first.ndim != 2 or first.size == 0:
         image.close()
         return _image(path, np.asarray(first), dict(image.header), name)
 
     def frame(index: int) -> NDArray:
-        pixels = image.get_frame(index).data
+        found = image.get_frame(index)
+        _check_whole(path, found)
+        pixels = found.data
         if pixels is None or pixels.shape != first.shape:
             raise SourceError(f"{path} holds frames of different shapes; split it into one file for each.")
         return np.asarray(pixels)
 
     dtype = image_dtype(first.dtype, path)
     return Image(int(image.nframes), first.shape, dtype, dict(image.header), name, frame)
+
+
+def _check_whole(path: str, image: object) -> None:
+    """Fabio fills up what is missing at the end of an EDF file with zeros."""
+    if getattr(image, "incomplete_data", False):
+        raise SourceError(f"{path} is cut short: it ends within this frame; copy it again.")
 
 
 def _unknown(path: str, error: BaseException) -> SourceError:

@@ -89,21 +89,25 @@ class Reader:
             return self._ask({"op": "image", "location": location}, cancelled, location)[1]["image"]
 
     def load_instrument(
-        self, location: str, shape: tuple[int, int], wavelength_angstrom: float | None = None
+        self,
+        location: str,
+        shape: tuple[int, int],
+        wavelength_angstrom: float | None = None,
+        cancelled: threading.Event | None = None,
     ) -> InstrumentFile:
         """Instrument in a PONI or hexrd file, for frames of ``shape``; see ``read_instrument``."""
         message: Message = {"op": "instrument", "location": location, "shape": shape}
-        with self._turn(None):
-            reply, _ = self._ask(message | {"wavelength": wavelength_angstrom}, None, location)
+        with self._turn(cancelled):
+            reply, _ = self._ask(message | {"wavelength": wavelength_angstrom}, cancelled, location)
         own = reply["shape"]
         return InstrumentFile(
             Instrument.model_validate(reply["instrument"]), own and (own[0], own[1]), tuple(reply["notes"])
         )
 
-    def load_cell(self, location: str) -> Cell:
+    def load_cell(self, location: str, cancelled: threading.Event | None = None) -> Cell:
         """Unit cell in a CIF."""
-        with self._turn(None):
-            reply, _ = self._ask({"op": "cell", "location": location}, None, location)
+        with self._turn(cancelled):
+            reply, _ = self._ask({"op": "cell", "location": location}, cancelled, location)
         return Cell.model_validate(reply["cell"])
 
     def read(

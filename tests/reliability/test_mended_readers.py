@@ -1,0 +1,57 @@
+"""Damage that once passed for data: each was found by the battery of damaged files."""
+
+import struct
+
+import fabio
+import h5py
+import numpy as np
+import pytest
+import tifffile
+from corpus import COLUMNS, FRAMES, ROWS, pixels
+
+from braggscope.app.sources.protocol import SourceError
+from braggscope.app.sources.registry import open_source
+
+
+def test_an_edf_frame_that_is_cut_is_not_filled_up_with_zeros(tmp_path):
+    image = fabio.edfimage.EdfImage(data=pixels()[0])
+    for frame in pixels()[1:]:
+        image.append_frame(data=frame)
+    image.write(str(tmp_path / "a.edf"))
+    content = (tmp_path / "a.edf").read_bytes()
+    (tmp_path / "a.edf").write_bytes(content[: len(content) * 2 // 3])
+    source = open_source(str(tmp_path / "a.edf"))
+    np.testing.assert_array_equal(source.read(1), pixels()[1])
+    with pytest.raises(SourceError, match=r"a\.edf is cut short"):
+        source.read(source.info.frames - 1)
+    (tmp_path / "a.edf").write_bytes(content[:2000])
+    with pytest.raises(SourceError, match=r"a\.edf is cut short"):
+        open_source(str(tmp_path / "a.edf"))
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_tiff_strip_that_is_nowhere_is_not_shown_as_zeros(tmp_path, several):
+    tifffile.imwrite(tmp_path / "a.tif", pixels()[0], rowsperstrip=12, compression="zlib")
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as file:
+        offsets = list(file.pages.first.dataoffsets)
+        file.pages.first.tags["StripOffsets"].overwrite([*offsets[:-1], 0])
+    with pytest.raises(SourceError, match=r"a\.tif lacks some of its pixels"):
+        open_source(str(tmp_path / "*.tif" if several else tmp_path / "a.tif")).read(0)
+
+
+@pytest.mark.parametrize("parts", [1, 4])
+def test_a_chunk_that_the_index_lost_is_not_shown_as_zeros(tmp_path, parts):
+    chunk = (1, ROWS // parts, COLUMNS)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("d", data=pixels(), chunks=chunk)
+    content = bytearray((tmp_path / "a.h5").read_bytes())
+    key = struct.pack("<II4Q", 2 * chunk[1] * chunk[2], 0, 2, 0, 0, 0)
+    assert content.count(key) == 1
+    place = content.index(key) + 8 + 2 * 8
+    content[place : place + 8] = struct.pack("<Q", 100 * COLUMNS)  # its first column is far outside now
+    (tmp_path / "a.h5").write_bytes(content)
+    source = open_source(str(tmp_path / "a.h5"))
+    np.testing.assert_array_equal(source.read(FRAMES - 1), pixels()[-1])
+    with pytest.raises(SourceError, match=r"Frame 2 .* was never written"):
+        source.read(2)
+    source.close()
