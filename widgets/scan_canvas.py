@@ -138,21 +138,22 @@ class ScanCanvas(QWidget):
             painter.drawText(QRectF(self.rect()).adjusted(12, 8, -12, -8), int(wrapped), self.hint)
             return
         transform, place = self.viewport.transform(), self.viewport.frame_on_screen()
+        room = QRectF(self.rect())
         scan_paint.paint_nothing(painter, place)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self.viewport.scale < 1)
         painter.drawImage(place, image)
         for kind, region in self.regions.items():
             named = self.named and place.width() > ROOM
-            scan_paint.paint_region(painter, kind, region, transform, font, named)
+            scan_paint.paint_region(painter, kind, region, transform, font, named, room, place)
         if self.line is not None:
             scan_paint.paint_line(painter, self.line, transform)
         if self.position is not None:
             scan_paint.paint_cross(painter, *self.position, transform, place)
         if self.step is not None and min(place.width(), 2 * place.height()) > ROOM:
             columns = self.viewport.shape[1]
-            scan_paint.paint_scale(painter, *self.step, transform, place, columns, font)
+            scan_paint.paint_scale(painter, *self.step, room, place, columns, font)
         if self.axes_angles is not None:
-            scan_paint.paint_axes(painter, self.axes_angles, place, font)
+            scan_paint.paint_axes(painter, self.axes_angles, room, place, font)
         if self._tool is not None and self._tool.busy:
             paint_outline(painter, transform.map(self._tool.outline()), QColor("#ffffff"))
         if self.hasFocus():

@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import QLineF, QPointF, QRectF, Qt
+from PyQt6.QtCore import QLineF, QPointF, QRectF, QSizeF, Qt
 from PyQt6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QImage, QPainter, QPen, QTransform
 
 from braggscope.widgets import theme
@@ -18,6 +18,7 @@ Rectangle = tuple[int, int, int, int]  # r0, r1, c0, c1: half-open rows and colu
 Line = tuple[float, float, float, float]  # x0, y0, x1, y1 in scan pixels
 BAR_SHARE = 0.3  # of the map, at most, for the scale bar
 ROUND = (1, 2, 5)
+GAP = 3.0  # screen px between a map and what stands beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +84,28 @@ def paint_cross(painter: QPainter, row: int, column: int, transform: QTransform,
         painter.drawRect(box)
 
 
+def outside(place: QRectF, room: QRectF, size: QSizeF, near: QPointF, inside: QPointF) -> QPointF:
+    """Corner of a box of a size beside the map at ``place``, as near to a point as can be.
+
+    ``room`` is the whole of what can be painted on. Where the map leaves no room for the box: ``inside``.
+    """
+    left = min(max(near.x(), room.left()), room.right() - size.width())
+    top = min(max(near.y(), room.top()), room.bottom() - size.height())
+    ways = [
+        (place.top() - room.top() - size.height(), QPointF(left, place.top() - size.height() - GAP)),
+        (room.bottom() - place.bottom() - size.height(), QPointF(left, place.bottom() + GAP)),
+        (place.left() - room.left() - size.width(), QPointF(place.left() - size.width() - GAP, top)),
+        (room.right() - place.right() - size.width(), QPointF(place.right() + GAP, top)),
+    ]
+    fitting = [corner for left_over, corner in ways if left_over >= GAP]
+    return min(fitting, key=lambda corner: QLineF(corner, near).length(), default=inside)
+
+
 def paint_region(
-    painter: QPainter, kind: str, region: Rectangle, transform: QTransform, font: QFont, named: bool = True
-) -> None:
-    """Outline of a rectangle of the scan, with its word."""
+    painter: QPainter, kind: str, region: Rectangle, transform: QTransform, font: QFont, named: bool = True,
+    room: QRectF | None = None, place: QRectF | None = None,
+) -> None:  # fmt: skip
+    """Outline of a rectangle of the scan, with its word: beside the map where ``room`` leaves room for it."""
     style = REGIONS[kind]
     r0, r1, c0, c1 = region
     box = transform.mapRect(QRectF(c0 - 0.5, r0 - 0.5, c1 - c0, r1 - r0))
@@ -96,7 +115,10 @@ def paint_region(
         painter.setPen(pen)
         painter.drawRect(box)
     if named:
-        text_in_box(painter, QPointF(box.left(), box.top()), style.title, style.colour, font)
+        corner = box.topLeft()
+        if room is not None and place is not None:
+            corner = outside(place, room, box_size(style.title, font), corner, corner)
+        text_in_box(painter, corner, style.title, style.colour, font)
 
 
 def paint_line(painter: QPainter, line: Line, transform: QTransform) -> None:
@@ -110,15 +132,16 @@ def paint_line(painter: QPainter, line: Line, transform: QTransform) -> None:
     painter.drawEllipse(start, 3.0, 3.0)
 
 
-def paint_scale(painter: QPainter, step: float, unit: str, transform: QTransform, place: QRectF,
+def paint_scale(painter: QPainter, step: float, unit: str, room: QRectF, place: QRectF,
                 columns: int, font: QFont) -> None:  # fmt: skip
-    """Scale bar in the lower left corner."""
+    """Scale bar below the map where there is room, else in its lower left corner."""
     pixels, length = scale_bar(step, columns)
     wide = pixels * place.width() / columns
     text = f"{length:g} {unit}"
     metrics = QFontMetricsF(font)
-    box = QRectF(place.left() + 6, place.bottom() - metrics.height() - 15,
-                 max(wide, metrics.horizontalAdvance(text)) + 12, metrics.height() + 9)  # fmt: skip
+    size = QSizeF(max(wide, metrics.horizontalAdvance(text)) + 12, metrics.height() + 9)
+    inside = QPointF(place.left() + 6, place.bottom() - size.height() - 6)
+    box = QRectF(outside(place, room, size, place.bottomLeft(), inside), size)
     _ground(painter, box)
     painter.setFont(font)
     painter.setPen(QColor("#ffffff"))
@@ -126,18 +149,24 @@ def paint_scale(painter: QPainter, step: float, unit: str, transform: QTransform
     painter.fillRect(QRectF(box.center().x() - wide / 2, box.bottom() - 5, wide, 2), QColor("#ffffff"))
 
 
-def paint_axes(painter: QPainter, angles: tuple[float, float], place: QRectF, font: QFont) -> None:
-    """Arrows of the strain's x and y in the lower right corner; ``angles`` rad from right towards down."""
+def paint_axes(
+    painter: QPainter, angles: tuple[float, float], room: QRectF, place: QRectF, font: QFont
+) -> None:
+    """Arrows of the strain's x and y, beside the map where there is room, else in its lower right corner.
+
+    ``angles`` rad from right towards down.
+    """
     long, letter = 13.0, QFontMetricsF(font).height()
     ways = [QPointF(math.cos(turn), math.sin(turn)) for turn in angles]
     ends = [QPointF(0, 0), *(way * (long + 0.8 * letter) for way in ways)]
     xs, ys = [end.x() for end in ends], [end.y() for end in ends]
-    size = QPointF(max(xs) - min(xs) + 0.9 * letter, max(ys) - min(ys) + 0.9 * letter)
-    corner = QPointF(place.right() - 4, place.bottom() - 4) - size
+    size = QSizeF(max(xs) - min(xs) + 0.9 * letter, max(ys) - min(ys) + 0.9 * letter)
+    inside = place.bottomRight() - QPointF(size.width() + 4, size.height() + 4)
+    corner = outside(place, room, size, place.bottomRight() - QPointF(0, size.height()), inside)
     origin = corner - QPointF(min(xs), min(ys)) + QPointF(0.45 * letter, 0.45 * letter)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setFont(font)
-    _ground(painter, QRectF(corner, corner + size))
+    _ground(painter, QRectF(corner, size))
     for name, way in zip("xy", ways, strict=True):
         paint_arrow(painter, origin, origin + way * long, QColor("#ffffff"), head=4.5, halo=False)
         at = origin + way * (long + 0.5 * letter)
@@ -165,12 +194,17 @@ def paint_arrow(
 
 def text_in_box(painter: QPainter, corner: QPointF, text: str, colour: str, font: QFont) -> None:
     """A word on dark ground that starts at a corner."""
-    metrics = QFontMetricsF(font)
-    box = QRectF(corner.x(), corner.y(), metrics.horizontalAdvance(text) + 8, metrics.height() + 2)
+    box = QRectF(corner, box_size(text, font))
     _ground(painter, box)
     painter.setFont(font)
     painter.setPen(QColor(colour))
     painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+
+
+def box_size(text: str, font: QFont) -> QSizeF:
+    """Size of the dark ground of a word."""
+    metrics = QFontMetricsF(font)
+    return QSizeF(metrics.horizontalAdvance(text) + 8, metrics.height() + 2)
 
 
 def _ground(painter: QPainter, box: QRectF) -> None:

@@ -17,6 +17,7 @@ IMAGES = {
     "com_x": ("Centre of mass x", "Where the centre of the pattern lies, along its rows"),
     "com_y": ("Centre of mass y", "Where the centre of the pattern lies, along its columns"),
     "sum": ("Sum", "Sum of every pattern"),
+    "max": ("Maximum", "Largest value of every pattern"),
 }
 REGION_TOOLS = {
     "probe": ("target", "Draw the probe region: positions in vacuum, or where the sample is thin"),

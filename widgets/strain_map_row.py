@@ -16,6 +16,7 @@ from braggscope.widgets.strain_scale import ColourBar
 DIVERGING, RISING = "crameri:vik", "cividis"
 DIGITS = 3
 BESIDE, ABOVE = 34, 42  # px around a map
+SMALLEST = 40, 30  # px of a map: three of them under each other must not push the window apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class MapCell(QWidget):
         self.title, self.value = QLabel(self), ElidedLabel(role="muted", parent=self)
         self.value.mode = Qt.TextElideMode.ElideRight
         self.canvas, self.bar = ScanCanvas(self), ColourBar(parent)  # the row places the bar
+        self.canvas.setMinimumSize(*SMALLEST)
         head = QHBoxLayout()
         head.setContentsMargins(10, 0, 4, 0)
         head.setSpacing(8)

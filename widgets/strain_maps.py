@@ -44,11 +44,13 @@ class StrainMapsPanel(QWidget):
     """``view_changed``: dict of what somebody chose: ``method beside component shown limit limit_deg``.
 
     ``tool_requested``: ``reference``, ``line`` or empty. ``export_requested``: a suffix; ``copy_requested``:
-    ``python`` or ``command``. ``open_requested``, ``demo_requested``: of the empty state.
+    ``python`` or ``command``. ``offer_taken``: of what :meth:`set_offer` offers. ``demo_requested``: of the
+    empty state.
     """
 
     view_changed = pyqtSignal(dict)
     run_requested = pyqtSignal()
+    offer_taken = pyqtSignal()
     cancel_requested = pyqtSignal()
     tool_requested = pyqtSignal(str)
     export_requested = pyqtSignal(str)
@@ -65,6 +67,7 @@ class StrainMapsPanel(QWidget):
         self._lay_out()
         self.set_running(False)
         self.set_possible(False)
+        self.set_offer("")
         self.set_pictures([], "")
 
     # ---- values in ----
@@ -88,11 +91,19 @@ class StrainMapsPanel(QWidget):
         self.limit.setVisible(not (compared and angle))
         self.limit_deg.setVisible(not compared or angle)
         self.shown.set_value(view["shown"])
-        for name in ("limit", "limit_deg"):
-            spin = getattr(self, name)
+
+    def set_limits(self, limit: float, limit_deg: float) -> None:
+        """Show the ends of the colour scales in % and degrees."""
+        for spin, value in ((self.limit, limit), (self.limit_deg, limit_deg)):
             blocked = spin.blockSignals(True)
-            spin.setValue(view[name])
+            spin.setValue(value)
             spin.blockSignals(blocked)
+
+    def set_offer(self, text: str, tip: str = "") -> None:
+        """What can be measured next in one click; empty: nothing."""
+        self.offer.setText(text)
+        self.offer.setToolTip(tip)
+        self.offer.setVisible(bool(text))
 
     def set_tool(self, tool: str) -> None:
         """Show which tool is in hand."""
@@ -118,6 +129,7 @@ class StrainMapsPanel(QWidget):
     def set_note(self, text: str) -> None:
         """One line about the maps on screen."""
         self.note.setText(text)
+        self.note.setVisible(bool(text))
 
     # ---- building ----
 
@@ -131,6 +143,8 @@ class StrainMapsPanel(QWidget):
         for button in (self.run, self.cancel):
             button.setFixedWidth(width)
             button.setIconSize(QSize(14, 14))
+        self.offer = QPushButton(self)
+        self.offer.setStyleSheet("padding-left: 8px; padding-right: 8px;")
         self.method, self.beside, self.component = (SnugComboBox(self) for _ in range(3))
         self.beside.addItem("alone", "")
         for key, style in METHODS.items():
@@ -151,6 +165,7 @@ class StrainMapsPanel(QWidget):
 
     def _connect_controls(self) -> None:
         self.run.clicked.connect(lambda: self.run_requested.emit())
+        self.offer.clicked.connect(lambda: self.offer_taken.emit())
         self.cancel.clicked.connect(lambda: self.cancel_requested.emit())
         self.demo.clicked.connect(lambda: self.demo_requested.emit())
         for name in ("method", "beside", "component"):
@@ -180,6 +195,9 @@ class StrainMapsPanel(QWidget):
         forget = self.menu.addAction("Refer to the median instead of a region")
         assert forget is not None
         forget.triggered.connect(lambda: self.clear_reference_requested.emit())
+        scales = self.menu.addAction("Choose the colour scales by the data")
+        assert scales is not None
+        scales.triggered.connect(lambda: self.view_changed.emit({"limit": None, "limit_deg": None}))
         self.export.setMenu(self.menu)
 
     def _make_progress(self) -> None:
@@ -197,13 +215,16 @@ class StrainMapsPanel(QWidget):
     def _lay_out(self) -> None:
         head = QHBoxLayout()
         head.setSpacing(6)
-        for first in (self.run, self.cancel, self.method, self.beside, self.component):
+        for first in (self.run, self.cancel, self.method, self.beside, self.component, self.offer):
             head.addWidget(first)
-        head.addWidget(self.progress)
-        head.addWidget(self.note, 1)
+        head.addStretch(1)
         head.addWidget(self.shown)
         for widget in (self.limit, self.limit_deg, _separator(self), *self.tools.values(), self.export):
             head.addWidget(widget)
+        about = QHBoxLayout()
+        about.setContentsMargins(10, 0, 4, 0)
+        about.addWidget(self.progress)
+        about.addWidget(self.note, 1)
         self.body = QSplitter(Qt.Orientation.Horizontal, self)
         self.body.addWidget(self.maps)
         self.body.addWidget(self.plots)
@@ -227,6 +248,7 @@ class StrainMapsPanel(QWidget):
         column.setContentsMargins(0, 2, 0, 0)
         column.setSpacing(5)
         column.addLayout(head)
+        column.addLayout(about)
         column.addWidget(self.stack, 1)
 
 

@@ -28,6 +28,7 @@ MEANING = {
     "theta": "Rotation of the lattice from x towards y: positive is clockwise on the screen",
 }
 POINTS = 3  # of a profile, per position of the scan
+WHOLE = 99.0  # % of the positions whose values a scale chosen by the data holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,13 @@ class MapContent:
     profile: list[Along]
     profile_labels: tuple[str, str]
     note: str
+    limits: tuple[float, float]  # % and degrees at the ends of the colour scales
 
 
 def content(result: StrainResult, other: StrainResult | None, view: StrainView) -> MapContent:
     """What is shown of a result; ``other``: of the method that it is compared with."""
+    ends = limits(result, view)
+    view = view.model_copy(update={"limit": ends[0], "limit_deg": ends[1]})
     if view.beside:
         pictures, named = _compared(result, other, view)
     elif view.shown == "validity":
@@ -55,7 +59,24 @@ def content(result: StrainResult, other: StrainResult | None, view: StrainView) 
     step = result.scan_step_nm
     across = "distance / positions" if step is None else "distance / nm"
     profile = [] if view.line is None else [_along(p, k, view.line, step or 1.0) for k, p in enumerate(named)]
-    return MapContent(pictures, _spreads(named), label, profile, (across, label), _note(result))
+    return MapContent(pictures, _spreads(named), label, profile, (across, label), _note(result), ends)
+
+
+def limits(result: StrainResult, view: StrainView) -> tuple[float, float]:
+    """Ends of the scales of strain / % and rotation / degrees: as chosen, else round numbers by the data."""
+    strains = [_scaled(result.strain, name)[0] for name in ("exx", "eyy", "exy")]
+    angle = [_scaled(result.strain, "theta")[0]]
+    chosen = view.limit, view.limit_deg
+    by_data = (
+        _reach(values) if end is None else end for values, end in zip((strains, angle), chosen, strict=True)
+    )
+    strain, rotation = by_data
+    return strain, rotation
+
+
+def _reach(maps: list[NDArray]) -> float:
+    known = np.abs(np.concatenate([values[np.isfinite(values)] for values in maps]))
+    return nice(float(np.percentile(known, WHOLE))) if known.size else 1.0
 
 
 def _scaled(strain: StrainMap, name: str) -> tuple[NDArray, NDArray, str]:
@@ -71,7 +92,7 @@ def _components(result: StrainResult, view: StrainView) -> tuple[list[MapPicture
     found: list[MapPicture] = []
     for name, title in COMPONENTS.items():
         values, errors, unit = _scaled(strain, name)
-        limit = view.limit_deg if name == "theta" else view.limit
+        limit = _end(view, name)
         axes = ways if name == "exx" else None
         if view.shown == "error":
             found.append(MapPicture(name, f"1 σ {title}", errors, None, unit, 0.0, 1.0, RISING, axes))
@@ -83,6 +104,13 @@ def _components(result: StrainResult, view: StrainView) -> tuple[list[MapPicture
     if view.shown == "error":
         found = [*_on_one_scale(found[:3]), *_on_one_scale(found[3:])]
     return found, found[:3]
+
+
+def _end(view: StrainView, name: str) -> float:
+    """Where the scale of a map ends, once it is known."""
+    end = view.limit_deg if name == "theta" else view.limit
+    assert end is not None
+    return end
 
 
 def _on_one_scale(pictures: list[MapPicture]) -> list[MapPicture]:
@@ -102,7 +130,7 @@ def _compared(
     other = None if beside is None else beside.strain
     titles = METHODS[result.parameters.strain.method].title, METHODS[view.beside].title
     values, errors, unit = _scaled(strain, name)
-    limit = view.limit_deg if name == "theta" else view.limit
+    limit = _end(view, name)
     found = [MapPicture("one", f"{COMPONENTS[name]} {titles[0]}", values, errors, unit, -limit, limit,
                         DIVERGING, axes_on_scan(result), MEANING[name])]  # fmt: skip
     if other is None or other.exx.shape != strain.exx.shape:

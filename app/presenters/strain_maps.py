@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from braggscope.app.engine.jobs import Context
 from braggscope.app.presenters.strain_contents import MapContent, content
@@ -12,10 +12,21 @@ from braggscope.app.state.session import Session
 from braggscope.widgets.scan_paint import Line
 from braggscope.widgets.strain_methods import METHODS
 
+if TYPE_CHECKING:
+    from braggscope.models.disks.parameters import Method
+
 START = "Press “Measure scan”: maps fill in while the scan is measured."
 OTHER = "measured with other settings"
 PART = "only a part of the scan is measured"
-ALONE = "Measure with {}, too, to compare."
+ALONE = "{} was not measured yet."
+ALSO = "Measure {} too"
+REFINE = "Refine"
+WHY_REFINE = (
+    "Measure again with the lattice fit, and show both and their difference.\n"
+    "The network stays the first choice: it needs no lattice and measures 5 to 9 times as many patterns a"
+    " second.\nWhere one lattice runs through the scan, the lattice fit's strain was 2 to 6 times as exact on"
+    " simulated layers, and 1 to 4 times on thick crystals."
+)
 
 
 class MapsPresenter:
@@ -29,6 +40,7 @@ class MapsPresenter:
         panel.view_changed.connect(self._choose)
         panel.tool_requested.connect(tool)
         panel.maps.line_drawn.connect(self._line_drawn)
+        panel.offer_taken.connect(self._take_offer)
         panel.clear_reference_requested.connect(lambda: room.change(reference=None))
         runs.changed.connect(self.show)
         room.refused.connect(self.show_view)
@@ -63,6 +75,7 @@ class MapsPresenter:
         """Ask for the maps of the chosen method."""
         room, runs, view = self._room, self._runs, self._room.view
         result = runs.result()
+        self._offer()
         if result is None:
             room.desk.lanes.maps.cancel_all()
             room.panels.maps.set_pictures([], START if room.scan is not None else room.problem)
@@ -88,9 +101,35 @@ class MapsPresenter:
 
         room.desk.lanes.maps.submit(run, done, on_error=room.desk.fail)
 
+    def _missing(self) -> Method | None:
+        """The method of the map beside, where it was not measured."""
+        beside = self._room.view.beside
+        return beside if beside and self._runs.result(beside) is None else None
+
+    def _offer(self) -> None:
+        """What is one click away: the method that the other map needs, else the lattice fit."""
+        runs, panel, missing = self._runs, self._room.panels.maps, self._missing()
+        result = runs.result()
+        if result is None or not result.complete or runs.running:
+            panel.set_offer("")
+        elif missing is not None:
+            title = METHODS[missing].title
+            panel.set_offer(ALSO.format(title), f"Measure the scan by {title}; the chosen method stays.")
+        else:
+            done = runs.result("lattice") is not None
+            panel.set_offer("" if done else REFINE, WHY_REFINE)
+
+    def _take_offer(self) -> None:
+        missing = self._missing()
+        if missing is None:
+            self._runs.refine()
+        else:
+            self._runs.run(missing)
+
     def _take(self, found: MapContent, notes: list[str]) -> None:
         panel = self._room.panels.maps
         panel.set_pictures(found.pictures, "")
+        panel.set_limits(*found.limits)
         panel.maps.set_position(self._room.position)
         panel.maps.set_step(self._room.step)
         panel.plots.set_spreads(found.spreads, found.spread_label)

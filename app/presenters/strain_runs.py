@@ -15,6 +15,7 @@ from braggscope.app.engine.strain_result import StrainResult
 from braggscope.app.engine.strain_runs import StrainJob, renewable, renewed
 from braggscope.app.files import check_not_input
 from braggscope.app.presenters.jobs import JobBoard
+from braggscope.app.presenters.strain_contents import limits
 from braggscope.app.presenters.strain_room import StrainRoom
 from braggscope.app.state.session import Session
 from braggscope.models.parameters import Parameters
@@ -45,6 +46,7 @@ class StrainRuns(QObject):
         self._job = ""
         self.results: dict[Method, StrainResult] = {}
         self._resumable = False
+        self._refined: Method | None = None  # whose maps the lattice fit is to be compared with
         self._tried: StrainJob | None = None  # was started by itself, from the journal
         self._timer = QTimer(room.window)
         self._timer.setSingleShot(True)
@@ -144,15 +146,35 @@ class StrainRuns(QObject):
 
     # -- running ------------------------------------------------------------------------------
 
-    def _make_job(self) -> StrainJob | None:
+    def _make_job(self, method: Method | None = None) -> StrainJob | None:
         room, desk = self._room, self._room.desk
         if room.scan is None:
             return None
-        return StrainJob(room.scan, desk.store.state.parameters, desk.device, desk.workers)
+        parameters = desk.store.state.parameters
+        if method is not None:
+            parameters = parameters.with_strain(method=method)
+        return StrainJob(room.scan, parameters, desk.device, desk.workers)
 
-    def run(self) -> None:
-        """Measure the scan with the chosen method; positions in the journal are not measured again."""
-        room, job = self._room, self._make_job()
+    def refine(self) -> None:
+        """Measure the scan by the lattice fit, too, and show both results and their difference."""
+        room, before = self._room, self._room.strain.method
+        if self.running or before == "lattice":
+            return
+        self._refined = before
+        room.show(beside=before)
+        room.change(method="lattice")
+        self.run()
+
+    def _stopped(self) -> None:
+        """Where no lattice could be fitted at all, the maps that were there come back."""
+        before, self._refined = self._refined, None
+        if before is not None and "lattice" not in self.results:
+            self._room.show(beside="")
+            self._room.change(method=before)
+
+    def run(self, method: Method | None = None) -> None:
+        """Measure the scan, by default with the chosen method, but for what the journal holds."""
+        room, job = self._room, self._make_job(method)
         if job is None:
             room.desk.say("info", room.problem)
             return
@@ -166,6 +188,7 @@ class StrainRuns(QObject):
 
         def done(result: StrainResult) -> str:
             self._take(method, result)
+            self._refined = None
             if room.scan is job.scan:
                 self.finished.emit(result)
             for note in result.notes:
@@ -181,7 +204,7 @@ class StrainRuns(QObject):
         title = f"Strain · {METHODS[method].title}"
         lane = room.desk.lanes.scan
         self._job = self._jobs.submit(
-            lane, title, run, done, on_progress=self._progressed, on_end=self._ended
+            lane, title, run, done, on_progress=self._progressed, on_end=self._ended, on_stopped=self._stopped
         )
         self._resumable = False
         room.panels.maps.set_running(True, 0, job.scan.positions, "starting")
@@ -242,7 +265,8 @@ class StrainRuns(QObject):
             images = prepare.mask_file, prepare.dark_file, prepare.flat_file
             check_not_input(path, [result.scan.location, settings.probe_file, *images])
             if path.suffix.lower() in (".png", ".pdf", ".svg"):
-                strain_figure(path, result, errors=view.shown == "error", limit=view.limit / 100)
+                limit = limits(result, view)[0] / 100
+                strain_figure(path, result, errors=view.shown == "error", limit=limit)
                 return path.name
             files = write_strain(path, result, provenance_of(result, room.desk.device))
             return ", ".join(file.name for file in files[:3]) + (" …" if len(files) > 3 else "")

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from braggscope.models.disks.parameters import Method, Rectangle
 from braggscope.models.regions import Region
 
-ScanImage = Literal["bright", "dark", "detector", "com_x", "com_y", "sum"]
+ScanImage = Literal["bright", "dark", "detector", "com_x", "com_y", "sum", "max"]
 Component = Literal["exx", "eyy", "exy", "theta"]
 
 
@@ -28,6 +28,6 @@ class StrainView(BaseModel):
     beside: Method | Literal[""] = ""
     component: Component = "exx"
     shown: Literal["strain", "error", "validity"] = "strain"
-    limit: float = Field(3.0, gt=0, description="% at the ends of the colour scale")
-    limit_deg: float = Field(3.0, gt=0)
+    limit: float | None = Field(None, gt=0, description="% at the ends of the scale; None: by the data")
+    limit_deg: float | None = Field(None, gt=0)
     pattern: Literal["bragg", "mean", "maximum", "region"] = "bragg"
