@@ -1,9 +1,10 @@
 """Disk networks against correlation on multiply scattering Si [110], a crystal they never saw.
 
-    .venv/bin/python benchmarks/bench_disknet.py [--weights disks disks-fcunet] [--positions 48] [--dose 5e5]
+    .venv/bin/python -m benchmarks.bench_disknet [--weights disks disks-fcunet] [--positions 48] [--dose 5e5]
 
 Prints tables for docs/disk-network.md: position error (median / RMS, px) by thickness, recall, precision,
-share of errors within the stated 1 sigma, and CPU time per pattern on one thread.
+share of errors within the stated 1 sigma, and CPU time per pattern on one thread. Correlation is the
+program's own and py4DSTEM's with DFT upsampling, which runs in an environment of its own (disks_environment.py).
 """
 
 import argparse
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
+from benchmarks.disks_environment import run_peers
 from braggscope.app.engine.disk_tools import open_disk_network
 from braggscope.models.disks.correlate import Correlator
 from braggscope.models.disks.lattice import fit_lattices
@@ -26,6 +28,7 @@ from braggscope.models.disks.strain import strain_map
 
 TILT_RAD = 6e-3
 GATE = 0.7  # radii
+HEADS = " | ".join(f"{t:g} nm" for t in THICKNESSES_NM)
 
 
 def scene_of(positions: int, dose: float, seed: int, tilts: int = 8) -> Scene:
@@ -60,22 +63,23 @@ def judge(disks: Disks, scene: Scene, rows: np.ndarray) -> dict[str, float]:
     real = cKDTree(np.column_stack([scene.xy[p, d], far * p])).query(a)[0] < GATE * scene.radius
     error = a[nearest[found]][:, :2] - true[found]
     sigma = np.column_stack([disks.x_err, disks.y_err])[mine][nearest[found]]
+    stated = np.isfinite(sigma).any()
     return {
         "median": float(np.median(distance[found])),
         "rms": float(np.sqrt(np.mean(distance[found] ** 2))),
         "recall": float(found.mean()), "precision": float(real.mean()),
-        "coverage": float((np.abs(error) < sigma).mean()),
+        "coverage": float((np.abs(error) < sigma).mean()) if stated else np.nan,
     }  # fmt: skip
 
 
-def strain_error(disks: Disks, scene: Scene) -> np.ndarray:
-    """(N,) error of exx, %, of lattices fitted with the stated errors as weights; NaN where there is none."""
+def strain_error(disks: Disks, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) error of exx, %, of lattices fitted with the stated errors as weights, and what it is said to be."""
     x0, y0, ax, ay, bx, by = scene.reference
     reference = Lattice((x0, y0), (ax, ay), (bx, by))
     parameters = Strain(weights="robust")
     count = len(scene.patterns)
     strains = strain_map(fit_lattices(disks, count, reference, parameters), (1, count), reference)
-    return 100 * (strains.exx[0] - scene.strain[:, 0])
+    return 100 * (strains.exx[0] - scene.strain[:, 0]), 100 * strains.exx_err[0]
 
 
 def correlation(intensity: str) -> Callable[[Scene, Probe], Disks]:
@@ -91,28 +95,60 @@ def network(name: str) -> Callable[[Scene, Probe], Disks]:
     return lambda scene, probe: opened.find(scene.patterns, None, probe)
 
 
-def table(results: dict[str, Disks], times: dict[str, float], scene: Scene) -> str:
-    """Markdown: position errors, errors on the disks that every method found, and errors of exx."""
-    groups = np.arange(len(scene.patterns)).reshape(len(THICKNESSES_NM), -1)
-    heads = " | ".join(f"{t:g} nm" for t in THICKNESSES_NM)
-    first = [f"| median / RMS, px | {heads} | recall | precision | in 1 sigma | ms |", "|---" * 11 + "|"]
-    second = [f"| same disks, median, px | {heads} |", "|---" * 7 + "|"]
-    third = [f"| exx, RMS, % | {heads} | not fitted |", "|---" * 8 + "|"]
-    common = np.all([np.isfinite(errors_at(disks, scene)) for disks in results.values()], axis=0)
-    for name, disks in results.items():
-        parts = [judge(disks, scene, rows) for rows in groups]
+def py4dstem(scene: Scene) -> dict[str, tuple[Disks, float]]:
+    """Disks of py4DSTEM, which states no errors, and CPU time in ms per pattern."""
+    out = run_peers(scene, "disks")
+    found = {}
+    for name in (key.removesuffix(":disks") for key in out if key.endswith(":disks")):
+        pattern, x, y, intensity = out[f"{name}:disks"].T
+        none = np.full(len(x), np.nan)
+        disks = Disks(pattern.astype(np.int64), x, y, none, none, intensity, intensity)
+        found[name] = disks, float(out[f"{name}:seconds"]) / len(scene.patterns) * 1e3
+    return found
+
+
+def all_disks(found: dict[str, tuple[Disks, float]], scene: Scene, groups: np.ndarray) -> list[str]:
+    """Errors of all the disks that each method finds, and how many these are."""
+    rows = [f"| median / RMS, px | {HEADS} | recall | precision | in 1 sigma | ms |", "|---" * 11 + "|"]
+    for name, (disks, ms) in found.items():
+        parts = [judge(disks, scene, some) for some in groups]
         whole = judge(disks, scene, groups.ravel())
         cells = [f"{p['median']:.3f} / {p['rms']:.3f}" for p in parts]
         cells += [f"{whole['recall']:.4f}", f"{whole['precision']:.4f}", f"{whole['coverage']:.3f}"]
-        first.append(f"| {name} | " + " | ".join([*cells, f"{times[name]:.1f}"]) + " |")
-        distance = np.where(common, errors_at(disks, scene), np.nan)
-        second.append(
-            f"| {name} | " + " | ".join(f"{np.nanmedian(distance[rows]):.3f}" for rows in groups) + " |"
-        )
-        error = strain_error(disks, scene)
-        cells = [f"{np.sqrt(np.nanmean(error[rows] ** 2)):.3f}" for rows in groups]
-        third.append(f"| {name} | " + " | ".join([*cells, f"{np.isnan(error).mean():.3f}"]) + " |")
-    return "\n".join([*first, "", *second, "", *third])
+        rows.append(f"| {name} | " + " | ".join([*cells, f"{ms:.1f}"]).replace("nan", "-") + " |")
+    return rows
+
+
+def same_disks(
+    found: dict[str, tuple[Disks, float]], scene: Scene, groups: np.ndarray, best: str
+) -> list[str]:
+    """Medians on the disks that all find; and on those that a method and the ``best`` network both find."""
+    errors = {name: errors_at(disks, scene) for name, (disks, _) in found.items()}
+    common = np.all([np.isfinite(values) for values in errors.values()], axis=0)
+    rows = [f"| disks that all find, median, px | {HEADS} |", "|---" * 7 + "|"]
+    for name, values in errors.items():
+        own = np.where(common, values, np.nan)
+        rows.append(f"| {name} | " + " | ".join(f"{np.nanmedian(own[some]):.3f}" for some in groups) + " |")
+    rows += ["", f"| disks that it and {best} find, px | {HEADS} |", "|---" * 7 + "|"]
+    for name in (name for name in found if name != best):
+        both = np.isfinite(errors[name]) & np.isfinite(errors[best])
+        pairs = [[np.median(errors[k][some][both[some]]) for k in (name, best)] for some in groups]
+        cells = [f"{theirs:.3f} / {own:.3f} = {theirs / own:.1f}" for theirs, own in pairs]
+        rows.append(f"| {name} | " + " | ".join(cells) + " |")
+    return rows
+
+
+def strains(found: dict[str, tuple[Disks, float]], scene: Scene, groups: np.ndarray) -> list[str]:
+    """Errors of exx and the share of them within their stated 1 sigma."""
+    rows = [f"| exx, RMS, % / in 1 sigma | {HEADS} | not fitted |", "|---" * 8 + "|"]
+    for name, (disks, _) in found.items():
+        error, sigma = strain_error(disks, scene)
+        cells = [
+            f"{np.sqrt(np.nanmean(error[some] ** 2)):.3f} / {(np.abs(error) < sigma)[some].mean():.2f}"
+            for some in groups
+        ]
+        rows.append(f"| {name} | " + " | ".join([*cells, f"{np.isnan(error).mean():.3f}"]) + " |")
+    return rows
 
 
 def errors_at(disks: Disks, scene: Scene) -> np.ndarray:
@@ -147,10 +183,14 @@ def main() -> int:
     methods |= {name: network(name) for name in given.weights}
     for dose in given.dose:
         scene = scene_of(given.positions, dose, given.seed)
-        found = {name: timed(run, scene, probe_of(scene)) for name, run in methods.items()}
+        found = py4dstem(scene)
+        found |= {name: timed(run, scene, probe_of(scene)) for name, run in methods.items()}
+        groups = np.arange(len(scene.patterns)).reshape(len(THICKNESSES_NM), -1)
         print(f"\ndose {dose:g}, {given.positions} positions per thickness\n")
-        disks = {name: one for name, (one, _) in found.items()}
-        print(table(disks, {name: ms for name, (_, ms) in found.items()}, scene), flush=True)
+        parts = all_disks(found, scene, groups), same_disks(found, scene, groups, given.weights[0])
+        print(
+            "\n".join("\n".join([*part, ""]) for part in (*parts, strains(found, scene, groups))), flush=True
+        )
     return 0
 
 

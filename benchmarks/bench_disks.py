@@ -7,19 +7,16 @@ are those of the processor, one thread. ``--write`` puts the tables into docs/st
 """
 
 import argparse
-import os
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 import torch
 
 from benchmarks.bench_disknet import probe_of, scene_of
+from benchmarks.disks_environment import run_peers
 from braggscope.app.engine.disk_tools import open_disk_network
 from braggscope.models.disks.correlate import Correlator
 from braggscope.models.disks.lattice import fit_lattices, propose
@@ -29,7 +26,6 @@ from braggscope.models.disks.results import Disks, Lattice, LatticeMap, Probe
 from braggscope.models.disks.simulation.scenes import THICKNESSES_NM, Scene, multilayer, random_strains
 from braggscope.models.disks.strain import strain_map
 
-PACKAGES = ("py4DSTEM==0.14.18", "libertem-blobfinder==0.6.1")
 CASES = {  # name: modulation, electrons
     "even disks": (0.0, 5e5),
     "modulation 0.5": (0.5, 5e5),
@@ -37,21 +33,7 @@ CASES = {  # name: modulation, electrons
     "even, 2e4 electrons": (0.0, 2e4),
 }
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "strain.md"
-ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
 Found = tuple[LatticeMap, Disks | None, float]
-
-
-def peers_python() -> Path:
-    """The interpreter of the environment of the others; builds it where there is none."""
-    folder = Path(platformdirs.user_cache_dir("braggscope")) / "peers-disks"
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    done = folder / "complete"
-    if not done.exists():
-        print(f"building {folder}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
-        done.touch()
-    return python
 
 
 def by_correlation(scene: Scene, probe: Probe, **settings: object) -> Found:
@@ -134,19 +116,9 @@ def found_disks(scene: Scene, disks: Disks) -> tuple[float, float]:
 
 def peers(scene: Scene) -> dict[str, tuple[LatticeMap, None, float]]:
     """All methods of the others; told the radius and the undeformed lattice."""
-    script = Path(__file__).with_name("disks_peers.py")
-    with tempfile.TemporaryDirectory() as folder:
-        given, out = Path(folder) / "scene.npz", Path(folder) / "out.npz"
-        np.savez(
-            given, patterns=scene.patterns, probe=scene.probe, radius=scene.radius, reference=scene.reference
-        )
-        command = [str(peers_python()), "-W", "ignore", str(script), str(given), str(out)]
-        done = subprocess.run(command, env=os.environ | ONE_THREAD, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"the other programs failed:\n{done.stderr[-2000:]}")
-        with np.load(out) as file:
-            names = [key.removesuffix(":vectors") for key in file if key.endswith(":vectors")]
-            return {n: (of_vectors(file[f"{n}:vectors"]), None, float(file[f"{n}:seconds"])) for n in names}
+    out = run_peers(scene, "lattices")
+    names = [key.removesuffix(":vectors") for key in out if key.endswith(":vectors")]
+    return {n: (of_vectors(out[f"{n}:vectors"]), None, float(out[f"{n}:seconds"])) for n in names}
 
 
 def measured(scene: Scene) -> dict[str, tuple[LatticeMap, Disks | None, float]]:

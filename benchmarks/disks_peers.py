@@ -1,7 +1,8 @@
 """Disks and lattices by py4DSTEM and LiberTEM-blobfinder, in an environment of their own.
 
-python disks_peers.py SCENE.npz OUT.npz; SCENE: patterns, probe, radius, reference. OUT: for every method
-`NAME:vectors` (N, 4) ax ay bx by and `NAME:seconds` of the processor.
+python disks_peers.py SCENE.npz OUT.npz WHAT; SCENE: patterns, probe, radius, reference. OUT, by method:
+`NAME:seconds` of the processor and, where WHAT is "lattices", `NAME:vectors` (N, 4) ax ay bx by, or, where it
+is "disks", `NAME:disks` (M, 4) pattern, x, y, intensity of py4DSTEM, sub-pixel by DFT upsampling.
 """
 
 import sys
@@ -51,32 +52,53 @@ def blobfinder(patterns: np.ndarray, radius: float, reference: np.ndarray) -> di
 
 
 def py4dstem(patterns: np.ndarray, probe: np.ndarray, radius: float, reference: np.ndarray) -> dict:
-    """Cross correlation with its sigmoid kernel; lattices by its weights and by uniform ones."""
-    import py4DSTEM
-    from py4DSTEM.braggvectors.diskdetection import find_Bragg_disks
+    """Lattices by its weights and by uniform ones."""
     from py4DSTEM.process.strain.latticevectors import fit_lattice_vectors
 
-    vacuum = py4DSTEM.Probe(probe.astype(np.float64))
-    kernel = vacuum.get_kernel(mode="sigmoid", radii=(radius, 2 * radius), origin=(len(probe) // 2,) * 2)
-    kernel = kernel if isinstance(kernel, np.ndarray) else vacuum.kernel
     out = {}
     for subpixel in ("poly", "multicorr"):
         for root in (False, True):
-            data = np.sqrt(patterns) if root else patterns
-            start = time.process_time()
-            every = [
-                find_Bragg_disks(
-                    pattern, kernel, corrPower=1, sigma_cc=2, subpixel=subpixel, minPeakSpacing=1.5 * radius,
-                    minRelativeIntensity=0.005, relativeToPeak=1, edgeBoundary=int(radius), maxNumPeaks=200,
-                )
-                for pattern in data
-            ]  # fmt: skip
-            seconds = time.process_time() - start
+            every, seconds = py4dstem_disks(patterns, probe, radius, subpixel, root)
             for weights in ("own weights", "uniform weights"):
                 vectors = np.full((len(patterns), 4), np.nan)
                 for n, points in enumerate(every):
                     vectors[n] = py4dstem_lattice(points, reference, weights[0] == "u", fit_lattice_vectors)
                 out[f"py4DSTEM, {subpixel}{' on √I' if root else ''}, {weights}"] = vectors, seconds
+    return out
+
+
+def py4dstem_disks(
+    patterns: np.ndarray, probe: np.ndarray, radius: float, subpixel: str, root: bool
+) -> tuple[list, float]:
+    """Its point list of every pattern, by cross correlation with its sigmoid kernel, and the time."""
+    import py4DSTEM
+    from py4DSTEM.braggvectors.diskdetection import find_Bragg_disks
+
+    vacuum = py4DSTEM.Probe(probe.astype(np.float64))
+    kernel = vacuum.get_kernel(mode="sigmoid", radii=(radius, 2 * radius), origin=(len(probe) // 2,) * 2)
+    kernel = kernel if isinstance(kernel, np.ndarray) else vacuum.kernel
+    data = np.sqrt(patterns) if root else patterns
+    start = time.process_time()
+    every = [
+        find_Bragg_disks(
+            pattern, kernel, corrPower=1, sigma_cc=2, subpixel=subpixel, minPeakSpacing=1.5 * radius,
+            minRelativeIntensity=0.005, relativeToPeak=1, edgeBoundary=int(radius), maxNumPeaks=200,
+        )
+        for pattern in data
+    ]  # fmt: skip
+    return every, time.process_time() - start
+
+
+def py4dstem_positions(patterns: np.ndarray, probe: np.ndarray, radius: float) -> dict:
+    """(M, 4) pattern, x, y, intensity of what it finds; its x goes along the rows."""
+    out = {}
+    for root in (False, True):
+        every, seconds = py4dstem_disks(patterns, probe, radius, "multicorr", root)
+        rows = [
+            np.column_stack([np.full(len(p.data), n), p.data["qy"], p.data["qx"], p.data["intensity"]])
+            for n, p in enumerate(every)
+        ]
+        out[f"py4DSTEM, multicorr{' on √I' if root else ''}"] = np.concatenate(rows), seconds
     return out
 
 
@@ -105,12 +127,15 @@ def origin_of(x: np.ndarray, y: np.ndarray, reference: np.ndarray) -> tuple[floa
 
 
 def main() -> None:
-    scene, out = sys.argv[1:]
+    scene, out, what = sys.argv[1:]
     with np.load(scene) as file:
         patterns, probe, radius, reference = (file[n] for n in ("patterns", "probe", "radius", "reference"))
-    found = blobfinder(patterns, float(radius), reference)
-    found |= py4dstem(patterns, probe, float(radius), reference)
-    arrays = {f"{name}:vectors": vectors for name, (vectors, _) in found.items()}
+    if what == "disks":
+        kind, found = what, py4dstem_positions(patterns, probe, float(radius))
+    else:
+        kind, found = "vectors", blobfinder(patterns, float(radius), reference)
+        found |= py4dstem(patterns, probe, float(radius), reference)
+    arrays = {f"{name}:{kind}": values for name, (values, _) in found.items()}
     np.savez(out, **arrays, **{f"{name}:seconds": np.array(seconds) for name, (_, seconds) in found.items()})
 
 
