@@ -4,7 +4,7 @@
 
 Prints tables for docs/disk-network.md: position error (median / RMS, px) by thickness, recall, precision,
 share of errors within the stated 1 sigma, and CPU time per pattern on one thread. Correlation is the
-program's own and py4DSTEM's with DFT upsampling, which runs in an environment of its own (disks_environment.py).
+program's own and py4DSTEM's with DFT upsampling, which runs in an environment of its own.
 """
 
 import argparse
@@ -73,7 +73,7 @@ def judge(disks: Disks, scene: Scene, rows: np.ndarray) -> dict[str, float]:
 
 
 def strain_error(disks: Disks, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) error of exx, %, of lattices fitted with the stated errors as weights, and what it is said to be."""
+    """(N,) error of exx and its stated error, %, of lattices fitted with the stated errors as weights."""
     x0, y0, ax, ay, bx, by = scene.reference
     reference = Lattice((x0, y0), (ax, ay), (bx, by))
     parameters = Strain(weights="robust")
