@@ -13,10 +13,14 @@ from pathlib import Path
 RESERVE = 4 << 20  # bytes that stay free on a disk
 
 
-class DiskFullError(Exception):
-    """Nothing more fits on a disk. The message is one sentence."""
+class NotWrittenError(OSError):
+    """A file could not be written. The message is one sentence."""
 
     expected = True
+
+
+class DiskFullError(NotWrittenError):
+    """Nothing more fits on a disk. The message is one sentence."""
 
 
 @contextmanager
@@ -24,23 +28,42 @@ def atomic_path(final: Path) -> Iterator[Path]:
     """Path of a temporary file beside ``final``; flushed to disk and renamed when the block succeeds.
 
     The temporary name keeps the suffix, so that writers which look at it work. On any error the
-    temporary file is removed and ``final`` stays as it was. Raises DiskFullError.
+    temporary file is removed and ``final`` stays as it was. Raises NotWrittenError.
     """
-    temporary = final.with_name(f".{uuid.uuid4().hex[:12]}{''.join(final.suffixes[-2:])}")
+    temporary = final.with_name(f".{uuid.uuid4().hex[:12]}{''.join(final.suffixes[-2:])[-40:]}")
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, final)
-        _sync_folder(final.parent)
+        with says_what(final, temporary):
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, final)
+            _sync_folder(final.parent)
+    finally:
+        with contextlib.suppress(OSError):  # the folder itself may be gone, or read-only
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def says_what(final: Path, temporary: Path) -> Iterator[None]:
+    """Turn what the system says of ``temporary``, or of no file, into a sentence about ``final``.
+
+    Raises NotWrittenError; errors about other files pass.
+    """
+    try:
+        yield
+    except NotWrittenError:
+        raise
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFullError(
                 f"The disk is full: {final} was not written; make room and try again."
             ) from error
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
+        if error.errno is None or (error.filename and not str(error.filename).startswith(str(temporary))):
+            raise
+        why = os.strerror(error.errno)
+        raise NotWrittenError(
+            f"{final} could not be written ({why}); choose another place or name."
+        ) from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -80,13 +80,13 @@ class CdiRecipe:
 def kept_block(folder: Path, seed: int) -> "Samples":
     """The samples of a seed, simulated once and then kept in ``folder``. Raises TrainingError."""
     from safetensors import SafetensorError
-    from safetensors.numpy import load_file, save_file
+    from safetensors.numpy import load_file, save
 
     from braggscope.models.cdi.dataset import SIMULATION_VERSION, Samples, block
 
     path = folder / f"crystals_{SIMULATION_VERSION}_{seed:06d}.safetensors"
     if not path.exists():
-        write_whole(path, lambda place: save_file(block(seed)._asdict(), place))
+        write_whole(path, lambda place: place.write_bytes(save(block(seed)._asdict())))
     try:
         return Samples(**load_file(path))
     except (OSError, TypeError, SafetensorError) as error:

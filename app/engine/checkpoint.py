@@ -1,11 +1,12 @@
 """Files that are always whole: atomic writes, hashes, and the checkpoint beside an output."""
 
 import hashlib
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from braggscope.app.files import atomic_path
+from braggscope.app.files import NotWrittenError, atomic_path
 
 
 class TrainingError(Exception):
@@ -23,11 +24,13 @@ def file_sha256(path: Path) -> str:
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """As :func:`atomic_path`, in a folder made if need be. Raises TrainingError."""
+    """As :func:`atomic_path`, in a folder made if need be. Raises TrainingError, NotWrittenError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as temporary:
             write(temporary)
+    except NotWrittenError:
+        raise
     except OSError as error:
         raise TrainingError(
             f"{path} cannot be written ({error.strerror or error}); choose another place."
@@ -43,7 +46,9 @@ def save_checkpoint(out: Path, state: dict[str, Any]) -> None:
     """Replace the checkpoint of ``out``."""
     import torch
 
-    write_whole(checkpoint_folder(out) / "state.pt", lambda path: torch.save(state, path))
+    content = io.BytesIO()  # torch's own writer hides why the disk refuses
+    torch.save(state, content)
+    write_whole(checkpoint_folder(out) / "state.pt", lambda path: path.write_bytes(content.getbuffer()))
 
 
 def load_checkpoint(out: Path) -> dict[str, Any] | None:

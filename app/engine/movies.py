@@ -57,7 +57,11 @@ def make_movie(job: MovieJob, networks: Networks | None, context: Context) -> in
             return preparer.apply(read_raw(reader, info, index, count, context.cancelled))
 
         painter = _painter(job, prepared(job.frames[0]))
-        with movie_sink(job.output, painter.size, job.fps, painter.palette()) as sink:
+        beside = job.output.with_name(job.output.name + ".json")
+        with (
+            atomic_path(beside) as notes,
+            movie_sink(job.output, painter.size, job.fps, painter.palette()) as sink,
+        ):
             for done, index in enumerate(job.frames):
                 context.progress(done, len(job.frames))
                 frame = prepared(index)
@@ -69,8 +73,8 @@ def make_movie(job: MovieJob, networks: Networks | None, context: Context) -> in
                 sink.add(
                     painter.paint(frame, table, frame_title(info, index), frame_note(job.parameters, table))
                 )
+            notes.write_text(_provenance(job, info), "utf-8")
             context.progress(len(job.frames), len(job.frames))
-    _write_provenance(job, info)
     return len(job.frames)
 
 
@@ -106,8 +110,6 @@ def frame_note(parameters: Parameters, table: PeakTable) -> str:
     return f"minval {detect.minval:g}  minscore {detect.minscore:g}   {peaks} peaks   {'  '.join(marks)}"
 
 
-def _write_provenance(job: MovieJob, info: SourceInfo) -> None:
+def _provenance(job: MovieJob, info: SourceInfo) -> str:
     name, sha = weights_record(job.parameters.localize)
-    provenance = Provenance(info.location, info.identity, job.parameters, name, sha, job.device)
-    with atomic_path(job.output.with_name(job.output.name + ".json")) as temporary:
-        temporary.write_text(provenance.json(), "utf-8")
+    return Provenance(info.location, info.identity, job.parameters, name, sha, job.device).json()

@@ -58,12 +58,13 @@ def write_trained(
 
     ``header``: columns of the curve.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save  # its own writer hides why a disk refuses
 
     metadata = {**network, "identity": identity, "training": json.dumps(record)}
     text = "\n".join([header, *curve]) + "\n"
     write_whole(curve_path(out), lambda path: path.write_text(text, encoding="utf-8"))
-    write_whole(out, lambda path: save_file({k: v.contiguous() for k, v in state.items()}, path, metadata))
+    content = save({k: v.contiguous() for k, v in state.items()}, metadata)
+    write_whole(out, lambda path: path.write_bytes(content))
 
 
 def read_report(out: Path, identity: str) -> TrainingReport:

@@ -1,7 +1,9 @@
 """Encoding pictures: MP4 and GIF through ffmpeg, or a folder of PNGs. Every frame exactly once."""
 
 import contextlib
+import errno
 import math
+import os
 import shutil
 import subprocess
 import tempfile
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from braggscope.app.export.tables import ExportError
-from braggscope.app.files import atomic_path
+from braggscope.app.files import atomic_path, says_what
 
 GIF_MOST_FPS = 50  # pictures of a GIF last whole hundredths of a second, and viewers slow down the shortest
 
@@ -58,12 +60,13 @@ def movie_sink(
             yield sink
         return
     folder = path.with_name(f".{uuid.uuid4().hex[:12]}")
-    folder.mkdir()
     try:
-        yield _PngFolder(folder)
-        if path.exists():
-            path.rmdir()
-        folder.rename(path)
+        with says_what(path, folder):
+            folder.mkdir()
+            yield _PngFolder(folder)
+            if path.exists():
+                path.rmdir()
+            folder.rename(path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -90,7 +93,7 @@ class _Pipe:
         try:
             self._process.stdin.write(picture.tobytes())
         except BrokenPipeError:
-            raise ExportError(_complaint(self._process)) from None
+            raise _complaint(self._process) from None
 
     def finish(self) -> None:
         """Wait until everything is written."""
@@ -98,7 +101,7 @@ class _Pipe:
         with contextlib.suppress(BrokenPipeError):  # it ended before; its exit code tells
             self._process.stdin.close()
         if self._process.wait() != 0:
-            raise ExportError(_complaint(self._process))
+            raise _complaint(self._process)
 
 
 @contextmanager
@@ -166,7 +169,10 @@ def _command(path: Path, size: tuple[int, int], fps: float, palette: Path | None
     return [exe, "-y", "-loglevel", "error", *source, *target, "-fps_mode", "passthrough", str(path)]
 
 
-def _complaint(process: "subprocess.Popen[bytes]") -> str:
-    lines = process.stderr.read().decode(errors="replace").splitlines() if process.stderr is not None else []
-    last = lines[-1] if lines else "no reason given"
-    return f"The movie could not be encoded: {last.strip().rstrip('.')}."
+def _complaint(process: "subprocess.Popen[bytes]") -> Exception:
+    """What ffmpeg says last; a full disk as the system would say it."""
+    text = process.stderr.read().decode(errors="replace") if process.stderr is not None else ""
+    if os.strerror(errno.ENOSPC) in text:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    last = text.splitlines()[-1] if text else "no reason given"
+    return ExportError(f"The movie could not be encoded: {last.strip().rstrip('.')}.")

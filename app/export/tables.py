@@ -58,11 +58,12 @@ def write_peaks(
     whole = (in_frame_pixels(table, binning) for table in _gathered(tables))
     if (instrument := provenance.instrument) is not None:
         whole = (with_directions(table, instrument) for table in whole)
-    with atomic_path(path) as temporary:
+    with contextlib.ExitStack() as stack:
+        temporary = stack.enter_context(atomic_path(path))
         rows = writer[path.suffix.lower()](temporary, whole, provenance)
-    if path.suffix.lower() in (".csv", ".flt"):
-        with atomic_path(path.with_name(path.name + ".json")) as temporary:
-            temporary.write_text(provenance.json(), "utf-8")
+        if path.suffix.lower() in (".csv", ".flt"):
+            beside = stack.enter_context(atomic_path(path.with_name(path.name + ".json")))
+            beside.write_text(provenance.json(), "utf-8")
     return rows
 
 
