@@ -8,6 +8,7 @@ import numpy as np
 
 from braggscope.app.engine.localizers import open_networks
 from braggscope.app.engine.peaks import analyse
+from braggscope.app.sources.chunks import prepare
 from braggscope.models.parameters import Parameters
 from braggscope.models.peaks.detect import suggest_thresholds
 from braggscope.models.prepare import Preparer
@@ -31,6 +32,8 @@ def warm_up(networks: bool = False) -> None:
     for model in ("gaussian", "pseudovoigt"):
         for noise in ("uniform", "poisson"):
             analyse(prepared, 0, base.with_localize(model=model, noise=noise), ready)
+    for size in (1, 2, 4):
+        prepare(np.dtype(f"u{size}"))
     _warm_up_tracks()
     _warm_up_lattices()
     levels = percentile_levels(prepared.image, prepared.mask)

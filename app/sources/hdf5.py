@@ -23,6 +23,7 @@ from braggscope.app.sources.base import (
     reason,
     silent,
 )
+from braggscope.app.sources.chunks import DirectChunks
 from braggscope.app.sources.hdf5_checks import VirtualMap, check_dataset, virtual_map, where_is
 from braggscope.app.sources.hdf5_choose import Choice, choose, tree
 from braggscope.app.sources.hdf5_links import follow
@@ -64,6 +65,7 @@ class Part:
     virtual: VirtualMap | None
     chunked: bool
     sparse: bool
+    direct: DirectChunks | None
 
     def read(self, index: int, out: NDArray) -> None:
         """Frame ``index`` of this part; no frame without stored data is ever given as zeros."""
@@ -73,6 +75,8 @@ class Part:
             self.virtual.check(start, count, where)
         elif self.chunked and not self._written(start):
             raise SourceError(f"{where} was never written; choose another frame or refresh later.")
+        if self.direct is not None and self.direct.read(index, out, where):
+            return
         space = self.dataset.id.get_space()
         space.select_hyperslab(start, count)
         memory = h5py.h5s.create_simple(out.shape)
@@ -108,8 +112,9 @@ def make_part(dataset: Any, frame_axis: int | None, first: int, beat: Beat) -> P
         dataset = _with_cache(dataset, layout)
         expected = int(np.prod([-(-n // c) for n, c in zip(dataset.shape, dataset.chunks, strict=True)]))
         sparse = expected < 1 << 22 and dataset.id.get_num_chunks() < expected
+    direct = DirectChunks.of(dataset, layout)
     chunked = dataset.chunks is not None
-    return Part(dataset, layout, first, Stamp.of(dataset.file.filename), sources, chunked, sparse)
+    return Part(dataset, layout, first, Stamp.of(dataset.file.filename), sources, chunked, sparse, direct)
 
 
 def _with_cache(dataset: Any, layout: Layout) -> Any:
