@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 HEADER = 12
 SLACK = 32  # bytes that copies of 16 may write behind a block
+LARGEST_BLOCK = 1 << 22  # bytes; writers use 8 KiB
 BROKEN, UNUSUAL = -1, -2
 Bytes = NDArray[np.uint8]
 
@@ -91,13 +92,19 @@ def block_starts(packed: Bytes, elements: int, itemsize: int) -> tuple[Any, NDAr
     """Elements of a block, and where each block's packed size stands; the last entry is behind all blocks.
 
     The first number is BROKEN where the chunk does not hold together, UNUSUAL where its header tells of
-    another size than ``elements`` of ``itemsize`` bytes or leaves the size of blocks open.
+    another size than ``elements`` of ``itemsize`` bytes or gives no sensible size of blocks.
     """
     none = np.empty(0, np.int64)
     if len(packed) < HEADER:
         return BROKEN, none
     block, rest = divmod(_big_endian(packed, 8, 4), itemsize)
-    if _big_endian(packed, 0, 8) != elements * itemsize or rest or block <= 0 or block % 8:
+    if (
+        _big_endian(packed, 0, 8) != elements * itemsize
+        or rest
+        or block <= 0
+        or block % 8
+        or block * itemsize > LARGEST_BLOCK
+    ):
         return UNUSUAL, none
     starts = np.empty((elements // 8 * 8 + block - 1) // block + 1, np.int64)
     at = HEADER
