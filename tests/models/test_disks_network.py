@@ -13,7 +13,7 @@ from braggscope.models.disks.network.fcunet import FCUNetConfig
 from braggscope.models.disks.network.infer import DiskNetwork, resampling
 from braggscope.models.disks.network.inputs import CHANNELS, CONDITION, condition_of, kernel_of, prepare
 from braggscope.models.disks.network.peaks import find_peaks
-from braggscope.models.disks.network.photometry import disk_counts
+from braggscope.models.disks.network.photometry import disk_counts, is_empty
 from braggscope.models.disks.network.targets import SPOT_PX, Truth, target_of
 from braggscope.models.disks.network.unet import Output, UNetConfig
 from braggscope.models.disks.probe import synthetic_probe
@@ -231,6 +231,38 @@ def test_counts_of_a_disk_are_those_above_its_ring():
     inside = float((counts > 5).sum()) * 7
     assert float(found[0]) == pytest.approx(inside, rel=0.02)
     assert found[1:].tolist() == [0.0, 0.0]
+
+
+def emptiness(expected, gain=1.0, seed=0, valid=None):
+    """Share of 300 noisy copies whose place (20.3, 15.8) is called empty."""
+    counts = torch.poisson(torch.from_numpy(expected), generator=torch.Generator().manual_seed(seed)) * gain
+    good = torch.ones(1, 40, 40, dtype=torch.bool) if valid is None else valid
+    places = torch.tensor([[20.3, 15.8]], dtype=torch.float64).expand(300, 2)
+    return float(is_empty(counts, good, torch.arange(300), places, 5.0, 1.0).double().mean())
+
+
+@pytest.mark.parametrize("gain", [1.0, 1e-3, 500.0])
+def test_noise_alone_is_called_empty_and_weak_disks_are_not(gain):
+    y, x = np.mgrid[:40, :40]
+    disk = np.hypot(x - 20.3, y - 15.8) < 5
+    for level in (0.2, 5.0, 300.0):
+        flat = np.full((300, 40, 40), level)
+        assert emptiness(flat, gain) > 0.94
+        counts = 18 + 6 * math.sqrt(level * disk.sum())  # six sigma
+        assert emptiness(flat + counts / disk.sum() * disk, gain) < 0.08
+    assert emptiness(np.zeros((300, 40, 40)), gain) == 1.0
+
+
+def test_dark_disks_between_brighter_ones_and_hidden_places_are_not_called_empty():
+    y, x = np.mgrid[:40, :40]
+    around = sum(
+        np.hypot(x - 20.3 - 8 * np.cos(a), y - 15.8 - 8 * np.sin(a)) < 5 for a in np.arange(6) * np.pi / 3
+    )
+    overlapping = 10.0 * around + 4.0 * (np.hypot(x - 20.3, y - 15.8) < 5) + 1.0
+    assert emptiness(np.repeat(overlapping[None], 300, 0)) < 0.05
+    hidden = torch.ones(1, 40, 40, dtype=torch.bool)
+    hidden[:, 12:20] = False
+    assert emptiness(np.full((300, 40, 40), 5.0), valid=hidden) == 0.0
 
 
 @pytest.mark.parametrize("config", CONFIGS)

@@ -6,7 +6,7 @@ import torch
 
 from braggscope.models.disks.network.infer import DiskNetwork
 from braggscope.models.disks.results import Probe
-from braggscope.models.disks.simulation.scenes import random_strains, wedge
+from braggscope.models.disks.simulation.scenes import multilayer, random_strains, wedge
 from braggscope.resources.loader import load_weights
 
 torch.set_num_threads(1)
@@ -113,3 +113,16 @@ def test_limits_are_kept(network, scene, probe):
     apart = network.find(scene.patterns[:1], None, probe, spacing=40.0)
     assert len(apart) < 15
     assert len(network.find(np.zeros((1, 64, 64), np.float32), None, probe)) <= 1
+
+
+def test_no_disks_are_expected_where_a_lattice_has_ended(network):
+    film = multilayer(random_strains(4, 5), 0.0, 5e5, 5, 256, 6.5)
+    assert film.present.all(axis=1).any()  # the lattice ends within the frame
+    disks = network.find(
+        film.patterns, None, Probe(film.probe, film.radius, 1.0, (128.0, 128.0), "simulated")
+    )
+    for k in range(4):
+        own, true = disks.of(k), film.xy[k]
+        away = np.hypot(own.x[:, None] - true[:, 0], own.y[:, None] - true[:, 1])
+        assert (away.min(axis=1) < 0.7 * film.radius).mean() > 0.97
+        assert (away.min(axis=0)[film.present[k]] < 0.7 * film.radius).all()

@@ -17,7 +17,7 @@ from braggscope.models.disks.network.evaluate import APART, CUT
 from braggscope.models.disks.network.fcunet import FCUNet
 from braggscope.models.disks.network.inputs import Kernel, kernel_of, prepare
 from braggscope.models.disks.network.peaks import find_peaks
-from braggscope.models.disks.network.photometry import disk_counts
+from braggscope.models.disks.network.photometry import disk_counts, is_empty
 from braggscope.models.disks.results import Disks, Probe
 
 CHUNK = 16  # patterns at 128 x 128 whose features stay in the processor's cache
@@ -68,7 +68,8 @@ class DiskNetwork:
         outside 2.3-7 px the patterns are resampled to bring it inside, and answers are in px of the original.
         ``score``: visibility 0-1, raised to the power that makes 0.05 its best threshold. Of disks nearer
         than ``spacing`` px (None: 1.5 radii) the better is kept, at most ``most`` a pattern; disks nearer
-        than ``edge`` px to the frame's edge are left out. Errors are calibrated on simulated patterns.
+        than ``edge`` px to the frame's edge are left out, and so are those at places with nothing but noise,
+        which a network expects where a lattice goes on. Errors are calibrated on simulated patterns.
         Raises ValueError, one sentence, for other shapes and for a probe larger than the pattern.
         """
         values, valid = self._checked(patterns, mask, probe)
@@ -123,12 +124,12 @@ class DiskNetwork:
         error = errors_of(self._judge, found, np.full(len(counts), probe.radius * scale)) / factor
         xy = (found.xy + 0.5) / factor - 0.5
         inside = ((xy >= edge) & (xy <= np.array([width, height]) - 1 - edge)).all(1)
-        found = found.take(np.flatnonzero(inside))
-        xy, error = xy[inside], error[inside]
-        intensity = disk_counts(
-            counts, valid, torch.from_numpy(found.pattern).to(self.device),
-            torch.from_numpy(xy).to(self.device), probe.radius, probe.edge,
-        )  # fmt: skip
+        pattern, place = (torch.from_numpy(values).to(self.device) for values in (found.pattern, xy))
+        empty = is_empty(counts, valid, pattern, place, probe.radius, probe.edge)
+        kept = np.flatnonzero(inside & ~empty.cpu().numpy())
+        found, xy, error = found.take(kept), xy[kept], error[kept]
+        pattern, place = pattern[kept], place[kept]
+        intensity = disk_counts(counts, valid, pattern, place, probe.radius, probe.edge)
         return Disks(
             found.pattern + first, xy[:, 0], xy[:, 1], error[:, 0], error[:, 1],
             intensity.double().cpu().numpy(), found.visibility**self._power,
