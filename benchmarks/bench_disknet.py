@@ -20,7 +20,7 @@ from scipy.spatial import cKDTree
 from benchmarks.disks_environment import run_peers
 from braggscope.app.engine.disk_tools import open_disk_network
 from braggscope.models.disks.correlate import Correlator
-from braggscope.models.disks.lattice import fit_lattices
+from braggscope.models.disks.lattice import SHARED, fit_lattices
 from braggscope.models.disks.parameters import Strain
 from braggscope.models.disks.results import Disks, Lattice, Probe
 from braggscope.models.disks.simulation.scenes import THICKNESSES_NM, Scene, random_strains, wedge
@@ -72,13 +72,14 @@ def judge(disks: Disks, scene: Scene, rows: np.ndarray) -> dict[str, float]:
     }  # fmt: skip
 
 
-def strain_error(disks: Disks, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+def strain_error(disks: Disks, scene: Scene, shared: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """(N,) error of exx and its stated error, %, of lattices fitted with the stated errors as weights."""
     x0, y0, ax, ay, bx, by = scene.reference
     reference = Lattice((x0, y0), (ax, ay), (bx, by))
     parameters = Strain(weights="robust")
     count = len(scene.patterns)
-    strains = strain_map(fit_lattices(disks, count, reference, parameters), (1, count), reference)
+    fitted = fit_lattices(disks, count, reference, parameters, shared=shared)
+    strains = strain_map(fitted, (1, count), reference)
     return 100 * (strains.exx[0] - scene.strain[:, 0]), 100 * strains.exx_err[0]
 
 
@@ -138,11 +139,13 @@ def same_disks(
     return rows
 
 
-def strains(found: dict[str, tuple[Disks, float]], scene: Scene, groups: np.ndarray) -> list[str]:
+def strains(
+    found: dict[str, tuple[Disks, float]], scene: Scene, groups: np.ndarray, networks: list[str]
+) -> list[str]:
     """Errors of exx and the share of them within their stated 1 sigma."""
     rows = [f"| exx, RMS, % / in 1 sigma | {HEADS} | not fitted |", "|---" * 8 + "|"]
     for name, (disks, _) in found.items():
-        error, sigma = strain_error(disks, scene)
+        error, sigma = strain_error(disks, scene, SHARED if name in networks else 0.0)
         cells = [
             f"{np.sqrt(np.nanmean(error[some] ** 2)):.3f} / {(np.abs(error) < sigma)[some].mean():.2f}"
             for some in groups
@@ -189,7 +192,10 @@ def main() -> int:
         print(f"\ndose {dose:g}, {given.positions} positions per thickness\n")
         parts = all_disks(found, scene, groups), same_disks(found, scene, groups, given.weights[0])
         print(
-            "\n".join("\n".join([*part, ""]) for part in (*parts, strains(found, scene, groups))), flush=True
+            "\n".join(
+                "\n".join([*part, ""]) for part in (*parts, strains(found, scene, groups, given.weights))
+            ),
+            flush=True,
         )
     return 0
 

@@ -19,7 +19,7 @@ from benchmarks.bench_disknet import probe_of, scene_of
 from benchmarks.disks_environment import run_peers
 from braggscope.app.engine.disk_tools import open_disk_network
 from braggscope.models.disks.correlate import Correlator
-from braggscope.models.disks.lattice import fit_lattices, propose
+from braggscope.models.disks.lattice import SHARED, fit_lattices, propose
 from braggscope.models.disks.parameters import Strain
 from braggscope.models.disks.precise import LatticeFit
 from braggscope.models.disks.results import Disks, Lattice, LatticeMap, Probe
@@ -65,7 +65,7 @@ def by_network(scene: Scene, probe: Probe, name: str) -> Found:
     start = time.process_time()
     disks = network.find(scene.patterns, None, probe, parameters.threshold)
     lattice = propose(disks, scene.patterns.shape[1:])
-    fitted = fit_lattices(disks, len(scene.patterns), lattice, parameters)
+    fitted = fit_lattices(disks, len(scene.patterns), lattice, parameters, shared=SHARED)
     return fitted, disks, time.process_time() - start
 
 

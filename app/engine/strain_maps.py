@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from braggscope.app.engine.disk_tools import ellipse_matrix, known_lattice
 from braggscope.app.engine.strain_records import IMAGES, Found
 from braggscope.models.disks.calibrate import correct_ellipse, origins
-from braggscope.models.disks.lattice import fit_lattices
+from braggscope.models.disks.lattice import SHARED, fit_lattices
 from braggscope.models.disks.parameters import Strain
 from braggscope.models.disks.results import Lattice, LatticeMap, StrainMap
 from braggscope.models.disks.strain import reference_lattice, strain_map
@@ -30,11 +30,16 @@ def whole_maps(found: Found, scan_shape: tuple[int, int], shape: tuple[int, int]
         centre = None
         if settings.origin != "measured":  # else each pattern's own disks tell, in the fit
             centre = origins(found.disks, scan_shape, settings.origin)
-        lattices = fit_lattices(found.disks, count, lattice, settings, centre)
+        lattices = fit_lattices(found.disks, count, lattice, settings, centre, shared(settings))
     else:
         lattices = placed(empty_map(count), found.positions, found.lattices)
     reference = reference_lattice(lattices, scan_shape, settings.reference)
     return lattices, lattice, strain_map(lattices, scan_shape, reference, settings.frame)
+
+
+def shared(settings: Strain) -> float:
+    """How far the errors of a pattern's disks are the same for all, by the method that found them."""
+    return SHARED if settings.method == "network" else 0.0
 
 
 def corrected(found: Found, shape: tuple[int, int], settings: Strain) -> Found:
@@ -119,7 +124,9 @@ class LiveMaps:
         if some is None:
             numbers = np.searchsorted(fresh.positions, fresh.disks.pattern)
             few = replace(fresh.disks, pattern=numbers)
-            some = fit_lattices(few, len(fresh.positions), lattice, self._settings)
+            some = fit_lattices(
+                few, len(fresh.positions), lattice, self._settings, shared=shared(self._settings)
+            )
         placed(self._lattices, fresh.positions, some)
 
     def _strain(self, lattice: Lattice) -> Maps | None:

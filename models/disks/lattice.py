@@ -12,6 +12,7 @@ Integers = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 PRIOR = 10.0  # degrees of freedom that the whole scan lends to a position's scatter
+SHARED = 0.1  # correlation of the errors of a network's disks, as measured on foils and films
 MEDIAN_CHI2 = 0.4549364231195724  # of one degree of freedom
 
 
@@ -31,7 +32,12 @@ def index(disks: Disks, lattice: Lattice, tolerance: float) -> tuple[Integers, I
 
 
 def fit_lattices(
-    disks: Disks, n_patterns: int, lattice: Lattice, parameters: Strain, origins: Floats | None = None
+    disks: Disks,
+    n_patterns: int,
+    lattice: Lattice,
+    parameters: Strain,
+    origins: Floats | None = None,
+    shared: float = 0.0,
 ) -> LatticeMap:
     """A lattice for each of ``n_patterns`` scan positions by weighted linear least squares, six parameters.
 
@@ -40,8 +46,10 @@ def fit_lattices(
     to the lower ones. Weights: "uniform"; "variance": 1 / (err² + s²) with s px, one for the scan, what the
     disks scatter beyond their stated errors; "robust": these, times Tukey's bisquare of the residuals
     (iterated). The covariance is scaled by the chi-square of the position, to which the median of the scan
-    lends ``PRIOR`` degrees of freedom. A position with fewer than ``parameters.fewest`` disks, or with
-    disks on one line only, is not valid.
+    lends ``PRIOR`` degrees of freedom, and by 1 + (n - 1) ``shared`` for n disks whose errors are correlated
+    by that much (design effect; Kish, Survey Sampling (1965)): such errors move or stretch the lattice as a
+    whole, and the disks' scatter about it does not tell of them. A position with fewer than
+    ``parameters.fewest`` disks, or with disks on one line only, is not valid.
     """
     order = np.searchsorted(disks.pattern, np.arange(n_patterns + 1))
     sigma = [_known(err) for err in (disks.x_err, disks.y_err)]
@@ -61,6 +69,7 @@ def fit_lattices(
     valid = found.valid & np.isfinite(found.values).all(axis=1)
     typical = float(np.median(found.chi2[valid])) if valid.any() else 1.0
     scale = (PRIOR * typical + freedom * found.chi2) / (PRIOR + freedom)
+    scale *= 1 + shared * np.maximum(found.used - 1, 0)
     values = np.where(valid[:, None], found.values, np.nan)
     covariance = np.where(valid[:, None, None], found.covariance * scale[:, None, None], np.nan)
     return LatticeMap(values, covariance, np.where(valid, found.residual, np.nan), found.used, valid)

@@ -105,6 +105,29 @@ def test_fits_find_the_lattices_with_honest_errors(weights, extra):
     assert (found.count == 49).all()
 
 
+def test_errors_that_the_disks_of_a_pattern_share_are_in_the_covariance():
+    part, count = 0.08, 49
+    disks, truth = points(300, sigma=0.0)
+    rng = np.random.default_rng(4)
+    h, k = (v.ravel() / 2.0 for v in np.mgrid[-3:4, -3:4])  # rms 1
+    moved = []
+    for _ in "xy":
+        common = rng.normal(0, 1, (3, 300, 1))
+        own = rng.normal(0, np.sqrt(1 - 3 * part), (300, count))
+        moved.append(0.05 * (own + np.sqrt(part) * (common[0] + h * common[1] + k * common[2])).ravel())
+    said = np.full(len(disks), 0.05)
+    some = replace(disks, x=disks.x + moved[0], y=disks.y + moved[1], x_err=said, y_err=said)
+    start = Lattice((96, 96), tuple(A), tuple(B))
+    pulls = []
+    for shared in (0.0, part):
+        found = fit_lattices(some, 300, start, Strain(weights="variance"), shared=shared)
+        pulls.append(
+            float(np.std((found.values - truth) / np.sqrt(np.diagonal(found.covariance, axis1=1, axis2=2))))
+        )
+    assert pulls[0] > 2
+    assert 0.9 < pulls[1] < 1.15
+
+
 def test_weights_by_variance_beat_uniform_ones_and_robust_ones_bear_strangers():
     disks, truth = points(200)
     start = Lattice((96, 96), tuple(A), tuple(B))
