@@ -226,12 +226,11 @@ def _add_strain(commands: "argparse._SubParsersAction", common: argparse.Argumen
     strain.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help=".h5 .csv .tif")
     strain.add_argument("--probe", metavar="FILE", help="probe in vacuum; default: from the data")
     strain.add_argument("--probe-region", metavar="R0:R1,C0:C1", help="scan positions in vacuum")
+    strain.add_argument("--probe-radius", type=float, metavar="PX", help="of the disks; default: measured")
     strain.add_argument("--region", metavar="R0:R1,C0:C1", help="scan positions to measure; default: all")
     strain.add_argument("--scan-shape", metavar="R,C", help="rows and columns of a series")
     strain.add_argument("--method", choices=("correlation", "lattice", "network"), help="default: network")
-    strain.add_argument(
-        "--reference", metavar="R0:R1,C0:C1", help="unstrained positions; default: the median of all"
-    )
+    strain.add_argument("--reference", metavar="R0:R1,C0:C1", help="unstrained; default: the median of all")
     strain.add_argument("--frame-axis", type=int, metavar="N", help="axis of the scan that varies slowest")
     strain.add_argument("--raw-shape", metavar="R,C,H,W", help="of a raw binary file")
     strain.add_argument("--raw-dtype", default="uint16", metavar="TYPE", help="uint8, >u2, float32 …")

@@ -97,6 +97,7 @@ def _description(found: SourceInfo) -> list[tuple[str, str]]:
     height, width = found.shape
     rows = [
         ("source", found.location), ("format", found.format), ("frames", f"{found.frames}"),
+        *_scan(found),
         ("shape", f"{height} rows x {width} columns"), ("dtype", found.dtype),
         ("mask", "none" if found.masked_pixels is None else f"{found.masked_pixels} bad pixels"),
         *found.metadata.items(),
@@ -109,6 +110,13 @@ def _description(found: SourceInfo) -> list[tuple[str, str]]:
         size = " x ".join(str(n) for n in entry.shape)
         rows.append(("dataset", f"{entry.path}  {size}  {entry.dtype}  {entry.problem}".rstrip()))
     return rows + [("warning", text) for text in found.warnings]
+
+
+def _scan(found: SourceInfo) -> list[tuple[str, str]]:
+    """Rows and columns, where frames are counted by two axes."""
+    if len(found.stack_shape) != 2:
+        return []
+    return [("scan", f"{found.stack_shape[0]} rows x {found.stack_shape[1]} columns")]
 
 
 def _plain(value: Any) -> Any:

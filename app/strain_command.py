@@ -36,6 +36,7 @@ def strain(options: argparse.Namespace) -> int:
     workers = worker_count(options.workers)
     parameters = strain_parameters(options)
     region = _rectangle("--region", options.region)
+    _check_regions(region, parameters.strain.reference)
     options.file = _location(options)
     _check_outputs(options, outputs, parameters)
     with Reader() as reader:
@@ -73,6 +74,7 @@ def strain_parameters(options: argparse.Namespace) -> Parameters:
         "method": options.method,
         "probe_file": None if options.probe is None else absolute(os.path.expanduser(options.probe)),
         "scan_shape": _whole("--scan-shape", options.scan_shape, 2),
+        "probe_radius": options.probe_radius,
         "reference": _rectangle("--reference", options.reference),
         "probe_region": _rectangle("--probe-region", options.probe_region),
     }
@@ -125,6 +127,20 @@ def _rectangle(flag: str, text: str | None) -> Rectangle | None:
             f"{flag} {text} is no region of the scan; give R0:R1,C0:C1, 0-based and half-open."
         ) from None
     return r0, r1, c0, c1
+
+
+def _check_regions(region: Rectangle | None, reference: Rectangle | None) -> None:
+    """Raise CommandError where nothing of the reference would be measured."""
+    if region is None or reference is None:
+        return
+    rows = max(region[0], reference[0]) < min(region[1], reference[1])
+    columns = max(region[2], reference[2]) < min(region[3], reference[3])
+    if not (rows and columns):
+        wanted, inside = ("{}:{},{}:{}".format(*part) for part in (reference, region))
+        raise CommandError(
+            f"--reference {wanted} lies outside --region {inside}, so none of it would be measured; give a"
+            " reference inside the region, or leave it away for the median."
+        )
 
 
 def _check_outputs(options: argparse.Namespace, outputs: tuple[Path, ...], parameters: Parameters) -> None:

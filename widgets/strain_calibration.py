@@ -46,6 +46,7 @@ class CalibrationPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._strain = Strain()
+        self._file_pixel: float | None = None
         self.page = SectionPage(self)
         self.sections: dict[str, ProposalSection] = {}
         for key, (title, text, tip) in STEPS.items():
@@ -83,6 +84,12 @@ class CalibrationPanel(QWidget):
         self.fewest.set_value(strain.fewest)
         self.tolerance.set_value(strain.tolerance)
         self._summaries(strain)
+
+    def set_file_pixel(self, size: float | None) -> None:
+        """Size of a pixel / Angstrom⁻¹ that the file knows, used where none is typed."""
+        self._file_pixel = size
+        self.pixel.setPlaceholderText("none" if size is None else f"{size:.6g}, of the file")
+        self._summaries(self._strain)
 
     def set_result(self, key: str, items: list[tuple[str, str]]) -> None:
         """Show what a step found, for a decision; an empty list takes it away."""
@@ -241,8 +248,9 @@ class CalibrationPanel(QWidget):
         ratio = strain.ellipse[0]
         self.sections["origin"].set_summary(ORIGINS[strain.origin])
         self.sections["ellipse"].set_summary("round" if ratio == 1 else f"{ratio:.4f}")
-        size = strain.pixel_inv_angstrom
-        self.sections["pixel"].set_summary("unknown" if size is None else f"{size:.5g} Å⁻¹")
+        size = strain.pixel_inv_angstrom or self._file_pixel
+        where = "" if strain.pixel_inv_angstrom is not None else ", of the file"
+        self.sections["pixel"].set_summary("unknown" if size is None else f"{size:.5g} Å⁻¹{where}")
         turn = f"{strain.rotation * DEGREE:.2f}°"
         self.sections["rotation"].set_summary(turn + (", exchanged" if strain.transpose else ""))
         self.sections["lattice"].set_summary("found in the data" if strain.lattice is None else "given")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from braggscope.app.engine.disk_tools import Tools, find_probe, make_tools, measure_pattern
 from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.scan import Patterns, Scan
+from braggscope.app.engine.strain_doubts import probe_doubts
 from braggscope.app.sources.reader import Reader
 from braggscope.models.disks.parameters import Method
 from braggscope.models.disks.results import Disks, Probe
@@ -53,6 +54,10 @@ class LiveDisks:
     def probe(self, parameters: Parameters, context: Context) -> Probe:
         """See :func:`braggscope.app.engine.disk_tools.find_probe`."""
         return find_probe(self.patterns(parameters, context), parameters, context)
+
+    def probe_doubts(self, probe: Probe, parameters: Parameters, context: Context) -> tuple[str, ...]:
+        """See :func:`braggscope.app.engine.strain_doubts.probe_doubts`."""
+        return probe_doubts(self.patterns(parameters, context), probe, parameters.strain, context)
 
     def tools(self, method: Method, probe: Probe, parameters: Parameters, context: Context) -> Tools:
         """Tools of a method under these thresholds. Raises StrainError, WeightsError, SourceError."""

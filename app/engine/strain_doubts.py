@@ -2,8 +2,15 @@
 
 import numpy as np
 
+from braggscope.app.engine.disk_tools import LOOKED_AT
+from braggscope.app.engine.jobs import Context
+from braggscope.app.engine.scan import Patterns
 from braggscope.app.engine.strain_result import StrainResult
+from braggscope.models.disks.parameters import Strain
+from braggscope.models.disks.probe import probe_from_patterns
+from braggscope.models.disks.results import Probe
 
+RADIUS = 1.25  # how much larger or smaller a probe may be than the disks of the scan
 RESIDUAL = 0.25  # of the probe's radius, by which disks miss their lattice
 USED = 0.6  # share of the disks that should lie on the lattice
 
@@ -22,4 +29,20 @@ def doubts(result: StrainResult) -> tuple[str, ...]:
         f"Do not trust this strain yet: disks miss the lattice by {residual:.2g} px (median) at a probe"
         f" radius of {radius:.3g} px, and {100 * share:.0f} % of the disks lie on it; look at the disks in"
         " the window, try another method or threshold, or give the lattice.",
+    )
+
+
+def probe_doubts(patterns: Patterns, probe: Probe, settings: Strain, context: Context) -> tuple[str, ...]:
+    """A sentence where a probe that was given has another size than the disks of the scan."""
+    if settings.probe_radius is None and settings.probe_file is None and settings.probe_region is None:
+        return ()
+    try:
+        own = probe_from_patterns(patterns.take(patterns.scan.spread(LOOKED_AT), context), patterns.mask)
+    except ValueError:
+        return ()  # nothing to compare with
+    if 1 / RADIUS <= probe.radius / own.radius <= RADIUS:
+        return ()
+    return (
+        f"The probe's radius of {probe.radius:.3g} px does not fit this scan, whose central disk has"
+        f" {own.radius:.3g} px; leave the radius empty, or choose another probe.",
     )

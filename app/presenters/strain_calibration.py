@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -75,12 +76,13 @@ class CalibrationPresenter:
         room.desk.store.subscribe(self._on_state)
 
     def _restart(self) -> None:
-        self._disks = self._map = self._region = self._images = self._origin = None
-        self._region_wanted = None
+        self._disks = self._map = self._region = self._images = self._origin = self._region_wanted = None
         for key in list(STEPS):
             self.discard(key)
-        for panel in (self._room.panels.calibration, self._room.panels.bragg):
+        panels = self._room.panels
+        for panel in (panels.calibration, panels.bragg):
             panel.setEnabled(self._room.scan is not None)
+        panels.calibration.set_file_pixel(self._room.file_pixel)
         self.show()
 
     # -- disks of the scan --------------------------------------------------------------------
@@ -162,10 +164,8 @@ class CalibrationPresenter:
                 self.propose(proposal)
             return ", ".join(f"{name} {value}" for name, value in proposal.items[:2])
 
-        def ended() -> None:
-            panel.set_running(key, False)
-
-        self._jobs.submit(room.desk.lanes.calibrate, STEPS[key][0], work, done, on_end=ended)
+        lane, ended = room.desk.lanes.calibrate, partial(panel.set_running, key, False)
+        self._jobs.submit(lane, STEPS[key][0], work, done, on_end=ended)
 
     def _work(self, key: str) -> Work | None:
         """What a step does on its lane; None where something is missing, which is said."""
@@ -189,7 +189,7 @@ class CalibrationPresenter:
         steps: dict[str, Callable[[Disks], Proposal]] = {
             "lattice": lambda disks: find_lattice(made_round(disks, scan.shape, strain), scan.shape),
             "origin": lambda disks: find_origin(disks, scan.scan_shape, model),
-            "ellipse": lambda disks: find_ellipse(disks, scan.shape, lattice(disks), how, ring),
+            "ellipse": lambda disks: find_ellipse(disks, lattice, how, ring),
             "pixel": lambda disks: find_pixel(lattice(made_round(disks, scan.shape, strain)), spacing or 0.0),
         }
         return lambda context: steps[key](gather(context))

@@ -85,8 +85,15 @@ class LivePresenter:
         parameters, scan = room.desk.store.state.parameters, room.scan
         sought = self._sought = self._probe_wanted()
 
-        def done(probe: Probe) -> None:
+        def run(context: Context) -> tuple[Probe, tuple[str, ...]]:
+            probe = live.probe(parameters, context)
+            return probe, live.probe_doubts(probe, parameters, context)
+
+        def done(found: tuple[Probe, tuple[str, ...]]) -> None:
+            probe, doubts = found
             if sought == self._sought and room.scan is scan:
+                for doubt in doubts:
+                    room.desk.say("warning", doubt)
                 room.panels.disks.probe.set_probe(probe)
                 room.take_probe(probe)
 
@@ -99,7 +106,7 @@ class LivePresenter:
         if self._seeking is not None:
             self._seeking.cancel()
         lane = room.desk.lanes.calibrate
-        self._seeking = lane.submit(lambda context: live.probe(parameters, context), done, on_error=failed)
+        self._seeking = lane.submit(run, done, on_error=failed)
 
     def _probe_wanted(self) -> tuple[Any, ...]:
         """What the probe depends on, besides the scan."""

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from braggscope.app.engine.scan import Scan
+from braggscope.app.engine.strain_key import with_calibration
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.sources.protocol import SourceError
 from braggscope.app.sources.reader import Reader
@@ -78,6 +79,14 @@ class StrainRoom(QObject):
         """Distance of two positions, where the file says so."""
         nm = None if self.scan is None else self.scan.info.quantities.get("scan_step_nm")
         return None if nm is None else (nm, "nm")
+
+    @property
+    def file_pixel(self) -> float | None:
+        """Size of a pixel of the prepared pattern / Angstrom⁻¹, where the file knows it."""
+        if self.scan is None:
+            return None
+        parameters = self.desk.store.state.parameters.with_strain(pixel_inv_angstrom=None)
+        return with_calibration(parameters, self.scan.info).strain.pixel_inv_angstrom
 
     def look(self) -> None:
         """See whether the open source is a scan."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from PyQt6.QtWidgets import QFileDialog
 
 from braggscope.app.engine.jobs import Context, Progress
 from braggscope.app.engine.strain_doubts import doubts
+from braggscope.app.engine.strain_key import with_calibration
 from braggscope.app.engine.strain_result import StrainResult
 from braggscope.app.engine.strain_runs import StrainJob, renewable, renewed
 from braggscope.app.files import check_not_input
@@ -268,7 +270,8 @@ class StrainRuns(QObject):
                 limit = limits(result, view)[0] / 100
                 strain_figure(path, result, errors=view.shown == "error", limit=limit)
                 return path.name
-            files = write_strain(path, result, provenance_of(result, room.desk.device))
+            whole = replace(result, parameters=with_calibration(result.parameters, result.scan.info))
+            files = write_strain(path, whole, provenance_of(whole, room.desk.device))
             return ", ".join(file.name for file in files[:3]) + (" …" if len(files) > 3 else "")
 
         def done(names: str) -> str:

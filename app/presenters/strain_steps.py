@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from braggscope.app.engine.disk_rings import measure_ring
 from braggscope.models.disks import calibrate
-from braggscope.models.disks.bragg_map import bragg_map
 from braggscope.models.disks.parameters import Strain
 from braggscope.models.disks.propose import propose
 from braggscope.models.disks.results import Disks, Floats, Lattice
 from braggscope.widgets.frame_overlay import Curve
 from braggscope.widgets.strain_overlay import ellipse_curve
 
-RING = (0.75, 1.25)  # of the shortest and the longest vector: where the first ring of disks is sought
 ROUND, FOUND = "#ffffff", "#ffb000"
 CELLS = {"square": (1.0, math.pi / 2), "hexagonal": (1.0, math.pi / 3)}
 
@@ -74,26 +74,26 @@ def find_origin(disks: Disks, scan_shape: tuple[int, int], kind: calibrate.Origi
 
 
 def find_ellipse(
-    disks: Disks, shape: tuple[int, int], lattice: Lattice, how: str, ring: tuple[float | None, float | None]
-) -> Proposal:
+    disks: Disks, lattice_in: Callable[[Disks], Lattice], how: str,
+    ring: tuple[float | None, float | None],
+) -> Proposal:  # fmt: skip
     """Ellipse of a ring of disks, or of a lattice known to be square or hexagonal. Raises ValueError."""
-    lengths = [math.hypot(*lattice.a), math.hypot(*lattice.b)]
-    inner = RING[0] * min(lengths) if ring[0] is None else ring[0]
-    outer = RING[1] * max(lengths) if ring[1] is None else ring[1]
     if how in CELLS:
+        lattice = lattice_in(disks)
         ratio, angle = calibrate.lattice_ellipse(lattice, *CELLS[how])
+        centre, radius = lattice.origin, math.sqrt(math.hypot(*lattice.a) * math.hypot(*lattice.b))
+        items = [("Ratio", f"{ratio:.4f}"), ("Angle", f"{math.degrees(angle):.1f}°")]
     else:
-        places = calibrate.origins(disks, (int(disks.pattern.max()) + 1, 1), "measured")
-        image = bragg_map(disks, shape, places)
-        ratio, angle = calibrate.fit_ellipse(image, lattice.origin, inner, outer)
-    radius = math.sqrt(lengths[0] * lengths[1])
+        found = measure_ring(disks, *ring)
+        ratio, angle, centre, radius = found.ratio, found.angle, found.centre, (found.inner + found.outer) / 2
+        items = [
+            ("Ratio", f"{ratio:.4f} ± {found.error:.4f}"), ("Angle", f"{math.degrees(angle):.1f}°"),
+            ("Ring", f"{found.inner:.0f} to {found.outer:.0f} px, if that is one order"),
+        ]  # fmt: skip
     curves = (
-        (ROUND, ellipse_curve(lattice.origin, radius)),
-        (FOUND, ellipse_curve(lattice.origin, radius, ratio, angle)),
+        (ROUND, ellipse_curve(centre, radius)),
+        (FOUND, ellipse_curve(centre, radius, ratio, angle)),
     )
-    items = [("Ratio", f"{ratio:.4f}"), ("Angle", f"{math.degrees(angle):.1f}°")]
-    if how == "ring":
-        items.append(("Ring", f"{inner:.0f} to {outer:.0f} px"))
     return Proposal("ellipse", items, {"ellipse": (ratio, angle)}, curves=curves)
 
 

@@ -73,3 +73,11 @@ def test_a_closed_pipe_is_no_error(series):
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait(60) == 0
+
+
+def test_the_rows_and_columns_of_a_scan_are_said(run, tmp_path):
+    np.save(tmp_path / "scan.npy", np.ones((3, 5, 8, 9), np.uint16))
+    np.save(tmp_path / "series.npy", np.ones((15, 8, 9), np.uint16))
+    assert "scan    3 rows x 5 columns" in run("info", tmp_path / "scan.npy")[1].splitlines()
+    said = run("info", tmp_path / "series.npy")[1].splitlines()
+    assert not [line for line in said if line.startswith("scan")]

@@ -253,3 +253,23 @@ def test_what_flags_cannot_say_travels_in_a_document(run, scan, tmp_path, monkey
     assert stored.strain.frame == 0.3
     assert stored.strain.valid.sum() == 18
     assert stored.provenance["parameters"]["strain"]["threshold"] == 0.1
+
+
+def test_a_reference_outside_the_region_is_refused_before_anything_is_read(run, scan, tmp_path):
+    out = tmp_path / "a.h5"
+    code, _, err = run("strain", scan.path, "-o", out, *FLAGS, "--region", "0:4,2:6")
+    assert code == 2
+    assert "--reference 0:4,0:2 lies outside --region 0:4,2:6" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_typed_probe_radius_is_used_and_doubted(run, scan, tmp_path):
+    out = tmp_path / "a.h5"
+    code, _, err = run("strain", scan.path, "-o", out, *FLAGS, "--probe-radius", "6.8", "--workers", "1")
+    assert "probe's radius of 6.8 px does not fit" in err
+    assert code == 0
+    with h5py.File(out) as file:
+        assert file["entry/probe/image"].attrs["radius_px"] == pytest.approx(6.8)
+    code, _, err = run("strain", scan.path, "-o", tmp_path / "b.h5", "--probe-radius", "-1")
+    assert code == 2
+    assert "probe_radius" in err

@@ -3,8 +3,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scans import correlation, small_scan
 
-from braggscope.app.engine.strain_doubts import doubts
+from braggscope.app.engine.disk_tools import find_probe
+from braggscope.app.engine.jobs import silent_context
+from braggscope.app.engine.scan import patterns_of
+from braggscope.app.engine.strain_doubts import doubts, probe_doubts
 from braggscope.models.disks.probe import synthetic_probe
 from braggscope.models.disks.results import Disks, LatticeMap
 
@@ -36,3 +40,20 @@ def test_disks_off_the_lattice_raise_doubt(good, change):
 def test_without_a_valid_position_there_is_nothing_to_doubt(good):
     good.lattices = replace(good.lattices, valid=np.zeros(4, np.bool_))
     assert doubts(good) == ()
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory):
+    return small_scan(tmp_path_factory.mktemp("doubts") / "scan.h5")
+
+
+@pytest.mark.parametrize(("radius", "doubted"), [(None, False), (3.4, False), (6.8, True), (1.7, True)])
+def test_a_probe_of_another_size_than_the_disks_is_doubted(scan, radius, doubted):
+    parameters, context = correlation(probe_radius=radius), silent_context()
+    with patterns_of(str(scan.path), parameters, context) as patterns:
+        probe = find_probe(patterns, parameters, context)
+        said = probe_doubts(patterns, probe, parameters.strain, context)
+    assert bool(said) == doubted
+    if doubted:
+        assert f"{radius:.3g} px does not fit" in said[0]
+        assert "3.4" in said[0]

@@ -23,6 +23,10 @@ def test_calibration_is_shown_before_it_is_applied(scan):
     scan.press(panel.sections["lattice"].apply)
     assert scan.state.parameters.strain.lattice[0] == pytest.approx(ax + 2.0, abs=0.2)
     assert not scan.canvas.overlays.disks.proposed
+    strain(scan).calibration.measure("ellipse")
+    scan.idle()
+    assert "no ring of disks stands by itself" in scan.notice.text
+    panel.known.setCurrentIndex(panel.known.findData("square"))
     for key in ("origin", "ellipse", "rotation"):
         strain(scan).calibration.measure(key)
         scan.idle()
