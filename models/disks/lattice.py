@@ -12,7 +12,7 @@ Integers = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 PRIOR = 10.0  # degrees of freedom that the whole scan lends to a position's scatter
-SHARED = 0.1  # correlation of the errors of a network's disks, as measured on foils and films
+SHARED = 0.05  # correlation of the errors of a network's disks, as measured on foils and films
 MEDIAN_CHI2 = 0.4549364231195724  # of one degree of freedom
 
 
