@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from braggscope.models.tracks.assignment import match
-from braggscope.models.tracks.kinship import common, related
+from braggscope.models.tracks.kinship import common, exchanged, related
 from braggscope.models.tracks.motion import P_VV, P_XV, P_XX, POSITION, SPEED
 from braggscope.models.tracks.onset import EARLY, WINDOW, emerged, lag, seen
 
@@ -109,7 +109,10 @@ def _judge(
             onset[e] = max(step[a] - lag(when, apart, APART * size), seen(a, b, step, snr))
         elif near and _shares(a, b, pa, pb, step, flux):
             onset[e] = step[a]
-        elif kin and related(*common(a, b, pa, pb, step, flux), flux, sigma):
+        elif kin and (
+            related(*common(a, b, pa, pb, step, flux), flux, sigma)
+            or exchanged(*common(a, b, pa, pb, step, flux), pa, step, flux, sigma)
+        ):
             onset[e] = emerged(*common(a, b, pa, pb, step, flux), pa, step, flux, snr)
         else:
             continue

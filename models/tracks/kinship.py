@@ -1,8 +1,8 @@
 """Two spots of one grain: phases that have parted still turn through the Bragg condition together.
 
-They keep the rocking curve, and so a constant ratio of intensities once none is exchanged any more, and the
-shape of the grain. This tells them from neighbours even where they are first seen when they no longer move
-apart.
+They keep the shape of the grain and its rocking curve: while intensity is exchanged their sum stays, and once
+none is exchanged any more their ratio. This tells them from neighbours even where they are first seen when
+they no longer move apart.
 """
 
 import numpy as np
@@ -17,6 +17,14 @@ VARIED = 0.15  # standard deviation of the logarithm of either intensity that is
 ALIKE = 0.2  # of that: what may be left in their ratio
 SIMILAR = 0.12  # logarithm of the ratio of the widths
 GROWN = 0.3  # logarithm by which the ratio has grown since the birth
+HANDED = 60  # steps after the birth in which one gains what the other loses
+ENOUGH = 8  # of them in which both must be seen
+GAINED = 0.1  # of the sum of both: what the new one must gain at least
+AGAINST = -0.75  # correlation of both intensities at most
+KEPT = 0.4  # of the gain: what the sum may change
+SAME = 0.0125  # logarithm of the ratio of the widths, of phases that exchange intensity
+EARLIER = (60, 40)  # steps before the birth in which the older one had it all
+WHOLE = 0.27  # logarithm of what it had then over the sum
 
 
 @njit(cache=True, nogil=True)
@@ -49,6 +57,35 @@ def related(own: Integers, other: Integers, flux: Floats, sigma: Floats) -> bool
         if varied > VARIED and (x[k:] - y[k:]).std() < ALIKE * varied:
             return (x[k:] - y[k:]).mean() - (x[0] - y[0]) > GROWN
     return False
+
+
+@njit(cache=True, nogil=True)
+def exchanged(
+    own: Integers, other: Integers, first: int, step: Integers, flux: Floats, sigma: Floats
+) -> bool:  # fmt: skip
+    """Whether a new spot takes over what an older one loses, given their rows of the same steps.
+
+    Their sum stays, before the birth too, and they have one width. ``first``: row with which the
+    older begins.
+    """
+    n = np.searchsorted(step[own], step[own[0]] + HANDED) if len(own) else 0
+    if n < ENOUGH or not abs(np.mean(np.log(sigma[own[:n]] / sigma[other[:n]]))) < SAME:
+        return False
+    new, old = flux[own[:n]], flux[other[:n]]
+    t = step[own[:n]].astype(np.float64)
+    gain, change, total = _change(t, new), _change(t, new + old), new + old
+    if gain < GAINED * total.mean() or abs(change) > KEPT * gain or np.corrcoef(new, old)[0, 1] > AGAINST:
+        return False
+    ago = step[own[0]] - step[first : other[0]]
+    before = flux[first : other[0]][(ago <= EARLIER[0]) & (ago > EARLIER[1])]
+    return len(before) > 0 and abs(np.log(np.median(before) / total[:PART].mean())) < WHOLE
+
+
+@njit(cache=True, nogil=True)
+def _change(t: Floats, values: Floats) -> float:
+    """By how much a straight line through values rises over all times."""
+    u = t - t.mean()
+    return (t[-1] - t[0]) * (u * values).sum() / (u * u).sum()
 
 
 @njit(cache=True, nogil=True)

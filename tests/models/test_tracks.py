@@ -191,6 +191,32 @@ def test_neighbours_that_blink_by_themselves_are_not_related():
     assert (link(rocking(shared=True, away=20.0)).split_from < 0).all()
 
 
+def exchanging(handed: float):
+    """Of two spots that rest 8 px apart, one takes over from the other, or gains ``handed`` of that only."""
+    rng = np.random.default_rng(1)
+    t = np.arange(160)
+    u = np.clip((t - 40) / 90, 0, 1)
+    share = 0.7 * u * u * (3 - 2 * u)
+    late = t >= 75
+    height = np.concatenate((1000 * (1 - share), (1000 * handed * share)[late]))
+    x = np.concatenate((np.full(160, 60.0), np.full(late.sum(), 68.0)))
+    height = height * rng.normal(1, 0.02, len(x))
+    x = x + rng.normal(0, 0.03, len(x))
+    return peaks(np.concatenate((t, t[late])), x, np.full(len(x), 40.0), height)
+
+
+def test_a_phase_that_takes_over_what_its_grain_loses_is_known_far_away():
+    tracks = link(exchanging(handed=1.0))
+    assert tracks.split_from.tolist() == [-1, 0]
+    root = np.sqrt(5 * np.sqrt(50.0) / (0.7 * 3 * 1000))  # of u, where the share is small still
+    assert abs(tracks.split_frame[1] - (40 + 90 * root)) <= 4
+
+
+@pytest.mark.parametrize("handed", [0.4, 1.8])
+def test_a_neighbour_that_gains_another_amount_is_no_phase(handed):
+    assert (link(exchanging(handed)).split_from < 0).all()
+
+
 def test_a_split_is_not_dated_before_the_new_phase_is_strong_enough_to_be_seen():
     table, told_apart = phases(begin=20, seen=50)
     late = (table["x"] > 62) & (table["frame"] >= 50)
