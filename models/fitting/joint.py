@@ -47,11 +47,15 @@ def fit_windows(problem: Problem, values: Floats, starts: Floats) -> tuple[Solut
     count = 1 + np.isfinite(starts[:, 1:, 0]).sum(axis=1)
     for k in range(MAX_COMPONENTS, 0, -1):
         planned = np.flatnonzero(count == k)
+        if not len(planned):
+            continue
         store(result, planned, _solve(problem, values, starts, planned, k))
         some = planned[_unsure(result, planned, k)]
+        if not len(some):
+            continue
         strength = _noise(problem.kind, result, values, some, k)
         store(result, some, _solve(problem, values, starts, some, k, strength))
-        if k == 1 or not len(some):
+        if k == 1:
             continue
         _weakest_last(result, k, starts, some)
         fewer = _solve(problem, values, starts, some, k - 1, strength)
@@ -66,8 +70,6 @@ def fit_windows(problem: Problem, values: Floats, starts: Floats) -> tuple[Solut
 def _solve(
     problem: Problem, values: Floats, starts: Floats, some: Indices, k: int, strength: Floats | None = None
 ) -> Solution:
-    if not len(some):
-        return blank_solution(0)
     chosen = values if len(some) == len(values) else values[some]  # a copy costs as much as an iteration
     return problem.solve(chosen, np.ascontiguousarray(starts[some, :k, :2]), problem.kind, strength)
 
