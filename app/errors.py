@@ -11,7 +11,9 @@ def sentence(error: BaseException) -> str:
         what = f"{first['msg'][:1].lower()}{first['msg'][1:]}".rstrip(".")
         return f"{where} is not valid: {what}." if where else f"{what}."
     text = " ".join(str(error).split())
-    if isinstance(error, MemoryError):
+    if type(error).__name__ == "OutOfMemoryError":  # torch's, which need not be imported for this
+        return "The device has not enough memory for this; choose the CPU or a smaller region."
+    if isinstance(error, MemoryError) or "can't allocate memory" in text:  # the second: torch's on the CPU
         return "There is not enough memory for this; close other programs or use a smaller region."
     if isinstance(error, OSError) and error.strerror:
         name = f"{error.filename}: " if error.filename else ""

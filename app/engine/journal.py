@@ -76,7 +76,13 @@ class Journal:
     def start(cls, folder: Path, key: dict[str, str]) -> "Journal":
         """A fresh journal; an old one of the same name is discarded. Raises JournalError."""
         remove(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            why = error.strerror or error
+            raise JournalError(
+                f"The journal {folder} cannot be made ({why}); choose another place."
+            ) from error
         _write_manifest(folder, {**key, "format": FORMAT, "finished": ""})
         return cls(folder, key)
 

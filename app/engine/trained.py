@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from braggscope.app.engine.checkpoint import TrainingError, file_sha256, write_whole
+from braggscope.app.files import atomic_path
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,9 +63,14 @@ def write_trained(
 
     metadata = {**network, "identity": identity, "training": json.dumps(record)}
     text = "\n".join([header, *curve]) + "\n"
-    write_whole(curve_path(out), lambda path: path.write_text(text, encoding="utf-8"))
     content = save({k: v.contiguous() for k, v in state.items()}, metadata)
-    write_whole(out, lambda path: path.write_bytes(content))
+
+    def write(path: Path) -> None:
+        with atomic_path(curve_path(out)) as curve_file:  # appears only once the weights fit beside it
+            path.write_bytes(content)
+            curve_file.write_text(text, encoding="utf-8")
+
+    write_whole(out, write)
 
 
 def read_report(out: Path, identity: str) -> TrainingReport:

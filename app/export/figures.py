@@ -147,5 +147,8 @@ def save_figure(figure: Any, path: Path) -> None:
 
     if path.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise ExportError(f"{path.name} is no figure; use .png, .svg or .pdf.")
-    with matplotlib.rc_context(STYLE), atomic_path(path) as temporary:
-        figure.savefig(temporary, format=path.suffix[1:].lower())
+    content = io.BytesIO()  # matplotlib's writer of PDF stumbles over a full disk
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(content, format=path.suffix[1:].lower())
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content.getbuffer())

@@ -1,12 +1,13 @@
 """Saving masks in formats that the field reads."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from braggscope.app.export.tables import ExportError
-from braggscope.app.files import atomic_path
+from braggscope.app.files import atomic_path, check_room
 
 
 def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
@@ -15,9 +16,11 @@ def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
     suffix = path.suffix.lower()
     if suffix not in (".tif", ".tiff", ".npy", ".edf", ".h5"):
         raise ExportError(f"{path.name} has no known suffix for a mask; use .tif, .npy, .edf or .h5.")
+    content = io.BytesIO()  # NumPy's and tifffile's own writers do not say that a disk is full
     with atomic_path(path) as temporary:
         if suffix == ".npy":
-            np.save(temporary, values)
+            np.save(content, values)
+            temporary.write_bytes(content.getbuffer())
         elif suffix == ".edf":
             from fabio.edfimage import EdfImage
 
@@ -25,6 +28,7 @@ def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
         elif suffix == ".h5":
             import h5py
 
+            check_room(path, 2 * values.nbytes)
             with h5py.File(temporary, "w") as file:
                 file.attrs["default"] = "entry"
                 entry = file.create_group("entry")
@@ -33,4 +37,5 @@ def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
         else:
             import tifffile
 
-            tifffile.imwrite(temporary, values)
+            tifffile.imwrite(content, values)
+            temporary.write_bytes(content.getbuffer())

@@ -32,11 +32,13 @@ class Sink(Protocol):
 
 
 def check_movie_path(path: Path) -> None:
-    """Raise ExportError unless ``path`` is .mp4, .gif or names a folder, in a folder that exists."""
+    """Raise ExportError unless ``path`` is .mp4, .gif or names a folder, in a folder that can be written."""
     if path.suffix.lower() not in (".mp4", ".gif", ""):
         raise ExportError(f"{path.name} is no movie; use .mp4, .gif, or a folder name for PNG files.")
     if not path.absolute().parent.exists():
         raise ExportError(f"The folder {path.absolute().parent} does not exist; make it, or choose another.")
+    if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
+        raise ExportError(f"Nothing can be written into the folder {path.absolute().parent}; choose another.")
     if not path.suffix and path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise ExportError(f"{path} exists already and is not an empty folder; choose another name.")
 

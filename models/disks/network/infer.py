@@ -1,6 +1,7 @@
 """Runs a disk network over patterns of counts."""
 
 import copy
+import logging
 import math
 from collections.abc import Mapping
 from typing import Any, Self
@@ -19,6 +20,8 @@ from braggscope.models.disks.network.inputs import Kernel, kernel_of, prepare
 from braggscope.models.disks.network.peaks import find_peaks
 from braggscope.models.disks.network.photometry import disk_counts, is_empty
 from braggscope.models.disks.results import Disks, Probe
+
+log = logging.getLogger(__name__)
 
 CHUNK = 16  # patterns at 128 x 128 whose features stay in the processor's cache
 DEVICE_CHUNK = 512
@@ -42,8 +45,8 @@ class DiskNetwork:
         self.device = device
         self._network = channels_last(network.to(device))
         self._judge = network if device == "cpu" else copy.deepcopy(network).cpu()
-        cut = float((metadata or {}).get("cut", CUT))
-        self._power = math.log(USUAL_THRESHOLD) / math.log(cut)
+        self._cut = float((metadata or {}).get("cut", CUT))
+        self._power = math.log(USUAL_THRESHOLD) / math.log(self._cut)
 
     @classmethod
     def from_state(
@@ -70,21 +73,45 @@ class DiskNetwork:
         than ``spacing`` px (None: 1.5 radii) the better is kept, at most ``most`` a pattern; disks nearer
         than ``edge`` px to the frame's edge are left out, and so are those at places with nothing but noise,
         which a network expects where a lattice goes on. Errors are calibrated on simulated patterns.
+        When the device runs out of memory the batch is halved, and after that the CPU does it.
         Raises ValueError, one sentence, for other shapes and for a probe larger than the pattern.
         """
+        try:
+            return self._find(patterns, mask, probe, threshold, most, spacing, edge)
+        except torch.OutOfMemoryError:
+            if self.device == "cpu":
+                raise
+        log.warning("The device %s ran out of memory; the disk network now runs on the CPU.", self.device)
+        twin = type(self)(self._judge, {"cut": self._cut})
+        return twin.find(patterns, mask, probe, threshold, most, spacing, edge)
+
+    def _find(
+        self, patterns: NDArray[np.float32], mask: NDArray[np.bool_] | None, probe: Probe,
+        threshold: float, most: int, spacing: float | None, edge: float,
+    ) -> Disks:  # fmt: skip
         values, valid = self._checked(patterns, mask, probe)
         scale = resampling(probe.radius)
         kernel = kernel_of(_resampled_probe(probe, scale), probe.radius * scale)
         area = values.shape[1] * values.shape[2] * scale**2
-        per_pass = max(1, int((CHUNK if self.device == "cpu" else DEVICE_CHUNK) * 128**2 / area))
+        most_at_once = CHUNK if self.device == "cpu" else DEVICE_CHUNK
+        per_pass = min(max(1, int(most_at_once * 128**2 / area)), max(1, len(values)))
         parts = []
         apart = spacing if spacing is not None else APART * probe.radius
-        for start in range(0, len(values), per_pass):
+        start = 0
+        while start < len(values):
             part = slice(start, start + per_pass)
             good = valid if len(valid) == 1 else valid[part]
-            parts.append(
-                self._disks(values[part], good, kernel, probe, scale, threshold, most, apart, edge, start)
-            )
+            try:
+                found = self._disks(
+                    values[part], good, kernel, probe, scale, threshold, most, apart, edge, start
+                )
+            except torch.OutOfMemoryError:
+                if per_pass == 1:
+                    raise
+                per_pass //= 2
+                continue
+            parts.append(found)
+            start += per_pass
         return Disks.join(parts)
 
     def _checked(
