@@ -16,11 +16,13 @@ from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.jobs import JobBoard
 from braggscope.app.presenters.weights import WeightShelf
 from braggscope.app.sources.protocol import SourceError, SourceInfo
+from braggscope.app.sources.raw import raw_location, raw_of_no_shape
 from braggscope.app.sources.reader import Reader
 from braggscope.app.state.session import Session
 from braggscope.models.parameters import Parameters, Preparation
 from braggscope.models.peaks.detect import suggest_thresholds
 from braggscope.widgets.dataset_dialog import DatasetDialog
+from braggscope.widgets.raw_dialog import RawDialog
 from braggscope.widgets.source_panel import Entry, Recent
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ class SourcePresenter:
         memory, device, timeout = desk.memory, desk.device, desk.timeout_s
         before, kept = desk.info, desk.store.state.parameters.prepare
 
-        def run(context: Context) -> tuple[FrameEngine, Parameters | None]:
+        def run(context: Context) -> tuple[FrameEngine, Parameters | None] | int:
             reader = Reader(timeout)
             try:
                 info = reader.open(location, frame_axis, cancelled=context.cancelled)
@@ -64,11 +66,16 @@ class SourcePresenter:
                 alike = before is not None and before.shape == info.shape
                 prepare = kept if alike else Preparation(saturation=info.quantities.get("saturation"))
                 return engine, _suggested(engine, Parameters(prepare=prepare), context)
-            except BaseException:
+            except BaseException as error:
                 reader.close()
+                if isinstance(error, SourceError) and raw_of_no_shape(location):
+                    return Path(location).stat().st_size
                 raise
 
-        def done(result: tuple[FrameEngine, Parameters | None]) -> str:
+        def done(result: tuple[FrameEngine, Parameters | None] | int) -> str:
+            if isinstance(result, int):
+                self._ask_layout(location, result)
+                return "its shape is asked for"
             engine, parameters = result
             self._opened(engine, frame_axis, keep or self._fresh(parameters or Parameters()))
             return f"{engine.info.frames:,} frames"
@@ -194,6 +201,13 @@ class SourcePresenter:
             return "written"
 
         self._jobs.submit(self._desk.lanes.small, "Demo series", run, done)
+
+    def _ask_layout(self, path: str, size: int) -> None:
+        """What a raw file of ``size`` bytes holds is typed in."""
+        dialog = RawDialog(path, size, self._window)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.chosen.connect(lambda *layout: self.open(raw_location(path, *layout)))
+        dialog.open()
 
     def choose_dataset(self) -> None:
         """Dialog for files with several datasets."""

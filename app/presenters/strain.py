@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PyQt6.QtCore import Qt
+
 from braggscope.app.engine.jobs import Context
 from braggscope.app.folders import cache_folder
 from braggscope.app.presenters.desk import Desk
@@ -18,6 +20,7 @@ from braggscope.app.presenters.strain_room import WORKSPACE, StrainRoom
 from braggscope.app.presenters.strain_runs import StrainRuns
 from braggscope.app.presenters.strain_scan import ScanPresenter
 from braggscope.app.state.session import Session
+from braggscope.widgets.raw_dialog import ScanShapeDialog
 
 if TYPE_CHECKING:
     from braggscope.app.engine.strain_result import StrainResult
@@ -30,6 +33,7 @@ NOTHING = (
     "No scan open yet",
     "Drop a 4D-STEM scan here: HDF5, EMD, MIB, DM4, BLO, npy, raw.\nOr look around in the demo scan first.",
 )
+BARE = "Merlin"  # files of one trigger a pattern say nothing of the scan
 DEMO = "strained-multilayer-1-seed0.h5"  # another number when the simulation changes
 
 
@@ -55,12 +59,24 @@ class StrainPresenter:
         self.runs.finished.connect(self._finished)
         window.strain.maps.demo_requested.connect(self.open_demo)
         desk.picture_shown.connect(self.scan.show_title)
+        desk.opened.connect(self._ask_shape)
         desk.store.subscribe(self._on_state)
         self.room.changed.connect(self._arrange)
         self.room.look()
 
     def _finished(self, result: StrainResult) -> None:
         self.calibration.take_disks(result.disks, result.lattice.origin, result.parameters)
+
+    def _ask_shape(self) -> None:
+        """Ask for rows and columns where a detector's own format leaves them open."""
+        info = self._desk.info
+        bare = info is not None and info.format.startswith(BARE) and len(info.stack_shape) == 1
+        if info is None or not (self.room.active and bare and info.frames > 1) or self.room.scan is not None:
+            return
+        dialog = ScanShapeDialog(Path(info.location).name, info.frames, self._window)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.chosen.connect(lambda shape: self.room.change(scan_shape=shape))
+        dialog.open()
 
     def _on_state(self, old: Session, new: Session) -> None:
         if old.workspace != new.workspace:

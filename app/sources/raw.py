@@ -25,6 +25,11 @@ def raw_path(location: str) -> str | None:
     return path if rest and path and not os.path.exists(location) else None
 
 
+def raw_of_no_shape(location: str) -> bool:
+    """Whether a file may be a raw binary whose shape is not given. Looks at the disk."""
+    return location.lower().endswith(SUFFIXES) and os.path.isfile(location) and os.path.getsize(location) > 0
+
+
 def raw_location(path: str, shape: tuple[int, ...], dtype: str, offset: int = 0, gap: int = 0) -> str:
     """What names a raw file with its shape."""
     more = "".join(f"&{name}={value}" for name, value in (("offset", offset), ("gap", gap)) if value)

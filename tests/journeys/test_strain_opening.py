@@ -2,8 +2,12 @@
 
 import h5py
 import numpy as np
+import pytest
+from PyQt6.QtWidgets import QDialog
 from stage import settle, until
 from strain_scan import COLUMNS, ROWS, SIDE, panels, strain
+
+from braggscope.widgets.raw_dialog import RawDialog, ScanShapeDialog
 
 
 def test_a_series_becomes_a_scan_by_hand(stage, scan_file, tmp_path):
@@ -80,3 +84,73 @@ def test_the_same_file_opened_again_is_read_by_the_new_reader(scan, scan_file):
     strain(scan).calibration.measure("lattice")
     scan.idle()
     assert panels(scan).calibration.sections["lattice"].outcome.items()
+
+
+@pytest.fixture(scope="module")
+def patterns(scan_file):
+    """All patterns of the scan, one after the other."""
+    with h5py.File(scan_file) as file:
+        return file["entry/data/data"][()].reshape(-1, SIDE, SIDE)
+
+
+def asked(stage, kind):
+    """The dialog that is on screen."""
+    until(lambda: [d for d in stage.window.findChildren(kind) if d.isVisible()], "the question")
+    return stage.window.findChildren(kind)[0]
+
+
+def test_a_raw_file_asks_for_what_it_does_not_say(stage, patterns, tmp_path):
+    path = tmp_path / "scan.raw"
+    path.write_bytes(bytes(100) + patterns.astype(">u2").tobytes())
+    stage.drop([path])
+    dialog = asked(stage, RawDialog)
+    dialog.pattern.setEditText("9000 x 9000")
+    assert "smaller than one such pattern" in dialog.verdict.text()
+    assert not dialog.ok.isEnabled()
+    dialog.pattern.setEditText(f"{SIDE} × {SIDE}")
+    dialog.dtype.setCurrentIndex(dialog.dtype.findData(">u2"))
+    dialog.offset.setText("100")
+    assert dialog.verdict.text() == "140 patterns."
+    dialog.scan.setEditText("20 x 20")
+    assert "too few for this scan" in dialog.verdict.text()
+    dialog.scan.setEditText(f"{ROWS} x {COLUMNS}")
+    stage.press(dialog.ok)
+    room = strain(stage).room
+    until(lambda: room.scan is not None, "the scan")
+    assert room.scan.scan_shape == (ROWS, COLUMNS)
+    until(lambda: stage.desk.picture is not None, "the first pattern")
+    assert (stage.desk.picture.prepared.image == patterns[0]).all()
+    assert stage.rows()["Opening scan.raw"] == "done"
+    stage.idle()
+
+
+def test_a_raw_file_need_not_be_opened(stage, tmp_path):
+    path = tmp_path / "noise.bin"
+    path.write_bytes(bytes(4 * 128 * 128 * 2))
+    stage.drop([path])
+    dialog = asked(stage, RawDialog)
+    assert dialog.pattern.currentText() == "128 × 128"
+    assert dialog.scan.currentText() == "2 × 2"
+    dialog.reject()
+    settle(0.1)
+    assert stage.desk.info is None
+    assert not [d for d in stage.window.findChildren(QDialog) if d.isVisible()]
+
+
+def test_a_merlin_file_asks_for_its_scan_shape(stage, patterns, tmp_path):
+    head = f"MQ1,000001,00384,01,{SIDE:04d},{SIDE:04d},U16,   1x1,01,2021-05-07,0.001,0,0,0,"
+    frames = (head.encode().ljust(384, b"\0") + p[::-1].astype(">u2").tobytes() for p in patterns)
+    path = tmp_path / "scan.mib"
+    path.write_bytes(b"".join(frames))
+    stage.drop([path])
+    dialog = asked(stage, ScanShapeDialog)
+    assert dialog.scan.pair() == (10, 14)
+    dialog.scan.setEditText("9 x 9")
+    assert "product is 140" in dialog.verdict.text()
+    assert not dialog.ok.isEnabled()
+    dialog.scan.setEditText("14 x 10")
+    stage.press(dialog.ok)
+    assert strain(stage).room.scan.scan_shape == (14, 10)
+    stage.program.trigger("undo")
+    assert strain(stage).room.scan is None
+    stage.idle()
