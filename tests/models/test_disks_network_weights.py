@@ -45,7 +45,7 @@ def test_disks_of_an_unknown_crystal_are_found_where_they_are(network, scene, pr
     disks = network.find(scene.patterns, None, probe)
     parts = [paired(disks, scene, k) for k in range(24)]
     distance = [np.hypot(*error.T) for error, _, _ in parts]
-    limits = {"DiskUNet": (0.14, 0.3, 0.3), "FCUNet": (0.2, 0.4, 0.4)}[network.title]
+    limits = {"DiskUNet": (0.12, 0.22, 0.22), "FCUNet": (0.2, 0.4, 0.4)}[network.title]
     for k, limit in enumerate(limits):
         assert np.median(np.concatenate(distance[8 * k : 8 * k + 8])) < limit
     missing = sum(part[2] for part in parts)
