@@ -14,6 +14,8 @@ UNITS = (("exx", 100.0), ("eyy", 100.0), ("exy", 100.0), ("theta", np.rad2deg(1.
 DIVERGING = "RdBu_r"  # red: tension; tells apart for colour-blind people
 NOTHING = "0.75"  # grey of positions without a value
 _NICE = (1, 2, 5)
+ARROW = 16  # points
+MARGIN = 0.06  # of the width, on the left, where the arrows stand
 
 
 def strain_figure(
@@ -30,8 +32,9 @@ def strain_plot(result: StrainResult, *, errors: bool = False, limit: float | No
     """The same as a matplotlib figure."""
     strain = result.strain
     rows, columns = strain.valid.shape
-    height = float(np.clip(2.3 * rows / columns, 0.6, 4.0)) + 0.75
+    height = float(np.clip(2.3 * rows / columns, 0.6, 4.0)) + 1.0
     figure, grid = new_figure(10.0, height * (2 if errors else 1), 2 if errors else 1, 4)
+    figure.set_layout_engine("compressed", rect=(MARGIN, 0, 1 - MARGIN, 1))
     shown = {
         name: (getattr(strain, name) * unit, getattr(strain, f"{name}_err") * unit) for name, unit in UNITS
     }
@@ -68,7 +71,7 @@ def _high(values: list[NDArray]) -> float:
 def _panel(
     figure: Any, axes: Any, values: NDArray, title: str, colours: str, ends: tuple[float, float]
 ) -> None:
-    import matplotlib
+    import matplotlib.ticker
 
     table = matplotlib.colormaps[colours].with_extremes(bad=NOTHING)
     image = axes.imshow(values, cmap=table, vmin=ends[0], vmax=ends[1], interpolation="nearest")
@@ -77,21 +80,27 @@ def _panel(
     axes.set_yticks([])
     for side in axes.spines.values():
         side.set_visible(False)
-    bar = figure.colorbar(image, ax=axes, location="bottom", shrink=0.9, pad=0.02, aspect=25)
+    ticks = matplotlib.ticker.MaxNLocator(4)
+    bar = figure.colorbar(image, ax=axes, location="bottom", shrink=0.9, pad=0.02, aspect=25, ticks=ticks)
     bar.ax.tick_params(labelsize=7)
     bar.outline.set_visible(False)
 
 
 def _arrows(axes: Any, angles: tuple[float, float]) -> None:
-    """The axes of the strain, as they lie in the scan: rad from right towards down."""
-    for angle, name in zip(angles, "xy", strict=True):
-        tip = 0.08 + 0.11 * np.cos(angle), 0.92 - 0.11 * np.sin(angle)
-        arrow = {"arrowstyle": "-|>", "lw": 1.2, "color": "k", "shrinkA": 0, "shrinkB": 0}
-        axes.annotate(
-            "", tip, (0.08, 0.92), xycoords="axes fraction", textcoords="axes fraction", arrowprops=arrow
-        )
-        label = 0.08 + 0.16 * np.cos(angle), 0.92 - 0.16 * np.sin(angle)
-        axes.text(*label, name, transform=axes.transAxes, fontsize=8, ha="center", va="center")
+    """The axes of the strain left of a map, as they lie in the scan: rad from right towards down.
+
+    Lengths are in points: in shares of the axes a map that is no square would turn them.
+    """
+    from matplotlib.transforms import ScaledTranslation
+
+    ways = np.array([(0.0, 0.0), *((np.cos(angle), -np.sin(angle)) for angle in angles)])
+    right, top = (ARROW + 12) * ways.max(axis=0) + 4
+    there = axes.transAxes + ScaledTranslation(-right / 72, -top / 72, axes.figure.dpi_scale_trans)
+    arrow = {"arrowstyle": "<|-", "lw": 1.2, "color": "k", "shrinkA": 0, "shrinkB": 0}
+    inside: dict[str, Any] = {"xycoords": there, "textcoords": "offset points"}
+    for way, name in zip(ways[1:], "xy", strict=True):
+        axes.annotate("", (0, 1), ARROW * way, arrowprops=arrow, **inside)
+        axes.annotate(name, (0, 1), (ARROW + 7) * way, ha="center", va="center", fontsize=8, **inside)
 
 
 def _scale_bar(axes: Any, columns: int, step_nm: float | None) -> None:

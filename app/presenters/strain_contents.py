@@ -28,6 +28,7 @@ MEANING = {
     "theta": "Rotation of the lattice from x towards y: positive is clockwise on the screen",
 }
 POINTS = 3  # of a profile, per position of the scan
+FINE = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)  # ends of such a scale
 WHOLE = 99.0  # % of the positions whose values a scale chosen by the data holds
 
 
@@ -76,7 +77,7 @@ def limits(result: StrainResult, view: StrainView) -> tuple[float, float]:
 
 def _reach(maps: list[NDArray]) -> float:
     known = np.abs(np.concatenate([values[np.isfinite(values)] for values in maps]))
-    return nice(float(np.percentile(known, WHOLE))) if known.size else 1.0
+    return nice(float(np.percentile(known, WHOLE)), FINE) if known.size else 1.0
 
 
 def _scaled(strain: StrainMap, name: str) -> tuple[NDArray, NDArray, str]:
@@ -196,9 +197,9 @@ def _note(result: StrainResult) -> str:
     return text
 
 
-def nice(value: float) -> float:
-    """The next of 1, 2, 5 and their decades that is not smaller."""
+def nice(value: float, steps: tuple[float, ...] = (1, 2, 5)) -> float:
+    """The next of 1, 2, 5 (or of other steps) and their decades that is not smaller."""
     if not value > 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next(k * power for k in (1, 2, 5, 10) if k * power >= value * (1 - 1e-9))
+    return next(k * power for k in (*steps, 10) if k * power >= value * (1 - 1e-9))

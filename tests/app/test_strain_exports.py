@@ -15,7 +15,7 @@ from braggscope.app.engine.strain import run_strain
 from braggscope.app.engine.strain_result import axes_on_scan
 from braggscope.app.export.provenance import Provenance
 from braggscope.app.export.strain import read_strain, rows, write_strain
-from braggscope.app.export.strain_figures import strain_figure
+from braggscope.app.export.strain_figures import strain_figure, strain_plot
 from braggscope.app.export.tables import ExportError
 
 
@@ -106,3 +106,20 @@ def test_axes_lie_on_the_scan_as_the_rotation_says(result, transpose):
     for angle, way in zip(axes_on_scan(turned), (frame, frame + np.pi / 2), strict=True):
         wanted = to_scan @ (np.cos(way), np.sin(way))
         assert (np.cos(angle), np.sin(angle)) == pytest.approx(tuple(wanted))
+
+
+@pytest.mark.parametrize("transpose", [False, True])
+def test_a_figure_draws_turned_axes_at_their_angle_beside_the_map(result, transpose):
+    parameters = result.parameters.with_strain(rotation=np.pi / 6, transpose=transpose)
+    figure = strain_plot(replace(result, parameters=parameters))
+    figure.draw_without_rendering()
+    maps = figure.axes[0]
+    drawn = [text for text in maps.texts if getattr(text, "arrow_patch", None) is not None]
+    for arrow, angle in zip(drawn, axes_on_scan(replace(result, parameters=parameters)), strict=True):
+        shape = arrow.arrow_patch.get_window_extent()
+        assert np.arctan2(shape.height, shape.width) == pytest.approx(
+            np.arctan2(abs(np.sin(angle)), abs(np.cos(angle))), abs=0.25
+        )
+        assert shape.x1 < maps.get_window_extent().x0, "it hides nothing"
+        assert shape.x0 > 0
+    assert maps.title.get_window_extent().y1 <= figure.bbox.y1, "the title is whole"
