@@ -72,7 +72,7 @@ def test_virtual_detectors_and_regions(scan):
     assert room.view.outer == pytest.approx(detector.outer + 6, abs=0.5)
     scan.idle()
     assert panel.canvas.values[5, 5] > dark[5, 5], "a larger ring counts more"
-    for key in ("com_x", "com_y", "sum"):
+    for key in ("com_x", "com_y", "sum", "max"):
         panel.image_changed.emit(key)
         assert np.isfinite(panel.canvas.values[3:]).all(), key
     panel.image_changed.emit("detector")

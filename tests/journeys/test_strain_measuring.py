@@ -129,6 +129,28 @@ def test_methods_stand_side_by_side(scan):
     until(lambda: len(scan.canvas.overlays.disks.disks) == 2, "both overlays", 60)
 
 
+def test_the_lattice_fit_and_the_missing_method_are_one_click_away(scan):
+    one, maps = measure(scan), panels(scan).maps
+    assert maps.offer.text() == "Refine"
+    assert "lattice fit" in maps.offer.toolTip()
+    scan.press(maps.offer)
+    until(lambda: strain(scan).runs.running, "the lattice fit")
+    until(lambda: not strain(scan).runs.running, "its end", 90)
+    assert scan.state.parameters.strain.method == "lattice"
+    assert scan.state.strain.beside == "correlation"
+    until(lambda: sum(cell.isVisible() for cell in maps.maps.cells) == 3, "both maps and their difference")
+    until(lambda: maps.maps.cells[2].picture.title == "Lattice fit − Correlation", "the difference")
+    assert strain(scan).runs.result("correlation") is one
+    assert not maps.offer.isVisible()
+    maps.view_changed.emit({"beside": "network"})
+    until(lambda: maps.offer.text() == "Measure Network too", "the offer")
+    scan.press(maps.offer)
+    until(lambda: strain(scan).runs.running, "the network")
+    until(lambda: not strain(scan).runs.running, "its end", 120)
+    assert scan.state.parameters.strain.method == "lattice"
+    until(lambda: maps.maps.cells[2].picture.title == "Lattice fit − Network", "the difference")
+
+
 def test_a_refused_number_leaves_the_measurement_alone(scan):
     result, room = measure(scan), strain(scan).room
     room.change(threshold=2.0)
