@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from braggscope.models.disks.parameters import Strain
 from braggscope.widgets.elided import ElidedLabel
@@ -105,6 +105,7 @@ class DisksPanel(QWidget):
         """Show parameters; ``radius`` px of the probe, None while there is none."""
         self.method.set_value(strain.method)
         self.methods_section.set_summary(METHODS[strain.method].title)
+        self.advice.setText(METHODS[strain.method].advice)
         for name, slide in self.sliders.items():
             slide.set_value(getattr(strain, name), 1.5 * radius if name == "spacing" and radius else None)
         for name, box in self.choices.items():
@@ -156,6 +157,10 @@ class DisksPanel(QWidget):
                 grid.addWidget(widget, k, column)
             self.overlays[key], self.counts[key] = check, count
         section.add(table)
+        self.advice = QLabel(section)
+        self.advice.setWordWrap(True)
+        self.advice.setProperty("role", "muted")
+        section.add(self.advice)
         return section
 
     def _finding(self) -> Section:

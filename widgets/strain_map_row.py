@@ -203,8 +203,8 @@ def value_text(picture: MapPicture, row: int, column: int) -> str:
     value = float(picture.values[row, column])
     if not np.isfinite(value):
         return "no value"
-    text = f"{value:.{DIGITS}f}".replace("-", "−")
+    text = f"{value:.{DIGITS if picture.unit else 0}f}".replace("-", "−")  # without a unit they are counted
     error = np.nan if picture.errors is None else float(picture.errors[row, column])
     if np.isfinite(error):
         text += f" ± {error:.{DIGITS}f}"
-    return f"{text} {picture.unit}"
+    return f"{text} {picture.unit}".rstrip()

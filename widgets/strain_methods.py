@@ -11,21 +11,30 @@ from braggscope.widgets import theme
 
 
 class MethodStyle(NamedTuple):
-    """``role``: colour of the theme; ``line``: so that they differ without colours, too."""
+    """``role``: colour of the theme; ``line``: so that they differ without colours, too.
+
+    ``advice``: when to take another one.
+    """
 
     title: str
     role: str
     line: Qt.PenStyle
     tip: str
+    advice: str
 
 
 METHODS: Mapping[str, MethodStyle] = {
     "network": MethodStyle("Network", "fit", Qt.PenStyle.SolidLine,
-                           "A network finds the disks; best where they are not evenly bright"),
+                           "A network finds the disks; best where they are not evenly bright",
+                           "The first choice: needs no lattice. Where one runs through the whole scan, the"
+                           " lattice fit is more exact; Refine, beside the maps, adds it."),
     "correlation": MethodStyle("Correlation", "braggnn", Qt.PenStyle.DashLine,
-                               "Correlation with the probe; fast, best for even disks"),
+                               "Correlation with the probe; fast, best for even disks",
+                               "The fastest, and exact while disks are evenly bright inside; not for thick"
+                               " crystals."),
     "lattice": MethodStyle("Lattice fit", "net", Qt.PenStyle.DotLine,
-                           "One lattice is fitted to all disks at once; precise, needs a regular lattice"),
+                           "One lattice is fitted to all disks at once; precise, needs a regular lattice",
+                           "The most exact and the slowest; for scans through which one lattice runs."),
 }  # fmt: skip
 
 

@@ -76,6 +76,7 @@ def test_negative_values_have_a_true_minus():
     values = np.full((2, 2), -1.5)
     assert value_text(picture("exx", values), 1, 1) == "−1.500 %"
     assert value_text(picture("exx", values), 5, 1) == ""
+    assert value_text(picture("count", np.full((2, 2), 30.0), unit=""), 1, 1) == "30"
 
 
 def test_compressed_and_stretched_have_colours_that_do_not_depend_on_red_and_green(maps):
