@@ -1,15 +1,14 @@
-"""Persistence against the findpeaks package on the same frames, and the threshold sliders.
+"""Persistence of the same frames by findpeaks, with the same answer, and by gudhi and cripser; the sliders.
 
-python benchmarks/bench_detection.py [--json FILE]
+Processor time of one thread. ``python -m benchmarks.bench_detection`` prints the rows.
 """
 
-import argparse
-import json
 import time
 from collections.abc import Callable
 
 import numpy as np
 
+from benchmarks import peers
 from braggscope.models.peaks.detect import reference_peaks, select
 from braggscope.models.peaks.persistence import Workspace, find_candidates
 
@@ -45,26 +44,33 @@ def median_ms(work: Callable[[], object], repeats: int = 25) -> float:
     work()
     times = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.process_time()
         work()
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return 1e3 * float(np.median(times))
 
 
-def detection(case: str, fraction: float | None) -> dict:
+def detection(case: str, fraction: float | None) -> list[dict]:
     image, floor = (frame(), 0.0) if fraction is None else split_ties(frame(), fraction)
     workspace = Workspace()
     found = find_candidates(image, None, floor, workspace)
     ours = median_ms(lambda: find_candidates(image, None, floor, workspace))
     reference_peaks(np.eye(8))  # import
-    start = time.perf_counter()
+    start = time.process_time()
     expected = reference_peaks(image, None, floor)
-    peer = 1e3 * (time.perf_counter() - start)
+    others = {"findpeaks": 1e3 * (time.process_time() - start)}
     for name in ("index", "birth", "death"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
     part = float((image >= floor).mean()) if floor else 1.0
     name = f"{SIDE}², {case} ({100 * part:.3g} %, {len(found)} maxima)"
-    return {"case": name, "ours_ms": ours, "peer_ms": peer, "peer": "findpeaks", "ratio": peer / ours}
+    answer = peers.ask("persistence", image=image, floor=floor) or {}
+    for peer in ("gudhi", "gudhi with pixels", "cripser"):
+        if peer in answer:
+            others[peer] = 1e3 * float(answer[peer])
+    return [
+        {"case": name, "ours_ms": ours, "peer_ms": spent, "peer": peer, "ratio": spent / ours}
+        for peer, spent in others.items()
+    ]
 
 
 def slider(n: int) -> dict:
@@ -85,22 +91,10 @@ def slider(n: int) -> dict:
 
 def run() -> list[dict]:
     """Measure all cases: case, ours_ms, peer_ms, peer, ratio (None where there is no peer)."""
-    return [detection(case, fraction) for case, fraction in CASES.items()] + [slider(10_000), slider(100_000)]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", metavar="FILE", help="also write the rows to a file")
-    arguments = parser.parse_args()
-    rows = run()
-    print("| case | ours, ms | findpeaks, ms | ratio |\n|---|---|---|---|")
-    for row in rows:
-        peer = f"{row['peer_ms']:,.0f} | {row['ratio']:,.0f}" if row["peer"] else "- | -"
-        print(f"| {row['case']} | {row['ours_ms']:.3f} | {peer} |")
-    if arguments.json:
-        with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump(rows, file, indent=1)
+    found = [row for case, fraction in CASES.items() for row in detection(case, fraction)]
+    return [*found, slider(10_000), slider(100_000)]
 
 
 if __name__ == "__main__":
-    main()
+    for row in run():
+        print(row)
