@@ -10,6 +10,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line, or open the window. Returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
+    os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # no filters from folders that the environment names
     try:
         from braggscope.app.cli import main as run_command
 

@@ -39,8 +39,11 @@ def read_measured(path: Path, window: int) -> tuple["Measured", "Measured"]:
     """
     import h5py
 
+    from braggscope.app.sources.hdf5_checks import refuse_raw_storage
+
     try:
         with h5py.File(path, "r", locking=False) as file:
+            refuse_raw_storage(file)
             peaks = _peaks(path, file)
             if "frames" in file:
                 return _cut(path, file["frames"], peaks, window)
@@ -49,6 +52,7 @@ def read_measured(path: Path, window: int) -> tuple["Measured", "Measured"]:
         ]
         for other in beside:
             with h5py.File(other, "r", locking=False) as file:
+                refuse_raw_storage(file)
                 if "frames" in file:
                     return _cut(other, file["frames"], peaks, window)
     except OSError as error:

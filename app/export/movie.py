@@ -168,7 +168,8 @@ def _command(path: Path, size: tuple[int, int], fps: float, palette: Path | None
         graph = f"split[a][b];[a]palettegen=stats_mode=single[p];[b][p]{use}:new=1"
         target = ["-filter_complex", graph, "-loop", "0"]
     exe = imageio_ffmpeg.get_ffmpeg_exe()
-    return [exe, "-y", "-loglevel", "error", *source, *target, "-fps_mode", "passthrough", str(path)]
+    target += ["-fps_mode", "passthrough", str(path.absolute())]  # a relative name may look like an option
+    return [exe, "-y", "-loglevel", "error", *source, *target]
 
 
 def _complaint(process: "subprocess.Popen[bytes]") -> Exception:

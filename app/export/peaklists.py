@@ -59,7 +59,10 @@ def _columns(path: Path) -> Mapping[str, NDArray]:
         return _from_arrow(parquet.read_table(path))
     import h5py
 
+    from braggscope.app.sources.hdf5_checks import refuse_raw_storage
+
     with h5py.File(path, "r") as file:
+        refuse_raw_storage(file)
         if _CXI in file:
             return _from_cxi(file[_CXI])
         for name in GROUPS:

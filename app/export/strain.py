@@ -232,10 +232,13 @@ def read_strain(path: Path) -> StoredStrain:
     """Read back what :func:`write_strain` wrote as HDF5. Raises ExportError."""
     import h5py
 
+    from braggscope.app.sources.hdf5_checks import refuse_raw_storage
+
     if not path.is_file():
         raise ExportError(f"There is no file {path}; check its name.")
     try:
         with h5py.File(path, "r") as file:
+            refuse_raw_storage(file)
             return _read(file["entry"])
     except (KeyError, OSError, ValueError) as error:
         raise ExportError(

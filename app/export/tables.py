@@ -227,8 +227,11 @@ def _nexus_skeleton(file: Any, provenance: Provenance) -> Any:
 def _read_hdf5(path: Path) -> PeakTable:
     import h5py
 
-    with contextlib.ExitStack() as stack:
-        group = stack.enter_context(h5py.File(path, "r"))["entry/peaks"]
+    from braggscope.app.sources.hdf5_checks import refuse_raw_storage
+
+    with h5py.File(path, "r") as file:
+        refuse_raw_storage(file)
+        group = file["entry/peaks"]
         columns: dict[str, NDArray] = {}
         for column in COLUMNS:
             values = group[column.name][()]

@@ -237,7 +237,17 @@ class Hdf5Source(Source):
         lines = {"stored as": "virtual dataset" if dataset.is_virtual else ", ".join(names) or "uncompressed"}
         if dataset.chunks:
             lines["chunks"] = " × ".join(map(str, dataset.chunks))
+        if outside := self._outside():
+            lines["data come from"] = ", ".join(outside[:3]) + " …" * (len(outside) > 3)
         return lines
+
+    def _outside(self) -> list[str]:
+        """Folders outside that of the file, to which links and virtual datasets lead."""
+        home = os.path.realpath(os.path.dirname(os.path.abspath(self._location.path)))
+        stamps = [p.stamp for p in self._parts]
+        stamps += [s for p in self._parts if p.virtual is not None for s in p.virtual.stamps]
+        folders = {os.path.realpath(os.path.dirname(os.path.abspath(s.path))) for s in stamps}
+        return sorted(f for f in folders if os.path.commonpath([home, f]) != home)
 
     def _warnings(self, choice: Choice) -> tuple[str, ...]:
         found = [choice.warning] if choice.warning else []

@@ -47,6 +47,26 @@ def check_dataset(dataset: Any) -> None:
         raise SourceError(f"{where} was never written; its file holds no data for it.")
 
 
+def plain_values(dataset: Any) -> Any:
+    """All values of a small dataset. Raise SourceError where its storage is another file's."""
+    if getattr(dataset, "external", None):
+        name = os.fsdecode(dataset.external[0][0])
+        raise SourceError(
+            f"{where_is(dataset)} keeps its data in {name}, which is refused; copy them into the file."
+        )
+    return dataset[()]
+
+
+def refuse_raw_storage(file: Any) -> None:
+    """Raise SourceError if any dataset of a file keeps its values in another one."""
+
+    def check(_: str, item: Any) -> None:
+        if getattr(item, "external", None):
+            plain_values(item)
+
+    file.visititems(check)
+
+
 def _check_raw_storage(name: str, offset: int, size: int, dataset: Any, where: str) -> None:
     folder = os.path.realpath(os.path.dirname(os.path.abspath(dataset.file.filename)))
     path = os.path.realpath(os.path.join(folder, name))

@@ -157,9 +157,11 @@ def _detector(file: Any, usable: dict[str, DatasetEntry]) -> Choice | None:
 
 
 def _largest(file: Any, entries: list[DatasetEntry], usable: dict[str, DatasetEntry]) -> Choice:
+    broken = [e.problem for e in entries if e.problem and (len(e.shape) > 1 or not e.dtype)]
+    if broken:  # a mask does not stand in for the frames that it belongs to
+        usable = {p: e for p, e in usable.items() if not p.endswith("/pixel_mask")}
     images = {p: e for p, e in usable.items() if min(e.shape[-2:]) > 3 or len(e.shape) > 2} or usable
     if not images:
-        broken = [e.problem for e in entries if e.problem and (len(e.shape) > 1 or not e.dtype)]
         raise SourceError(
             broken[0]
             if broken

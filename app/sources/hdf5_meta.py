@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from braggscope.app.sources.hdf5_checks import plain_values
 from braggscope.app.sources.hdf5_choose import attribute, text
 from braggscope.app.sources.hdf5_links import follow
 from braggscope.app.sources.protocol import DatasetEntry, SourceError
@@ -82,7 +83,7 @@ def _matching(paths: list[str], names: tuple[str, ...], parent: str) -> list[str
 def _number(file: Any, path: str, quantity: str) -> float | None:
     try:
         dataset = follow(file, path)
-        value = float(np.asarray(dataset[()]).flat[0])
+        value = float(np.asarray(plain_values(dataset)).flat[0])
     except (SourceError, OSError, RuntimeError, ValueError, TypeError, IndexError):
         return None
     return convert(quantity, value, attribute(dataset, "units"))
@@ -90,7 +91,7 @@ def _number(file: Any, path: str, quantity: str) -> float | None:
 
 def _text(file: Any, path: str) -> str:
     try:
-        return text(follow(file, path)[()])[:200].strip()
+        return text(plain_values(follow(file, path)))[:200].strip()
     except (SourceError, OSError, RuntimeError, ValueError, TypeError):
         return ""
 
@@ -110,7 +111,7 @@ def axes(
     for entry in found[:MAX_AXES]:
         try:
             dataset = follow(file, entry.path)
-            values = np.asarray(dataset[()], np.float64)
+            values = np.asarray(plain_values(dataset), np.float64)
         except (SourceError, OSError, RuntimeError, ValueError, TypeError):
             continue
         name = _axis_name(entry.path, attribute(dataset, "units"))
@@ -139,7 +140,7 @@ def pixel_mask(
         if not re.match(r"(u?int\d|bool)", entry.dtype):
             continue
         try:
-            values = np.asarray(follow(file, entry.path)[()]).reshape(shape)
+            values = np.asarray(plain_values(follow(file, entry.path))).reshape(shape)
         except (OSError, RuntimeError, MemoryError) as error:
             raise SourceError(
                 f"The pixel mask {file.filename}::{entry.path} cannot be read ({error}); check that file."

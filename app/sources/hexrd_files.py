@@ -45,7 +45,7 @@ def _follow(
     """The instrument that settings name, for the panel of their images."""
     other = folder / str(tree.get("working_dir") or "") / named
     other = other if other.exists() or other.suffix else other.with_suffix(".yml")
-    if not other.exists():
+    if not other.is_file():
         raise SourceError(
             f"The settings name the instrument {named}, which is not beside them; copy it to {folder}."
         )
@@ -53,11 +53,13 @@ def _follow(
         series = tree.get("image_series")
         data = series.get("data") if isinstance(series, dict) else None
         panel = str(data[0].get("panel", "")) if isinstance(data, list) and data else ""
-    if other.read_bytes()[:8] == b"\x89HDF\r\n\x1a\n":
+    with other.open("rb") as file:
+        text = file.read(LARGEST)
+    if text.startswith(b"\x89HDF\r\n\x1a\n"):
         return parse_instrument(tree_of_hdf5(other), panel, shape)
     import yaml
 
-    content = yaml.safe_load(other.read_bytes()[:LARGEST])
+    content = yaml.safe_load(text)
     if not isinstance(content, dict):
         raise ValueError(f"{named} is no YAML with names and values")
     return parse_instrument(content, panel, shape)
@@ -67,6 +69,8 @@ def tree_of_hdf5(path: Path) -> Tree:
     """Nested names and plain values of an HDF5 file of hexrd. Raises ValueError."""
     import h5py
 
+    from braggscope.app.sources.hdf5_checks import plain_values
+
     def plain(group: Any, depth: int = 0) -> Tree:
         found: Tree = {}
         for name in group if depth < 8 else ():
@@ -74,7 +78,7 @@ def tree_of_hdf5(path: Path) -> Tree:
             if isinstance(item, h5py.Group):
                 found[name] = plain(item, depth + 1)
             elif isinstance(item, h5py.Dataset) and item.size is not None and item.size <= 1000:
-                value = item[()]
+                value = plain_values(item)
                 found[name] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
         return found
 

@@ -129,7 +129,7 @@ class Battery:
         return [] if image.ndim == 2 else [f"an image of shape {image.shape}"]
 
     def _instrument(self, location: str, cancelled: threading.Event) -> list[str]:
-        found = self.reader.load_instrument(location, (2048, 2048))
+        found = self.reader.load_instrument(location, (2048, 2048), None, cancelled)
         wrong = [text for note in found.notes for text in sentence_faults(note)]
         numbers = [
             found.instrument.distance_m,
@@ -139,7 +139,7 @@ class Battery:
         return wrong + [f"the instrument has {n}" for n in numbers if not np.isfinite(n)]
 
     def _cell(self, location: str, cancelled: threading.Event) -> list[str]:
-        cell = self.reader.load_cell(location)
+        cell = self.reader.load_cell(location, cancelled)
         return [] if cell.a > 0 else [f"a cell of {cell.a}"]
 
     def _axis(self, location: str, cancelled: threading.Event) -> list[str]:

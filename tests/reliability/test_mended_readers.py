@@ -55,3 +55,15 @@ def test_a_chunk_that_the_index_lost_is_not_shown_as_zeros(tmp_path, parts):
     with pytest.raises(SourceError, match=r"Frame 2 .* was never written"):
         source.read(2)
     source.close()
+
+
+def test_a_mask_does_not_stand_in_for_frames_that_cannot_be_opened(tmp_path):
+    with h5py.File(tmp_path / "a.nxs", "w") as file:
+        file["/entry/data/data"] = pixels()
+        file["/entry/detector/pixel_mask"] = np.zeros((ROWS, COLUMNS), np.uint32)
+    content = (tmp_path / "a.nxs").read_bytes()
+    extent = struct.pack("<3Q", FRAMES, ROWS, COLUMNS)
+    place = content.index(extent) + 23
+    (tmp_path / "a.nxs").write_bytes(content[:place] + b"\x8a" + content[place + 1 :])
+    with pytest.raises(SourceError, match="/entry/data/data cannot be opened"):
+        open_source(str(tmp_path / "a.nxs"))
