@@ -77,7 +77,7 @@ class StrainMapsPanel(QWidget):
         self.maps.set_pictures(pictures)
         self.hint.setText(hint)
         self.stack.setCurrentWidget(self.body if pictures else self.nothing)
-        for widget in (self.export, *self.tools.values(), self.shown):
+        for widget in (self.export, *self.tools.values(), self.shown, self.limit, self.limit_deg):
             widget.setEnabled(bool(pictures))
 
     def set_view(self, view: Mapping[str, Any]) -> None:
@@ -261,6 +261,7 @@ def _limit(suffix: str, tip: str, parent: QWidget) -> QDoubleSpinBox:
     spin.setRange(0.01, 50.0)
     spin.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
     spin.setKeyboardTracking(False)
+    spin.setValue(1.0)
     spin.setToolTip(tip)
     spin.setFixedWidth(spin.fontMetrics().horizontalAdvance("± 00.00 %") + 40)
     return spin

@@ -18,7 +18,7 @@ FEWEST = 3  # directions, opposite ones being the same: an ellipse has three unk
 TIGHT = 0.01  # of its radius: how far the disks of one direction may lie from those of another
 PARTS = 16  # of the scan, for the error
 NONE = (
-    "no ring of disks stands by itself and shows three directions, so an ellipse cannot be told from the"
+    "No ring of disks stands by itself and shows three directions, so an ellipse cannot be told from the"
     " crystal's own shape; take a square or hexagonal lattice where it is one, or type the radii of a ring"
 )
 
@@ -90,7 +90,7 @@ def _measured(
     within = (distance >= inner) & (distance <= outer)
     along, across, number = along[within], across[within], number[within]
     if len(along) < FEWEST or not _directions(np.arctan2(across, along)):
-        raise ValueError("these radii hold no ring that shows three directions; choose others")
+        raise ValueError("These radii hold no ring that shows three directions; choose others")
     stretch = _stretch(along, across)
     parts = np.array_split(np.unique(number), min(PARTS, len(np.unique(number))))
     ways = []
@@ -111,7 +111,7 @@ def _stretch(along: Floats, across: Floats) -> complex:
     xx, xy, yy = np.linalg.lstsq(rows * distance[:, None] ** 3, distance, rcond=None)[0]
     short, long = np.linalg.eigvalsh([[xx, xy], [xy, yy]])[::-1]
     if long <= 0:
-        raise ValueError("these disks lie on no ellipse; choose other radii")
+        raise ValueError("These disks lie on no ellipse; choose other radii")
     return complex((np.sqrt(short / long) - 1) * np.exp(1j * np.arctan2(-2 * xy, yy - xx)))
 
 

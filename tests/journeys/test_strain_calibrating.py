@@ -25,7 +25,7 @@ def test_calibration_is_shown_before_it_is_applied(scan):
     assert not scan.canvas.overlays.disks.proposed
     strain(scan).calibration.measure("ellipse")
     scan.idle()
-    assert "no ring of disks stands by itself" in scan.notice.text
+    assert "No ring of disks stands by itself" in scan.notice.text
     panel.known.setCurrentIndex(panel.known.findData("square"))
     for key in ("origin", "ellipse", "rotation"):
         strain(scan).calibration.measure(key)

@@ -66,3 +66,17 @@ def test_pictures_of_proposals(calibration):
     assert calibration.known_spacing() is None
     calibration.spacing.setText("3.135")
     assert calibration.known_spacing() == 3.135
+
+
+def test_a_pixel_size_that_the_file_knows_is_shown_until_one_is_typed(calibration):
+    summary = calibration.sections["pixel"].header
+    assert summary.summary == "unknown"
+    calibration.set_file_pixel(0.04)
+    assert summary.summary == "0.04 Å⁻¹, of the file"
+    assert "0.04" in calibration.pixel.placeholderText()
+    assert calibration.pixel.text() == ""
+    calibration.set_strain(Strain(pixel_inv_angstrom=0.05))
+    assert summary.summary == "0.05 Å⁻¹"
+    calibration.set_strain(Strain())
+    calibration.set_file_pixel(None)
+    assert summary.summary == "unknown"
