@@ -89,14 +89,20 @@ def _living() -> list[Listener]:
 
 
 def apply(app: QApplication, theme: Theme, style_sheet: str) -> None:
-    """Set palette, font and style sheet. ``style_sheet`` names tokens as ``@panel``."""
+    """Set palette, font and style sheet, each only if it changes: every widget there is is dressed anew.
+
+    ``style_sheet`` names tokens as ``@panel``.
+    """
     global _current
-    _current = theme
-    app.setStyle("Fusion")
-    app.setPalette(_palette(theme))
-    app.setFont(_font())
     for token in sorted((f.name for f in fields(theme)), key=len, reverse=True):
         style_sheet = style_sheet.replace(f"@{token}", getattr(theme, token))
+    if theme == _current and app.styleSheet() == style_sheet:
+        return
+    _current = theme
+    if not app.styleSheet():
+        app.setStyle("Fusion")
+        app.setFont(_font())
+    app.setPalette(_palette(theme))
     app.setStyleSheet(style_sheet)
     for listener in _living():
         listener(theme)

@@ -4,9 +4,9 @@ from dataclasses import fields
 
 import pytest
 from PyQt6 import sip
-from PyQt6.QtCore import QObject, QPoint, QPointF, QSize, Qt
+from PyQt6.QtCore import QEvent, QObject, QPoint, QPointF, QSize, Qt
 from PyQt6.QtGui import QColor, QIcon, QWheelEvent
-from PyQt6.QtWidgets import QApplication
+from PyQt6.QtWidgets import QApplication, QWidget
 
 from braggscope.resources.files import ROOT, style_sheet
 from braggscope.widgets import icons, plotting, theme
@@ -159,3 +159,22 @@ def test_an_icon_without_room_is_nothing(qapp):
     finally:
         qInstallMessageHandler(before)
     assert said == []
+
+
+def test_widgets_are_dressed_anew_only_where_the_theme_changes(put_on, qtbot):
+    class Counting(QWidget):
+        changes = 0
+
+        def changeEvent(self, event):
+            self.changes += event.type() == QEvent.Type.StyleChange
+            super().changeEvent(event)
+
+    put_on(theme.DARK)
+    widget = Counting()
+    qtbot.addWidget(widget)
+    widget.show()
+    widget.changes = 0
+    put_on(theme.DARK)
+    assert widget.changes == 0
+    put_on(theme.LIGHT)
+    assert widget.changes == 1
