@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from braggscope.models.disks.lattice import fit_lattices
 from braggscope.models.disks.network.infer import DiskNetwork
-from braggscope.models.disks.results import Probe
+from braggscope.models.disks.parameters import Strain
+from braggscope.models.disks.results import Lattice, Probe
 from braggscope.models.disks.simulation.scenes import multilayer, random_strains, wedge
 from braggscope.resources.loader import load_weights
 
@@ -115,14 +117,26 @@ def test_limits_are_kept(network, scene, probe):
     assert len(network.find(np.zeros((1, 64, 64), np.float32), None, probe)) <= 1
 
 
-def test_no_disks_are_expected_where_a_lattice_has_ended(network):
+def film_of(network):
+    """Evenly lit disks whose lattice ends within the frame, and what is found of them."""
     film = multilayer(random_strains(4, 5), 0.0, 5e5, 5, 256, 6.5)
-    assert film.present.all(axis=1).any()  # the lattice ends within the frame
-    disks = network.find(
-        film.patterns, None, Probe(film.probe, film.radius, 1.0, (128.0, 128.0), "simulated")
-    )
+    probe = Probe(film.probe, film.radius, 1.0, (128.0, 128.0), "simulated")
+    return film, network.find(film.patterns, None, probe)
+
+
+def test_no_disks_are_expected_where_a_lattice_has_ended(network):
+    film, disks = film_of(network)
+    assert film.present.all(axis=1).any()
     for k in range(4):
         own, true = disks.of(k), film.xy[k]
         away = np.hypot(own.x[:, None] - true[:, 0], own.y[:, None] - true[:, 1])
         assert (away.min(axis=1) < 0.7 * film.radius).mean() > 0.97
         assert (away.min(axis=0)[film.present[k]] < 0.7 * film.radius).all()
+
+
+def test_lattices_are_as_large_as_they_are(network):
+    film, disks = film_of(network)
+    start = Lattice(*(tuple(film.reference[k : k + 2]) for k in (0, 2, 4)))
+    found = fit_lattices(disks, 4, start, Strain()).values[:, 2:].reshape(4, 2, 2)
+    sizes = np.sqrt(np.abs(np.linalg.det(found) / np.linalg.det(film.lattice[:, 2:].reshape(4, 2, 2))))
+    assert abs(sizes.mean() - 1) < {"DiskUNet": 3.2e-4, "FCUNet": 1.8e-3}[network.title]
