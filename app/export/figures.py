@@ -4,6 +4,7 @@ No reader needs our fonts: a PDF carries them whole (TrueType), in an SVG the le
 """
 
 import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,12 +104,7 @@ def histogram_plot(dx: NDArray, dy: NDArray, colours: tuple[str, str]) -> Any:
 
 def as_svg(figure: Any) -> bytes:
     """A figure as SVG, for pages."""
-    import matplotlib
-
-    buffer = io.BytesIO()
-    with matplotlib.rc_context(STYLE):
-        figure.savefig(buffer, format="svg")
-    return buffer.getvalue()
+    return _drawn(figure, "svg")
 
 
 def picture_figure(path: Path, picture: Any, title: str) -> None:
@@ -143,12 +139,19 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> 
 
 def save_figure(figure: Any, path: Path) -> None:
     """Write a figure; the suffix decides the format. Raises ExportError."""
-    import matplotlib
-
     if path.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise ExportError(f"{path.name} is no figure; use .png, .svg or .pdf.")
-    content = io.BytesIO()  # matplotlib's writer of PDF stumbles over a full disk
-    with matplotlib.rc_context(STYLE):
-        figure.savefig(content, format=path.suffix[1:].lower())
+    content = _drawn(figure, path.suffix[1:].lower())  # matplotlib's writer of PDF stumbles over a full disk
     with atomic_path(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
+        temporary.write_bytes(content)
+
+
+def _drawn(figure: Any, form: str) -> bytes:
+    """A figure in a format; letters that no font here has are drawn as boxes."""
+    import matplotlib
+
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        figure.savefig(buffer, format=form)
+    return buffer.getvalue()

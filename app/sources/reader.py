@@ -1,6 +1,7 @@
 """The only door to files: a client of one killable process that opens and reads them."""
 
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,7 @@ MAX_SLOTS = 8
 BLOCK_BYTES = 8 << 20  # small frames come in blocks of this size, see Reader.read_block
 MEMORY_LIMIT = 1 << 30
 MEMORY_CHECK_S = 0.1
+_dying: "list[subprocess.Popen[bytes]]" = []  # killed, and not yet gone
 
 
 class Reader:
@@ -211,6 +213,7 @@ class Reader:
     # -- the process ------------------------------------------------------------------------------------
 
     def _start(self) -> None:
+        _dying[:] = [process for process in _dying if process.poll() is None]
         self._process, self._connection, self._memory = start_child()
 
     def _stop(self) -> None:
@@ -223,7 +226,7 @@ class Reader:
         try:
             self._process.wait(1.0)
         except Exception:  # stuck in the kernel, on a dead network disk: it ends when that answers
-            return
+            _dying.append(self._process)
 
     def _restart(self) -> None:
         self._stop()
