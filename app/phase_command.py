@@ -42,7 +42,8 @@ def phase(options: argparse.Namespace) -> int:
     write_phasing(options.output, result, provenance)
     for note in result.pattern.notes:
         print(note, file=sys.stderr)
-    print(f"{options.output}: {_summary(result)}", file=sys.stderr)
+    for line in (*_unused(parameters), *_ranking(result), f"{options.output}: {_summary(result)}"):
+        print(line, file=sys.stderr)
     return 0
 
 
@@ -89,12 +90,35 @@ def _vector(text: str | None, flag: str) -> tuple[float, ...] | None:
     return values
 
 
+def _unused(parameters: Parameters) -> list[str]:
+    """What was given and changes nothing, and why."""
+    known = parameters.phasing
+    if known.geometry is None and known.q_inv_angstrom is not None and known.voxel_nm is None:
+        return ["No displacement and strain without the size of a voxel; give --voxel-size beside --q."]
+    return []
+
+
+def _ranking(result: "Phased") -> list[str]:
+    """All runs in columns, the most likely one first, where there are several."""
+    runs = result.outcome.runs
+    if len(runs) < 2:
+        return []
+    lines = [f"{'rank':>4}  {'method':<12}  start      free     chi       R  voxels"]
+    for rank, run in enumerate(runs, 1):
+        fit = run.agreement
+        lines.append(
+            f"{rank:>4}  {run.method:<12}  {run.start + 1:>5}  {run.free:>8.3f}  {fit.chi:.4f}  {fit.R:.4f}"
+            f"  {int(run.support.sum()):>6}"
+        )
+    return lines
+
+
 def _summary(result: "Phased") -> str:
     best, refined = result.outcome.best, result.outcome.refined
     words = [f"method {best.method}", f"chi {best.agreement.chi:.4f}", f"R {best.agreement.R:.4f}"]
     if refined is not None:
         words += [f"chi_model {refined.agreement.chi:.4f}", f"R_model {refined.agreement.R:.4f}"]
-    words.append(f"{int(best.support.sum())} voxels inside")
+    words.append(f"{int(result.outcome.final[1].sum())} voxels inside")
     if result.transfer is not None:
         words.append(f"resolution {result.transfer.resolution:.1f} voxels")
     return ", ".join(words)

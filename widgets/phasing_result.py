@@ -14,7 +14,11 @@ from braggscope.widgets.plotting import ThemedPlot, make_plot
 from braggscope.widgets.section import Section, SectionPage
 
 HINT = "Reconstruct the crystal; chi, size, strain and resolution are listed here."
-NO_TRANSFER = "The transfer function needs two or more runs: set “Go on with” under Starts."
+MODEL = (
+    "chi and R compare the object alone with the data; those of the model also know the learned coherence and"
+    " background. The refinement lowers chi model, which Convergence shows for it."
+)
+NO_TRANSFER = "The transfer function needs two or more runs that agree: set “Go on with” under Starts."
 NO_STRAIN = "Strain needs the geometry, or the voxel size and Q: type them under Volume."
 EXPORTS = (
     ("h5", "NeXus HDF5…", "table"), ("cxi", "CXI…", "table"), ("vti", "ParaView (VTI)…", "coherent"),
@@ -42,9 +46,10 @@ class PhasingResult(SectionPage):
             menu.addAction(icons.icon(name), title, lambda key=key: self.export_requested.emit(key))
         self.export.setMenu(menu)
         self.facts = KeyValues(self)
-        self.twin = QLabel(self)
-        self.twin.setWordWrap(True)
-        self.twin.setProperty("role", "muted")
+        self.model, self.twin = QLabel(MODEL, self), QLabel(self)
+        for label in (self.model, self.twin):
+            label.setWordWrap(True)
+            label.setProperty("role", "muted")
         self.transfer = _plot("frequency / voxels⁻¹", "PRTF")
         self.curve = self.transfer.plot(antialias=True)
         self.level = pg.InfiniteLine(_LEVEL, 0, label="1/e", labelOpts={"position": 0.9})
@@ -60,7 +65,7 @@ class PhasingResult(SectionPage):
         self.add(self.hint)
         self.add(self.export)
         self.sections = [
-            self._section("Figures of merit", self.facts, self.twin),
+            self._section("Figures of merit", self.facts, self.model, self.twin),
             self._section("Histogram of strain", self.strain),
             self._section("Resolution", self.transfer),
         ]
@@ -84,6 +89,7 @@ class PhasingResult(SectionPage):
             section.setVisible(items is not None)
         self.export.setEnabled(items is not None)
         self.facts.set_items(items or [])
+        self.model.setVisible(any(name == "chi model" for name, _ in items or []))
         self.twin.setText(twin)
 
     def set_strain(self, counts: NDArray, edges: NDArray, label: str) -> None:

@@ -13,9 +13,10 @@ from braggscope.app.sources.reader import Reader
 from braggscope.models.cdi.after import Shape, Strain, bring_into_order, strain_along
 from braggscope.models.cdi.average import Ensemble, ensemble
 from braggscope.models.cdi.metrics import Transfer, transfer
+from braggscope.models.cdi.outcome import Live, Outcome
 from braggscope.models.cdi.parameters import Phasing
 from braggscope.models.cdi.prepare import Pattern, memory_bytes, prepare
-from braggscope.models.cdi.reconstruct import Live, Outcome, Reconstructor
+from braggscope.models.cdi.reconstruct import Reconstructor
 from braggscope.models.mask import native, raw_mask
 
 
@@ -39,8 +40,8 @@ class Phased:
     """Everything that is known after phasing.
 
     ``shape`` and ``strain`` are of the refined object where there is one; ``strain`` needs the scattering
-    vector and the voxel size; ``spread`` and ``transfer`` need several runs. ``parameters``: with the voxel
-    size after cropping.
+    vector and the voxel size; ``spread`` and ``transfer`` need several runs that agree. ``parameters``: with
+    the voxel size after cropping.
     """
 
     pattern: Pattern
@@ -130,16 +131,15 @@ def phase_stack(stack: Stack, parameters: Phasing, context: Context, start: NDAr
     for live in work.iterate():
         context.progress(live.done, live.total, _note(live), live)
     outcome = work.outcome
-    best = outcome.best
-    obj = best.obj if outcome.refined is None else outcome.refined.obj
-    shape = bring_into_order(obj, best.support, context.check)
+    shape = bring_into_order(*outcome.final, context.check)
     voxel = _scaled(parameters.voxel_nm, pattern.scale)
     strain = None
     orthogonal = parameters.geometry is None  # else only its frames are
     if orthogonal and parameters.q_inv_angstrom is not None and voxel is not None:
         strain = strain_along(shape, parameters.q_inv_angstrom, voxel)
     context.check()
-    spread = ensemble([run.obj for run in outcome.runs]) if len(outcome.runs) > 1 else None
+    together = ensemble([run.obj for run in outcome.runs]) if len(outcome.runs) > 1 else None
+    spread = together if together is not None and together.members > 1 else None
     context.check()
     curve = None if spread is None else transfer(spread.average, pattern.amplitude, pattern.mask)
     known = parameters.model_copy(update={"voxel_nm": voxel})

@@ -11,7 +11,7 @@ import numpy as np
 from braggscope.app.engine.jobs import Context, Progress, Ticket
 from braggscope.models.cdi.fourier import to_centre
 from braggscope.models.cdi.layers import Layer, object_layer
-from braggscope.models.cdi.reconstruct import Live
+from braggscope.models.cdi.outcome import Live
 
 PERIOD_S = 0.1  # between two glimpses at least
 SHARE = 0.02  # of the time may go into making them

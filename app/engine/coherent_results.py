@@ -12,8 +12,8 @@ from braggscope.app.engine.coherent_views import Particle
 from braggscope.app.wording import counted
 from braggscope.models.cdi.after import bring_into_order, strain_along
 from braggscope.models.cdi.alignment import aligned
+from braggscope.models.cdi.outcome import Outcome
 from braggscope.models.cdi.parameters import Phasing
-from braggscope.models.cdi.reconstruct import Outcome
 from braggscope.models.parameters import Preparation
 
 
@@ -56,7 +56,7 @@ def candidates(
                 refined.agreement.R if first and refined is not None else math.nan,
                 run.free,
                 math.nan if len(phased.outcome.runs) == 1 else _distance(run.obj, best.obj, best.support),
-                refined.obj if first and refined is not None else run.obj, run.support, phased,
+                *(phased.outcome.final if first else (run.obj, run.support)), phased,
                 prepare or Preparation(), weights,
             )
         )  # fmt: skip
@@ -93,7 +93,8 @@ def as_phased(candidate: Candidate, parameters: Phasing) -> Phased:
     ``parameters``: with the voxel size after cropping. The refined object belongs to the best run only.
     """
     phased = candidate.phased
-    runs = sorted(phased.outcome.runs, key=lambda run: run.support is not candidate.support)
+    ours = (candidate.method, candidate.start)
+    runs = sorted(phased.outcome.runs, key=lambda run: (run.method, run.start) != ours)
     refined = phased.outcome.refined if runs[0] is phased.outcome.best else None
     shape, strain = bring_into_order(candidate.obj, candidate.support), None
     q, voxel = parameters.q_inv_angstrom, parameters.voxel_nm
@@ -110,6 +111,9 @@ def facts(candidate: Candidate, particle: Particle) -> list[tuple[str, str]]:
         rows += [("chi model", f"{candidate.chi_model:.4f}")]
         rows += [("R model", f"{candidate.R_model:.4f}")]
     rows.append(("Free likelihood", f"{candidate.free:.3f}".replace("-", "−")))
+    spread = candidate.phased.spread
+    if spread is not None:
+        rows.append(("Averaged", f"{spread.members} of {counted(len(candidate.phased.outcome.runs), 'run')}"))
     if transfer is not None:
         rows.append(("Resolution at 1/e", resolution_text(candidate.phased, particle)))
     rows.append(("Voxel z, y, x", _lengths(particle.spacing, particle)))

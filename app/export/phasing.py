@@ -99,6 +99,7 @@ def _refined(entry: Any, result: Phased) -> None:
     stored.attrs.update(chi=refined.coherent.chi, R=refined.coherent.R)
     stored.attrs.update(chi_model=refined.agreement.chi, R_model=refined.agreement.R)
     _voxels(stored, result)
+    _volume(group, "support", refined.support.astype(np.uint8), long_name="1 = inside the object")
     group["coherence_width"] = refined.learned.coherence.width
     group["coherence_width"].attrs.update(units="voxel", long_name="standard deviation of the blur (z, y, x)")
     group["coherence_eta"] = refined.learned.coherence.eta
@@ -152,9 +153,7 @@ def _frame(entry: Any, result: Phased, frame: Frame) -> None:
     """The image, displacement and strain on the orthogonal grid of a frame."""
     from braggscope.app.engine.coherent_views import particle_of
 
-    best, refined = result.outcome.best, result.outcome.refined
-    obj = best.obj if refined is None else refined.obj
-    particle = particle_of(obj, best.support, result.parameters, frame, result.shape)
+    particle = particle_of(*result.outcome.final, result.parameters, frame, result.shape)
     group = _group(entry, frame, "NXdata", signal="modulus", axes=list("zyx"))
     _volume(group, "modulus", particle.modulus, long_name="modulus of the object")
     _volume(group, "phase", particle.phase, units="rad", long_name="unwrapped, without ramp")

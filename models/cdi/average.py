@@ -7,12 +7,15 @@ from numpy.typing import NDArray
 
 from braggscope.models.cdi.alignment import aligned
 
+AGREE = 0.95  # runs of one simulated pattern that settled have 0.998
+
 
 @dataclass(frozen=True, slots=True)
 class Ensemble:
     """``average`` complex64: aligned objects, mean; ``mode`` complex64: their first mode (largest
     eigenvector of the density matrix) with ``weight``, its share of the whole. ``modulus_spread``,
     ``phase_spread`` float32: standard deviation per voxel, the phase in rad relative to the mode.
+    ``members``: how many objects agree with the first; the others are left out.
     """
 
     average: NDArray[np.complex64]
@@ -20,10 +23,13 @@ class Ensemble:
     weight: float
     modulus_spread: NDArray[np.float32]
     phase_spread: NDArray[np.float32]
+    members: int
 
 
 def ensemble(objects: list[NDArray[np.complex64]]) -> Ensemble:
-    """Align all objects to the first and average them. Raises ValueError for an empty list."""
+    """Align all objects to the first and average those that agree with it: whose overlap |<a, b>| / |a||b| is
+    at least :data:`AGREE`. Raises ValueError for an empty list.
+    """
     if not objects:
         raise ValueError("There is no reconstruction to average.")
     first = objects[0]
@@ -32,6 +38,7 @@ def ensemble(objects: list[NDArray[np.complex64]]) -> Ensemble:
         first,
         *(aligned(obj, first)[0] * (level / float(np.linalg.norm(obj))) for obj in objects[1:]),
     ]
+    stack = [obj for obj in stack if abs(np.vdot(first, obj)) >= AGREE * level**2]
     rows = np.stack([obj.ravel() for obj in stack])
     values, vectors = np.linalg.eigh(rows.conj() @ rows.T)  # small: one row and column per object
     mode = (vectors[:, -1] @ rows).reshape(first.shape)
@@ -41,5 +48,5 @@ def ensemble(objects: list[NDArray[np.complex64]]) -> Ensemble:
     return Ensemble(
         np.mean(stack, axis=0).astype(np.complex64), mode.astype(np.complex64),
         float(values[-1] / values.sum()), moduli.std(axis=0).astype(np.float32),
-        np.sqrt((turns**2).mean(axis=0)).astype(np.float32),
+        np.sqrt((turns**2).mean(axis=0)).astype(np.float32), len(stack),
     )  # fmt: skip

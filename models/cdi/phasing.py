@@ -25,7 +25,9 @@ from braggscope.models.cdi.support import Support, shrink_wrap
 class Settings:
     """``beta``: feedback of HIO and RAAR. ``sigma`` (voxels), ``threshold`` (share of the maximum):
     shrink-wrap, ``every`` so many iterations, 0 never. ``twin_at``: iteration after which one half of the
-    object is set to 0 once, to break the symmetry between the object and its twin; 0 never.
+    object is set to 0 once, to break the symmetry between the object and its twin; 0 never. ``release``:
+    (sigma, threshold) during ER instead. A support too tight for voxels that are filled in part makes the
+    object settle where within a voxel it is most compact; released, it gets them back.
     """
 
     beta: float = 0.9
@@ -33,6 +35,7 @@ class Settings:
     threshold: float = 0.1
     every: int = 10
     twin_at: int = 0
+    release: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +94,27 @@ class Phaser:
         """Run a sequence; yields after every iteration."""
         total, done = length(steps), 0
         for step in steps:
-            for _ in range(step.count):
+            released = step.algorithm == "ER" and self.settings.release is not None
+            for place in range(step.count):
                 projected, residual = self.project()
                 self._update(step.algorithm, projected)
                 done += 1
                 if done == self.settings.twin_at:
                     self._halve()
-                if self.settings.every and done % self.settings.every == 0:
-                    source = self.obj if step.algorithm == "ER" else projected
-                    self.support = shrink_wrap(source, self.settings.sigma, self.settings.threshold)
+                due = self.settings.every and (done % self.settings.every == 0 or (released and not place))
+                if due:
+                    source = self.obj if step.algorithm == "ER" and not released else projected
+                    self.support = self._shrunk(source, released)
                 yield State(done, total, step.algorithm, residual, self.residual_l1, self.obj, self.support)
 
     def result(self) -> Complex:
         """The object inside its support, a copy."""
         return np.where(self.support, self.obj, np.complex64(0))
+
+    def _shrunk(self, source: Complex, released: bool) -> Support:
+        s = self.settings
+        sigma, threshold = s.release if released and s.release is not None else (s.sigma, s.threshold)
+        return shrink_wrap(source, sigma, threshold)
 
     def _update(self, algorithm: str, projected: Complex) -> None:
         beta = self.settings.beta

@@ -245,6 +245,8 @@ def _centred(
         notes.append(
             f"{' x '.join(map(str, values.shape))} voxels were cut to {' x '.join(map(str, lengths))}."
         )
+    elif crop is not None and crop > max(values.shape):
+        notes.append(f"Nothing was cut to {crop}: the stack has {' x '.join(map(str, values.shape))} voxels.")
     z, y, x = (n / length for n, length in zip(values.shape, lengths, strict=True))
     return out, mask, (z, y, x), starts
 

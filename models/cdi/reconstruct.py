@@ -5,12 +5,12 @@
    a few missing crosses among bright voxels can turn every start into the same wrong one.
 2. The best are iterated at full resolution. Which start goes first and, unless it is given, how tight the
    support is (shrink-wrap), is decided by chi and the likelihood of withheld voxels after a few iterations.
-3. A few iterations of ER with all voxels, then refinement with coherence and background.
+3. A few iterations of ER with all voxels, then refinement with coherence and background. A tight support
+   moves meanwhile to the voxels where there is more than noise.
 """
 
-import math
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,74 +25,22 @@ from braggscope.models.cdi.fourier import (
     to_centre,
     to_corner,
 )
-from braggscope.models.cdi.metrics import Agreement, compare_amplitudes, free_log_likelihood
+from braggscope.models.cdi.metrics import compare_amplitudes, free_log_likelihood
+from braggscope.models.cdi.outcome import Live, Outcome, Reconstruction, Refinement
 from braggscope.models.cdi.parameters import Phasing
 from braggscope.models.cdi.phasing import Phaser, Settings, State
-from braggscope.models.cdi.refine import Learned, Model, refine
+from braggscope.models.cdi.refine import Model, refine
 from braggscope.models.cdi.sequence import Step, length, parse
 from braggscope.models.cdi.starts import Improve, Starts, told
-from braggscope.models.cdi.support import Support, autocorrelation_support, shrink_wrap
+from braggscope.models.cdi.support import Support, autocorrelation_support, shrink_wrap, significant
 from braggscope.models.cdi.withheld import free_voxels, photon_unit
 
-TIGHTNESS = ((1.0, 0.05), (0.7, 0.2))  # (sigma, threshold) of which the free likelihood chooses
-MARGIN = 0.95  # share of the likelihood at which the tight support wins: the loose one also fits noise
+LOOSE, TIGHT = (1.0, 0.05), (0.4, 0.2)  # (sigma, threshold) of which the free likelihood chooses
+RELEASED = (0.5, 0.12)  # of the tight one during ER
+SETTLED = (RELEASED, (0.4, 0.06), (0.0, 0.04))  # of the tight one in the stages of the refinement
 TRIED = 2  # starts of which chi after a few iterations chooses
 TRIAL = (Step(15, "RAAR"), Step(5, "ER"))
 FINISH = (Step(10, "ER"),)
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """One iteration of a reconstruction, for whoever watches. ``residual``, ``residual_l1``: of the modulus;
-    ``obj``, ``support``: live, origin at index 0.
-    """
-
-    done: int
-    total: int
-    note: str
-    residual: float
-    obj: Complex
-    support: Support
-    residual_l1: float = math.nan
-
-
-@dataclass(frozen=True, slots=True)
-class Reconstruction:
-    """One result, origin in the middle. ``obj`` is scaled so that |F obj| fits the measured modulus.
-    ``free``: log-likelihood per withheld voxel; ``settings``: of the last iterations; ``method``: what found
-    it, "iterative", "network" or "network-only".
-    """
-
-    obj: Complex
-    support: Support
-    agreement: Agreement
-    free: float
-    start: int
-    settings: Settings
-    method: str = "iterative"
-
-
-@dataclass(frozen=True, slots=True)
-class Refinement:
-    """Origin in the middle; ``agreement`` of the full model, ``coherent`` of |F obj| alone."""
-
-    obj: Complex
-    agreement: Agreement
-    coherent: Agreement
-    learned: Learned
-
-
-@dataclass
-class Outcome:
-    """``runs`` by falling free likelihood, the best first; ``refined`` belongs to the best."""
-
-    runs: list[Reconstruction] = field(default_factory=list)
-    refined: Refinement | None = None
-
-    @property
-    def best(self) -> Reconstruction:
-        """The most likely one."""
-        return self.runs[0]
 
 
 class Reconstructor:
@@ -181,7 +129,7 @@ class Reconstructor:
         best = min(trials, key=lambda run: run.agreement.chi)  # of one support: chi sees bright voxels too
         for settings in others:
             rival = yield from self._full(dict(starts)[best.start], best.start, settings, TRIAL)
-            if rival.free * MARGIN > best.free:
+            if rival.free > best.free:
                 best = rival
         rest = [start for start in starts if start[0] != best.start]
         return best.settings, [(best.start, to_corner(best.obj)), *rest]
@@ -211,14 +159,18 @@ class Reconstructor:
         return replace(final, free=found.free, settings=found.settings)
 
     def _refine(self) -> Iterator[Live]:
-        p, best = self.parameters, self.outcome.best
-        support = to_corner(best.support)
-        target = self._target(self.amplitude.shape, withhold=False)
-        model = Model(target, support, p.coherence, p.background, self.count)
+        best = self.outcome.best
+        obj, support = to_corner(best.obj), to_corner(best.support)
         last = None
-        for last in refine(model, to_corner(best.obj), p.refinement, check=self._check):
-            self._done += 1
-            yield Live(self._done, self._total, "refinement", last.chi_model, last.obj, support)
+        for steps, tightness in self._stages(best.settings):
+            if tightness is not None:
+                obj, support = self._moved(obj, support, tightness)
+            model = self._model(support)
+            learned = None if last is None else last.learned
+            for last in refine(model, obj, steps, learned, self._check):
+                self._done += 1
+                yield Live(self._done, self._total, "refinement", last.chi_model, last.obj, support)
+            obj = obj if last is None else last.obj
         if last is None:
             return
         self._check()
@@ -227,13 +179,42 @@ class Reconstructor:
         coherent = compare_amplitudes(np.abs(to_centre(forward(last.obj))), self.amplitude, self.mask)
         self._check()
         fit = compare_amplitudes(amplitude, self.amplitude, self.mask)
-        self.outcome.refined = Refinement(to_centre(last.obj), fit, coherent, last.learned)
+        self.outcome.refined = Refinement(
+            to_centre(last.obj), to_centre(support), fit, coherent, last.learned
+        )
+
+    def _stages(self, settings: Settings) -> list[tuple[int, tuple[float, float] | None]]:
+        """(iterations, how tight the support becomes before them) of the refinement."""
+        steps = self.parameters.refinement
+        if settings.release is None:
+            return [(steps, None)]
+        count = len(SETTLED)
+        return [(steps * (k + 1) // count - steps * k // count, pair) for k, pair in enumerate(SETTLED)]
+
+    def _moved(
+        self, obj: Complex, support: Support, tightness: tuple[float, float]
+    ) -> tuple[Complex, Support]:
+        """The object in the support that the measured modulus asks for, with its values where that is new."""
+        target = self._target(self.amplitude.shape, withhold=False)
+        asked, _ = Phaser(target, obj, support).project()
+        self._check()
+        moved = significant(asked, support, *tightness)
+        return np.where(moved, np.where(support, obj, asked), np.complex64(0)), moved
+
+    def _model(self, support: Support) -> Model:
+        p = self.parameters
+        target = self._target(self.amplitude.shape, withhold=False)
+        return Model(target, support, p.coherence, p.background, self.count)
 
     def _supports(self) -> list[Settings]:
         p = self.parameters
-        pairs = TIGHTNESS if p.support_threshold is None else ((p.support_sigma, p.support_threshold),)
-        twin = 2 if p.break_twin and p.start != "coarse" else 0
-        return [Settings(p.beta, sigma, threshold, p.support_every, twin) for sigma, threshold in pairs]
+        every, twin = p.support_every, 2 if p.break_twin and p.start != "coarse" else 0
+        if p.support_threshold is not None:
+            return [Settings(p.beta, p.support_sigma, p.support_threshold, every, twin)]
+        return [
+            Settings(p.beta, *LOOSE, every, twin),
+            Settings(p.beta, *TIGHT, every, twin, RELEASED),
+        ]
 
     def _target(self, shape: tuple[int, ...], withhold: bool = True) -> Real:
         left_out = self.mask | self.free if withhold else self.mask

@@ -1,5 +1,7 @@
 """Where the object is: supports from the autocorrelation and by shrink-wrap. Origin at index 0."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,6 +9,7 @@ from braggscope.models.cdi.fourier import Complex, Real, backward, smooth
 
 Support = NDArray[np.bool_]
 FLOOR, CEILING = 0.002, 0.3  # shares of the field of view
+NOISE, MOST = 3.0, 0.2  # of a Rayleigh distribution 1e-4 lie above 3 rms; largest share of the maximum
 
 
 def autocorrelation(amplitude: Real) -> Real:
@@ -41,6 +44,14 @@ def shrink_wrap(
         level = float(np.partition(blurred, support.size - wanted, axis=None)[support.size - wanted])
         support = blurred >= level
     return support
+
+
+def significant(obj: Complex, support: Support, sigma: float, threshold: float) -> Support:
+    """The same, with a level of at least :data:`NOISE` times the rms outside ``support``."""
+    modulus = smooth(np.abs(obj).astype(np.float32, copy=False), sigma)
+    noise = math.sqrt(float(np.mean(modulus**2, where=~support, dtype=np.float64)))
+    top = max(float(modulus.max()), 1e-30)
+    return shrink_wrap(obj, sigma, max(threshold, min(NOISE * noise / top, MOST)))
 
 
 def grow_to_margin(support: Support, voxels: int = 1) -> Support:

@@ -172,6 +172,23 @@ def test_bad_input_is_one_sentence_and_writes_nothing(fails, stack, counts, tmp_
     assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(cases)
 
 
+def test_what_is_given_in_vain_is_said_and_runs_are_ranked(run, stack, tmp_path):
+    flags = ["--q", "0,2.6,0.5", "--crop", "500", "--runs", "2"]
+    code, _, err = run("phase", stack, "-o", tmp_path / "out.h5", *QUICK, *flags)
+    assert code == 0
+    assert "give --voxel-size beside --q" in err
+    assert "Nothing was cut to 500: the stack has 32 x 32 x 32 voxels." in err
+    lines = err.splitlines()
+    head = next(k for k, line in enumerate(lines) if line.split()[:3] == ["rank", "method", "start"])
+    rows = [line.split() for line in lines[head + 1 : head + 3]]
+    assert [row[:2] for row in rows] == [["1", "iterative"], ["2", "iterative"]]
+    assert sorted(row[2] for row in rows) == ["1", "2"]
+    free = [float(row[3]) for row in rows]
+    assert free == sorted(free, reverse=True)
+    with h5py.File(tmp_path / "out.h5") as file:
+        np.testing.assert_allclose(file["entry/runs/free_log_likelihood"], free, atol=6e-4)
+
+
 def test_too_little_memory_is_said_before_the_start():
     check_memory((128, 128, 128), available=8 << 30)
     with pytest.raises(SourceError, match="GiB of memory"):

@@ -17,8 +17,8 @@ from braggscope.app.engine.jobs import Cancelled, Context, Ticket, silent_contex
 from braggscope.app.sources.protocol import SourceInfo
 from braggscope.models.cdi.diffraction import CoherentSpec, grow, measure
 from braggscope.models.cdi.geometry import BraggGeometry, scattering_vector
+from braggscope.models.cdi.outcome import Live
 from braggscope.models.cdi.parameters import Phasing, Stroke
-from braggscope.models.cdi.reconstruct import Live
 from braggscope.models.cdi.scene import Clip
 
 SPEC = CoherentSpec(seed=5, shape=(32, 32, 32), peak_counts=1e5)

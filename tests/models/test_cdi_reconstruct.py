@@ -44,9 +44,30 @@ def test_a_simulated_crystal_is_found_down_to_the_noise(found, crystal, amplitud
     noise = agreement(crystal.obj, amplitude).chi
     truth = against_truth(outcome.best.obj, crystal.obj)
     assert outcome.best.agreement.chi < 1.1 * noise
-    assert truth.phase_rms < 0.09
-    assert truth.iou > 0.96
-    assert outcome.best.settings.sigma < 1  # sharp edges: the tight support is the more likely one
+    assert truth.phase_rms < 0.05
+    assert truth.iou > 0.97
+    assert outcome.best.settings.release is not None  # sharp edges: the tight support is the more likely one
+
+
+def test_the_support_of_the_refinement_is_that_of_the_crystal(found, crystal):
+    outcome, _ = found
+    obj, support = outcome.final
+    assert support is outcome.refined.support
+    assert (obj[~support] == 0).all()
+    truth = against_truth(obj, crystal.obj)
+    assert truth.phase_rms < 0.045
+    assert truth.iou > 0.98
+    filled = np.count_nonzero(np.abs(crystal.obj) > 0.02)  # also in part
+    assert 0.95 < np.count_nonzero(support) / filled < 1.1
+    assert np.count_nonzero(support) < np.count_nonzero(outcome.best.support)
+
+
+def test_a_loose_support_is_not_the_more_likely_one(found, crystal, amplitude):
+    loose = reconstructed(amplitude, support_threshold=0.05, refinement=0)[0].best
+    best = found[0].best
+    assert np.count_nonzero(loose.support) > 1.3 * np.count_nonzero(best.support)
+    assert loose.free < best.free
+    assert against_truth(loose.obj, crystal.obj).phase_rms > against_truth(best.obj, crystal.obj).phase_rms
 
 
 def test_figures_can_be_computed_again_from_the_object(found, amplitude):
