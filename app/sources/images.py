@@ -94,9 +94,12 @@ def content(path: str) -> bytes:
             opener = _unpacker(file.read(16))
             file.seek(0)
             if opener is None:
-                return file.read(MAX_UNPACKED)
+                return file.read(min(MAX_UNPACKED, os.fstat(file.fileno()).st_size))
+        unpacked = io.BytesIO()  # a read of so many bytes at once would ask for the memory of them all
         with opener(path, "rb") as packed:
-            data = packed.read(MAX_UNPACKED + 1)
+            while unpacked.tell() <= MAX_UNPACKED and (piece := packed.read(BLOCK)):
+                unpacked.write(piece)
+        data = unpacked.getvalue()
     except (OSError, EOFError) as error:
         raise _unreadable(path, error) from error
     if len(data) > MAX_UNPACKED:

@@ -1,7 +1,9 @@
 """Files that change while the reader process has them open, and what is left behind."""
 
+import gzip
 import os
 import threading
+import tracemalloc
 from pathlib import Path
 
 import h5py
@@ -11,6 +13,7 @@ import psutil
 import pytest
 import tifffile
 
+from braggscope.app.sources import images
 from braggscope.app.sources.protocol import SourceError
 from braggscope.app.sources.reader import Reader
 
@@ -179,3 +182,17 @@ def test_real_series_through_the_process():
         reader.open(str(Path(root) / "dac_zr/LT1_Ne_zr001_00000-fc_GE2.npz"))
         assert reader.read(99).max() > 0
         assert psutil.Process(reader.pid).memory_info().rss < (1 << 30) + 25_000_000
+
+
+def test_images_ask_for_no_more_memory_than_they_need(tmp_path):
+    """Reading 'at most 512 MiB' in one go asks for all of it, which a reader with compiled code has not."""
+    plain, packed = tmp_path / "a.bin", tmp_path / "a.bin.gz"
+    plain.write_bytes(bytes(5000))
+    packed.write_bytes(gzip.compress(bytes(3 << 20)))
+    tracemalloc.start()
+    try:
+        assert len(images.content(str(plain))) == 5000
+        assert len(images.content(str(packed))) == 3 << 20
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
