@@ -59,6 +59,7 @@ class ScanCanvas(QWidget):
         self.step: tuple[float, str] | None = None
         self.axes_angles: tuple[float, float] | None = None
         self.named = True  # regions carry their word
+        self.covering = True  # words and scale bar may lie on the map where there is no room beside it
         self.hint = ""
         self._image: QImage | None = None
         self._tool: Tool | None = None
@@ -144,14 +145,14 @@ class ScanCanvas(QWidget):
         painter.drawImage(place, image)
         for kind, region in self.regions.items():
             named = self.named and place.width() > ROOM
-            scan_paint.paint_region(painter, kind, region, transform, font, named, room, place)
+            scan_paint.paint_region(painter, kind, region, transform, font, room, place, named, self.covering)
         if self.line is not None:
             scan_paint.paint_line(painter, self.line, transform)
         if self.position is not None:
             scan_paint.paint_cross(painter, *self.position, transform, place)
         if self.step is not None and min(place.width(), 2 * place.height()) > ROOM:
             columns = self.viewport.shape[1]
-            scan_paint.paint_scale(painter, *self.step, room, place, columns, font)
+            scan_paint.paint_scale(painter, *self.step, room, place, columns, font, self.covering)
         if self.axes_angles is not None:
             scan_paint.paint_axes(painter, self.axes_angles, room, place, font)
         if self._tool is not None and self._tool.busy:

@@ -84,10 +84,10 @@ def paint_cross(painter: QPainter, row: int, column: int, transform: QTransform,
         painter.drawRect(box)
 
 
-def outside(place: QRectF, room: QRectF, size: QSizeF, near: QPointF, inside: QPointF) -> QPointF:
+def outside(place: QRectF, room: QRectF, size: QSizeF, near: QPointF) -> QPointF | None:
     """Corner of a box of a size beside the map at ``place``, as near to a point as can be.
 
-    ``room`` is the whole of what can be painted on. Where the map leaves no room for the box: ``inside``.
+    ``room`` is the whole of what can be painted on. None where the map leaves no room for the box.
     """
     left = min(max(near.x(), room.left()), room.right() - size.width())
     top = min(max(near.y(), room.top()), room.bottom() - size.height())
@@ -98,14 +98,14 @@ def outside(place: QRectF, room: QRectF, size: QSizeF, near: QPointF, inside: QP
         (room.right() - place.right() - size.width(), QPointF(place.right() + GAP, top)),
     ]
     fitting = [corner for left_over, corner in ways if left_over >= GAP]
-    return min(fitting, key=lambda corner: QLineF(corner, near).length(), default=inside)
+    return min(fitting, key=lambda corner: QLineF(corner, near).length(), default=None)
 
 
 def paint_region(
-    painter: QPainter, kind: str, region: Rectangle, transform: QTransform, font: QFont, named: bool = True,
-    room: QRectF | None = None, place: QRectF | None = None,
+    painter: QPainter, kind: str, region: Rectangle, transform: QTransform, font: QFont, room: QRectF,
+    place: QRectF, named: bool = True, covering: bool = True,
 ) -> None:  # fmt: skip
-    """Outline of a rectangle of the scan, with its word: beside the map where ``room`` leaves room for it."""
+    """Outline of a rectangle of the scan, with its word: beside the map, or on it if it may cover some."""
     style = REGIONS[kind]
     r0, r1, c0, c1 = region
     box = transform.mapRect(QRectF(c0 - 0.5, r0 - 0.5, c1 - c0, r1 - r0))
@@ -114,11 +114,9 @@ def paint_region(
     for pen in (QPen(HALO, 3.6), QPen(QColor(style.colour), 1.6, style.line)):
         painter.setPen(pen)
         painter.drawRect(box)
-    if named:
-        corner = box.topLeft()
-        if room is not None and place is not None:
-            corner = outside(place, room, box_size(style.title, font), corner, corner)
-        text_in_box(painter, corner, style.title, style.colour, font)
+    corner = outside(place, room, box_size(style.title, font), box.topLeft())
+    if named and (corner is not None or covering):
+        text_in_box(painter, box.topLeft() if corner is None else corner, style.title, style.colour, font)
 
 
 def paint_line(painter: QPainter, line: Line, transform: QTransform) -> None:
@@ -133,15 +131,19 @@ def paint_line(painter: QPainter, line: Line, transform: QTransform) -> None:
 
 
 def paint_scale(painter: QPainter, step: float, unit: str, room: QRectF, place: QRectF,
-                columns: int, font: QFont) -> None:  # fmt: skip
-    """Scale bar below the map where there is room, else in its lower left corner."""
+                columns: int, font: QFont, covering: bool = True) -> None:  # fmt: skip
+    """Scale bar beside the map where there is room, else in its lower left corner if it may cover some."""
     pixels, length = scale_bar(step, columns)
     wide = pixels * place.width() / columns
     text = f"{length:g} {unit}"
     metrics = QFontMetricsF(font)
     size = QSizeF(max(wide, metrics.horizontalAdvance(text)) + 12, metrics.height() + 9)
-    inside = QPointF(place.left() + 6, place.bottom() - size.height() - 6)
-    box = QRectF(outside(place, room, size, place.bottomLeft(), inside), size)
+    corner = outside(place, room, size, place.bottomLeft())
+    if corner is None:
+        if not covering:
+            return
+        corner = QPointF(place.left() + 6, place.bottom() - size.height() - 6)
+    box = QRectF(corner, size)
     _ground(painter, box)
     painter.setFont(font)
     painter.setPen(QColor("#ffffff"))
@@ -162,7 +164,8 @@ def paint_axes(
     xs, ys = [end.x() for end in ends], [end.y() for end in ends]
     size = QSizeF(max(xs) - min(xs) + 0.9 * letter, max(ys) - min(ys) + 0.9 * letter)
     inside = place.bottomRight() - QPointF(size.width() + 4, size.height() + 4)
-    corner = outside(place, room, size, place.bottomRight() - QPointF(0, size.height()), inside)
+    corner = outside(place, room, size, place.bottomRight() - QPointF(0, size.height()))
+    corner = inside if corner is None else corner
     origin = corner - QPointF(min(xs), min(ys)) + QPointF(0.45 * letter, 0.45 * letter)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setFont(font)

@@ -53,6 +53,7 @@ class MapCell(QWidget):
         self.value.mode = Qt.TextElideMode.ElideRight
         self.canvas, self.bar = ScanCanvas(self), ColourBar(parent)  # the row places the bar
         self.canvas.setMinimumSize(*SMALLEST)
+        self.canvas.covering = False  # the scan beside says the same
         head = QHBoxLayout()
         head.setContentsMargins(10, 0, 4, 0)
         head.setSpacing(8)
