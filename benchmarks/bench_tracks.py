@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -265,7 +266,7 @@ def main() -> None:
     parts = [
         "# Tracks, measured",
         "Made by `python -m benchmarks.bench_tracks` (seeded). Every ratio of times is of one run on the same"
-        f" data. Machine: {machine()}. {time.strftime('%Y-%m-%d')}. trackpy {trackpy.__version__}.",
+        f" data. Machine: {machine()}, load {os.getloadavg()[0]:.0f}. {time.strftime('%Y-%m-%d')}. trackpy {trackpy.__version__}.",
     ]
     for title, rows in run().items():
         parts += [f"## {title}", NOTES[title], table(rows)]
