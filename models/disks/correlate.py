@@ -7,7 +7,7 @@ from scipy import fft, ndimage
 from braggscope.models.disks import subpixel
 from braggscope.models.disks.kernel import make_template
 from braggscope.models.disks.maxima import apart, local_maxima
-from braggscope.models.disks.noise import Noise, noise_of, sway
+from braggscope.models.disks.noise import Noise, noise_of, sums_by_grey, sway
 from braggscope.models.disks.parameters import Strain
 from braggscope.models.disks.results import Disks, Probe
 
@@ -56,6 +56,7 @@ class Correlator:
         self._noise: Noise = noise_of(parameters.intensity)
         self._mixed = parameters.kernel == "sigmoid" and parameters.power == 1
         self._sway = sway(self._template, self._noise)
+        self._sums = sums_by_grey(self._template)
         self._spacing = parameters.spacing or SPACING * probe.radius
         self._subpixel = ("none", "parabola", "upsampled").index(parameters.subpixel)
 
@@ -83,6 +84,7 @@ class Correlator:
         values = subpixel.measure(
             found, image, pattern.astype(np.float32), weight, template.table, template.core, rows, cols,
             self._subpixel, counts, self._mixed and counts, *self._noise, self._sway,
+            self._sums,
         )  # fmt: skip
         some = np.flatnonzero(np.isfinite(values[:, 0]))[: settings.most]
         x, y, x_err, y_err, height = values[some].T

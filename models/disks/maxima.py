@@ -15,15 +15,17 @@ def local_maxima(image: NDArray[np.float32], floor: float, margin: int) -> tuple
     """
     height, width = image.shape
     rows, cols = np.empty(256, np.int64), np.empty(256, np.int64)
+    ridge = np.zeros(width, np.bool_)
     n = 0
     for r in range(margin, height - margin):
+        line = image[r]
+        for c in range(1, width - 1):  # without branches, so that many pixels are looked at in one go
+            ridge[c] = (line[c] > floor) & (line[c] > line[c - 1]) & (line[c] >= line[c + 1])
+        ridge[0], ridge[-1] = line[0] > floor and line[0] >= line[1], line[-1] > floor and line[-1] > line[-2]
         for c in range(margin, width - margin):
-            value = image[r, c]
-            if not value > floor:
+            if not ridge[c]:
                 continue
-            left, right = image[r, max(c - 1, 0)], image[r, min(c + 1, width - 1)]
-            if left > value or right > value or (c > 0 and left == value):
-                continue
+            value = line[c]
             highest = True
             for i in (r - 1, r + 1):
                 if 0 <= i < height:

@@ -5,6 +5,8 @@ of its own that is a smooth random field, plus a constant. Insides and constants
 for in every step; what the edges say about the places is left, and of that what a lattice explains.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -14,35 +16,37 @@ from braggscope.models.disks import edge as edges
 from braggscope.models.disks.edge import Edge
 from braggscope.models.disks.parameters import Strain
 from braggscope.models.disks.precise_noise import measure_noise
-from braggscope.models.disks.precise_pattern import fit_pattern
+from braggscope.models.disks.precise_pattern import fit_pattern, misfit
 from braggscope.models.disks.precise_start import approach
 from braggscope.models.disks.results import Disks, Lattice, LatticeMap, Probe
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Windows = tuple[tuple[NDArray[np.float32], ...], Floats, Floats]  # (counts, use, variance), places, states
 
 OUTSIDE = 3.5  # px around a disk that tell its background
 NEAR = 1.3  # px around a neighbour that are left to it
 LEAST = 0.05  # electrons^2: smallest variance of a pixel
 FLOOR = 0.02  # and as a share of the disk's mean
 STEPS = 12
-PASSES, FAR = 4, 0.7  # windows are laid anew where a disk moved this far / px
+PASSES, FAR = 3, 1.0  # disks are chosen anew where one moved this far / px
 SAMPLE = 8  # patterns from which noise and edge are learned
 TRIALS = (0.1, 0.06, 0.3, 0.01, 0.01)  # steps of radius / px, sigma / px, blur, stretch
 TRUST, DISTRUST = 0.001, 0.3  # px: of radius and width of a probe in vacuum, and of another
-LEARNING = 3  # steps of a fit while the edge is learned
+TAUGHT = 40  # of each of them, the brightest, from which the edge is learned
 FARTHEST = 14  # largest index
 LOWEST, HIGHEST = (0.5, 0.3, 0.0, -0.1, -0.1), (np.inf, np.inf, 1.0, 0.1, 0.1)  # and what is possible
 ROUNDS = 6
 
 
 class _Fitted(NamedTuple):
-    """One pattern: lattice (6,), covariance (6, 6), indices (n, 2), disks (n, 10) of ``fit_pattern``."""
+    """One pattern: lattice (6,), covariance (6, 6), indices (n, 2), disks (n, 9), rest of ``fit_pattern``."""
 
     lattice: Floats
     covariance: Floats
     indices: NDArray[np.int64]
     disks: Floats
+    rest: Windows
 
 
 class LatticeFit:
@@ -133,7 +137,7 @@ class LatticeFit:
             return
         self._noise = measure_noise(values[some], good[some])
         common = isinstance(start, Lattice)
-        first = [self._one(values[i], good[i], starts[i], common, STEPS) for i in some]
+        first = [self._one(values[i], good[i], starts[i], common) for i in some]
         known = [(i, one.lattice) for i, one in zip(some, first, strict=True) if self._is_sound(one)]
         apart = [(values[i], good[i], lattice) for i, lattice in known if not self._overlap(lattice)]
         if apart and self.edge.image is None:
@@ -148,7 +152,7 @@ class LatticeFit:
             self.prepare(patterns, start)
         values, good, starts = self._checked(patterns, start)
         common = isinstance(start, Lattice)
-        return [self._one(*row, common, STEPS) for row in zip(values, good, starts, strict=True)]
+        return [self._one(*row, common) for row in zip(values, good, starts, strict=True)]
 
     def _checked(self, patterns: NDArray, start: Lattice | NDArray) -> tuple[NDArray, Bools, Floats]:
         """Patterns float32 without NaN, which pixels are good, (B, 6) starts."""
@@ -167,33 +171,39 @@ class LatticeFit:
             raise ValueError(f"the start has the shape {starts.shape}; it must be {(len(values), 6)}")
         return values, good, starts
 
-    def _one(self, image: NDArray, good: Bools, start: Floats, common: bool, steps: int) -> _Fitted:
+    def _one(self, image: NDArray, good: Bools, start: Floats, common: bool) -> _Fitted:
         lattice = start.copy()
         if not np.isfinite(lattice).all() or not self._is_possible(lattice):
-            return _Fitted(lattice, np.full((6, 6), np.nan), np.empty((0, 2), np.int64), np.empty((0, 10)))
+            none, unknown = np.empty((0, 2)), np.full((6, 6), np.nan)
+            return _Fitted(lattice, unknown, none.astype(np.int64), np.empty((0, 9)), ((), none, none))
         candidates = _candidates(lattice, self._shape)
         if common:
             approach(image, good, lattice, candidates, self.edge.radius)
-            candidates = _candidates(lattice, self._shape)
         for _ in range(PASSES):
+            candidates = _candidates(lattice, self._shape)
             before = lattice.copy()
-            covariance, kept, disks = self._descend(image, good, lattice, candidates, steps)
+            covariance, kept, disks, rest = self._descend(image, good, lattice, candidates)
             if _farthest(lattice - before, candidates[kept]) < FAR:
                 break
-        return _Fitted(lattice, covariance, candidates[kept], disks)
+        return _Fitted(lattice, covariance, candidates[kept], disks, rest)
 
     def _descend(
-        self, image: NDArray, good: Bools, lattice: Floats, candidates: NDArray[np.int64], steps: int
-    ) -> tuple[Floats, NDArray[np.int64], Floats]:
-        """:func:`fit_pattern` from ``lattice``, in place: covariance, numbers of the disks, disks."""
+        self, image: NDArray, good: Bools, lattice: Floats, candidates: NDArray[np.int64]
+    ) -> tuple[Floats, NDArray[np.int64], Floats, Windows]:
+        """:func:`fit_pattern` from ``lattice``, in place: what it gives."""
         radius, settings = self.edge.radius, self._parameters
-        gain, readout = self._noise or (1.0, 0.0)
         reach, margin = self._radius + OUTSIDE, max(settings.edge, radius / 2)
+        noise = self._levels()
         return fit_pattern(
-            image, good, lattice, candidates, (radius, reach, gain, margin, settings.most),
+            image, good, lattice, candidates, (radius, reach, noise[0], margin, settings.most),
             self._pixels, (self._radius + NEAR, _near(lattice, reach + self._radius + NEAR)), self._model,
-            (gain, readout + LEAST * gain**2, FLOOR), steps, settings.fewest,
+            noise, STEPS, settings.fewest,
         )  # fmt: skip
+
+    def _levels(self) -> tuple[float, float, float]:
+        """Gain, least variance of a pixel, and the share of a disk's mean that it has at least."""
+        gain, readout = self._noise or (1.0, 0.0)
+        return gain, readout + LEAST * gain**2, FLOOR
 
     def _is_possible(self, lattice: Floats) -> bool:
         """Whether a and b span a lattice whose disks do not lie upon each other."""
@@ -209,29 +219,57 @@ class LatticeFit:
     def _learn(self, edge: Edge) -> None:
         """Take over an edge: its table, and what goes with its radius."""
         self.edge = edge
-        table = edge.table(self._pixels, edges.DEGREE)
-        self._model = table, edges.FINE, edges.priors(edge.radius, edges.DEGREE)
+        self._model = self._tabled(edge), edges.FINE, edges.priors(edge.radius, edges.DEGREE)
+
+    def _tabled(self, edge: Edge) -> NDArray[np.float32]:
+        return edge.table(self._pixels, edges.DEGREE)
 
     def _refine(self, rows: list[tuple[NDArray, Bools, Floats]]) -> None:
-        """Radius, width, blur and stretch of the edge by parabolas through the evidence."""
+        """Radius, width, blur and stretch of the edge by parabolas through the evidence.
+
+        In every round lattices are fitted anew; while the edge is tried, places, variances and priors stay.
+        """
         first = np.array([self.edge.radius, self.edge.sigma])
-
-        def misfit(values: Floats) -> float:
-            self._learn(_edge(np.clip(values, LOWEST, HIGHEST)))
-            evidence = sum(self._one(*row, False, LEARNING).disks[:, 9].sum() for row in rows)
-            return float(evidence + (((values[:2] - first) / self._trust) ** 2).sum())
-
         now = np.array([self.edge.radius, self.edge.sigma, self.edge.blur, *self.edge.stretch])
         for _ in range(ROUNDS):
             old = now.copy()
-            for trial in np.diag(TRIALS):
-                before, here, after = (misfit(now + k * trial) for k in (-1, 0, 1))
-                bend = before + after - 2 * here
-                move = 0.5 * (before - after) / bend if bend > 0 else np.sign(before - after)
-                now = np.clip(now + np.clip(move, -2, 2) * trial, LOWEST, HIGHEST)
+            self._learn(_edge(now))
+            seen = _brightest([self._one(*row, False) for row in rows])
+            now = _lowest(partial(self._evidence, seen, first), now)
             if (np.abs(now - old) < 0.5 * np.array(TRIALS)).all():
                 break
         self._learn(_edge(now))
+
+    def _evidence(self, seen: Windows, first: Floats, values: Floats) -> float:
+        """Minus twice the log evidence of an edge, given radius and sigma at first."""
+        model = self._tabled(_edge(np.clip(values, LOWEST, HIGHEST))), *self._model[1:]
+        away = (values[:2] - first) / self._trust
+        return float(misfit(*seen, model, self._levels()) + (away**2).sum())
+
+
+def _brightest(fitted: list[_Fitted]) -> Windows:
+    """Windows, places and states of the brightest disks of patterns."""
+    rows = [np.argsort(-one.disks[:, 0])[:TAUGHT] for one in fitted]
+    windows = tuple(
+        np.concatenate([one.rest[0][k][some] for one, some in zip(fitted, rows, strict=True)])
+        for k in range(3)
+    )
+    offsets, states = (
+        np.concatenate([one.rest[k][some] for one, some in zip(fitted, rows, strict=True)]) for k in (1, 2)
+    )
+    return windows, offsets, states
+
+
+def _lowest(evidence: Callable[[Floats], float], now: Floats) -> Floats:
+    """One step to the least of a function, coordinate by coordinate, by parabolas."""
+    here = evidence(now)
+    for trial in np.diag(TRIALS):
+        before, after = evidence(now - trial), evidence(now + trial)
+        bend = before + after - 2 * here
+        move = 0.5 * (before - after) / bend if bend > 0 else np.sign(before - after)
+        moved = np.clip(now + np.clip(move, -2, 2) * trial, LOWEST, HIGHEST)
+        now, here = moved, evidence(moved)
+    return now
 
 
 def _edge(values: Floats) -> Edge:

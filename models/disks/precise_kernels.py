@@ -107,22 +107,50 @@ def settle_priors(evidence, chosen):
         chosen[i] = np.argmax(evidence[i] + np.log(share))
 
 
+@njit(cache=True, nogil=True)
+def between(size, fine, dx, dy, out):
+    """Rows and columns of six of ``size`` places of a table for a centre dx, dy px from the middle pixel.
+
+    ``out`` (3, 6): what the nearest place, its four neighbours and the next corner weigh (a parabola with its
+    mixed term, so that derivatives go on from place to place), and derivatives of that along x and y, per px.
+    """
+    middle = (size - 1) // 2
+    across, down = dx * fine + middle, dy * fine + middle
+    j = min(max(math.floor(across + 0.5), 1), size - 2)
+    i = min(max(math.floor(down + 0.5), 1), size - 2)
+    u, v = min(max(across - j, -1.0), 1.0), min(max(down - i, -1.0), 1.0)
+    right, below = u >= 0.0, v >= 0.0
+    p, q = 1.0 if right else -1.0, 1.0 if below else -1.0
+    corner = (abs(u * v), fine * p * q * v, fine * p * q * u)
+    parts = (
+        (1.0 - u * u - v * v, 0.5 * (u * u + u), 0.5 * (u * u - u), 0.5 * (v * v + v), 0.5 * (v * v - v)),
+        (-2.0 * fine * u, fine * (u + 0.5), fine * (u - 0.5), 0.0, 0.0),
+        (-2.0 * fine * v, 0.0, 0.0, fine * (v + 0.5), fine * (v - 0.5)),
+    )
+    for row in range(3):
+        part, c = parts[row], corner[row]
+        out[row, 0] = part[0] + c
+        out[row, 1] = part[1] - (c if right else 0.0)
+        out[row, 2] = part[2] - (0.0 if right else c)
+        out[row, 3] = part[3] - (c if below else 0.0)
+        out[row, 4] = part[4] - (0.0 if below else c)
+        out[row, 5] = c
+    return (i, j), (i, j + 1), (i, j - 1), (i + 1, j), (i - 1, j), (i + int(q), j + int(p))
+
+
 @njit(cache=True, nogil=True, fastmath=FAST)
-def design(table, fine, dx, dy, out):
-    """Phi for a centre dx, dy px from the middle pixel; the places of the table it lies between."""
-    middle = (table.shape[0] - 1) // 2
-    u = min(max(dx * fine + middle, 0.0), 2.0 * middle - 1e-6)
-    v = min(max(dy * fine + middle, 0.0), 2.0 * middle - 1e-6)
-    i, j = int(v), int(u)
-    v, u = np.float32(v - i), np.float32(u - j)
-    one = np.float32(1.0)
-    w00, w01, w10, w11 = (one - v) * (one - u), (one - v) * u, v * (one - u), v * u
+def design(table, places, shares, out):
+    """Phi from places of the table and what they weigh (6,)."""
+    o, r, m, b, t, c = places
+    w0, w1, w2, w3, w4, w5 = shares[0], shares[1], shares[2], shares[3], shares[4], shares[5]
     for k in range(table.shape[2]):
-        a, b, c, d = table[i, j, k], table[i, j + 1, k], table[i + 1, j, k], table[i + 1, j + 1, k]
+        here, right, left = table[o[0], o[1], k], table[r[0], r[1], k], table[m[0], m[1], k]
+        below, above, corner = table[b[0], b[1], k], table[t[0], t[1], k], table[c[0], c[1], k]
         row = out[k]
-        for t in range(len(a)):
-            row[t] = w00 * a[t] + w01 * b[t] + w10 * c[t] + w11 * d[t]
-    return i, j, u, v
+        for n in range(len(here)):
+            row[n] = (
+                w0 * here[n] + w1 * right[n] + w2 * left[n] + w3 * below[n] + w4 * above[n] + w5 * corner[n]
+            )
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
@@ -148,24 +176,22 @@ def normal_equations(phi, weight, values, space, matrix, vector):
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def expected(table, at, fine, coefficients, corners, out):
+def expected(table, places, shares, coefficients, corners, out):
     """``out`` (3, n): counts of the disk, and their derivatives by the place of its centre along x and y."""
-    i, j, u, v = at
     count, n = table.shape[2], table.shape[3]
     corners[:] = 0.0
-    for q in range(4):
-        image = table[i + q // 2, j + q % 2]
+    for q in range(6):
+        image = table[places[q][0], places[q][1]]
         for k in range(count):
             c = np.float32(coefficients[k])
             for t in range(n):
                 corners[q, t] += c * image[k, t]
-    one = np.float32(1.0)
-    a, b, c, d = corners
-    for t in range(n):
-        top, low = (one - u) * a[t] + u * b[t], (one - u) * c[t] + u * d[t]
-        out[0, t] = (one - v) * top + v * low
-        out[1, t] = fine * ((one - v) * (b[t] - a[t]) + v * (d[t] - c[t]))
-        out[2, t] = fine * (low - top)
+    out[:] = 0.0
+    for row in range(3):
+        for q in range(6):
+            share = shares[row, q]
+            for t in range(n):
+                out[row, t] += share * corners[q, t]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)

@@ -10,6 +10,7 @@ from numba import njit
 
 from braggscope.models.disks.precise_kernels import (
     backward,
+    between,
     design,
     expected,
     factor,
@@ -20,15 +21,15 @@ from braggscope.models.disks.precise_kernels import (
     weigh_priors,
     with_prior,
 )
-from braggscope.models.disks.precise_weights import axes, join, scatter
+from braggscope.models.disks.precise_weights import axes, covariance_of, move, settle
 
 SEEN = 0.6  # share of a disk's pixels that must be good and in the pattern
 VISIBLE = 3.0  # sigma of its counts over its surroundings
 LONGEST = 1.0  # px that a disk may move in one step
-CLOSE = 0.05  # sigma: a step shorter than this ends the fit
-ALIKE = 4.0  # disks whose scatter goes together, as their insides are alike: measured on simulations
-BEYOND = 1.15  # by what errors exceed those of the counts where disks do not scatter: measured likewise
-CHOOSING = (0, 2)  # steps in which priors are chosen anew
+CLOSE = 0.1  # sigma: a step shorter than this ends the fit
+RELAID = 0.75  # px from the middle of its window at which a disk gets a new one
+NEARBY = 0.1  # px: once a step is shorter, priors are chosen for good; in the first step never, as variances
+# are still those of smoothed counts there
 
 
 @njit(cache=True, nogil=True)
@@ -42,17 +43,21 @@ def _brightness(image, good, x, y, ring):
     """Counts of a disk above the ring around it, their sigma / sqrt(gain), and the share of good pixels."""
     radius, outer = ring
     inner, around, n, m, whole = 0.0, 0.0, 0, 0, 0
-    reach = int(outer) + 1
-    for r in range(int(round(y)) - reach, int(round(y)) + reach + 1):
-        for t in range(int(round(x)) - reach, int(round(x)) + reach + 1):
-            far = math.hypot(r - y, t - x)
-            whole += far <= radius
-            if far > outer or r < 0 or t < 0 or r >= image.shape[0] or t >= image.shape[1] or not good[r, t]:
+    reach, rim = int(outer) + 1, max(outer - 1.5, radius)
+    row, column = int(round(y)), int(round(x))
+    for r in range(row - reach, row + reach + 1):
+        for t in range(column - reach, column + reach + 1):
+            far = (r - y) * (r - y) + (t - x) * (t - x)
+            within = far <= radius * radius
+            whole += within
+            if not within and not rim * rim < far <= outer * outer:
                 continue
-            if far <= radius:
+            if r < 0 or t < 0 or r >= image.shape[0] or t >= image.shape[1] or not good[r, t]:
+                continue
+            if within:
                 inner += image[r, t]
                 n += 1
-            elif far > outer - 1.5:
+            else:
                 around += image[r, t]
                 m += 1
     ground = around / m if m > 0 else 0.0
@@ -81,24 +86,38 @@ def choose(image, good, lattice, candidates, rule, kept, height):
 
 
 @njit(cache=True, nogil=True)
-def cut(image, good, x, y, pixels, allowed, noise, values, use, variance):
+def smooth(image, good):
+    """(H, W) float32: mean of 3 x 3 pixels about each, of the good ones, and at least 0."""
+    rows, columns = image.shape
+    out = np.empty((rows, columns), np.float32)
+    total, count = np.empty(columns + 2, np.float32), np.empty(columns + 2, np.float32)
+    for r in range(rows):
+        total[:] = 0.0
+        count[:] = 0.0
+        for i in range(max(r - 1, 0), min(r + 2, rows)):
+            for t in range(columns):
+                use = np.float32(1.0) if good[i, t] else np.float32(0.0)
+                total[t + 1] += use * image[i, t]
+                count[t + 1] += use
+        for t in range(columns):
+            n = max(count[t] + count[t + 1] + count[t + 2], np.float32(1.0))
+            out[r, t] = max((total[t] + total[t + 1] + total[t + 2]) / n, np.float32(0.0))
+    return out
+
+
+@njit(cache=True, nogil=True)
+def cut(scene, x, y, around, noise, values, use, variance):
     """Pixels about the pixel x, y: counts, 1 where they are used, variances from the mean of 3 x 3."""
+    image, good, mean = scene
+    pixels, allowed = around
     gain, least = noise
     for i in range(len(values)):
-        values[i], use[i], variance[i] = 0.0, 0.0, 1.0
-        if i >= len(pixels) or not allowed[i]:
-            continue
         t, r = x + pixels[i, 0], y + pixels[i, 1]
-        if r < 0 or t < 0 or r >= image.shape[0] or t >= image.shape[1] or not good[r, t]:
-            continue
-        values[i], use[i] = image[r, t], 1.0
-        total, n = 0.0, 0
-        for rr in range(max(r - 1, 0), min(r + 2, image.shape[0])):
-            for tt in range(max(t - 1, 0), min(t + 2, image.shape[1])):
-                if good[rr, tt]:
-                    total += image[rr, tt]
-                    n += 1
-        variance[i] = gain * max(total / n, 0.0) + least
+        inside = 0 <= r < image.shape[0] and 0 <= t < image.shape[1]
+        if allowed[i] and inside and good[r, t]:
+            values[i], use[i], variance[i] = image[r, t], 1.0, gain * mean[r, t] + least
+        else:
+            values[i], use[i], variance[i] = 0.0, 0.0, 1.0
 
 
 @njit(cache=True, nogil=True)
@@ -124,9 +143,10 @@ def solve_disk(window, state, offset, model, noise, evidence, space, out):
     values, use, variance = window
     table, fine, priors = model
     gain, least, floor = noise
-    phi, weighted, product, matrix, work, vector, right, sides, corners, mean, weight = space
+    phi, weighted, product, matrix, work, vector, right, sides, corners, mean, weight, shares = space
     count, n = table.shape[2], len(values)
-    at = design(table, fine, offset[0], offset[1], phi)
+    places = between(table.shape[0], fine, offset[0], offset[1], shares)
+    design(table, places, shares[0], phi)
     low = max(least, gain * floor * state[1])
     for t in range(n):
         weight[t] = use[t] / max(variance[t], low)
@@ -143,7 +163,7 @@ def solve_disk(window, state, offset, model, noise, evidence, space, out):
     squares -= (right * right).sum()
     backward(work, count + 1, right)
     level = right[count]
-    expected(table, at, fine, right, corners, mean)
+    expected(table, places, shares, right, corners, mean)
     position_system(phi, weighted, weight, values, level, mean, work, sides, out)
     state[3] = squares - out[5] + logarithm - priors[1][chosen] + 2 * count * math.log(state[1])
     total, area = 0.0, 0.0
@@ -157,40 +177,49 @@ def solve_disk(window, state, offset, model, noise, evidence, space, out):
 
 
 @njit(cache=True, nogil=True)
-def refine(windows, corners, indices, lattice, states, model, noise, steps, space, systems, turned, weight):
-    """Gauss-Newton on the six numbers of ``lattice``, in place; its covariance, or NaN where it failed."""
+def refine(scene, around, windows, corners, indices, lattice, states, model, noise, steps, systems, weight):
+    """Gauss-Newton on the six numbers of ``lattice``, in place; covariance (NaN: failed), tau^2."""
     n = len(indices)
     values, use, variance = windows
-    matrix, gradient = np.empty((6, 6)), np.empty(6)
-    covariance = np.full((6, 6), math.nan)
+    matrix, step, turned = np.empty((6, 6)), np.empty(6), np.empty((n, 6))
+    failed = np.full((6, 6), math.nan)
     evidence = np.full((n, len(model[2][1])), -math.inf)
+    space = work_space(model[0].shape[2], values.shape[1])
     states[:, 0] = evidence.shape[1] // 2
+    spread, far, chosen = 0.0, math.inf, False
     for turn in range(steps):
+        choosing = turn > 0 and not chosen
+        chosen = chosen or (choosing and far < NEARBY)
         for i in range(n):
             x, y = place(lattice, indices[i, 0], indices[i, 1])
+            if max(abs(x - corners[i, 0]), abs(y - corners[i, 1])) > RELAID:
+                corners[i] = round(x), round(y)
+                cut(scene, int(round(x)), int(round(y)), around, noise[:2], values[i], use[i], variance[i])
             window = (values[i], use[i], variance[i])
             offset = (x - corners[i, 0], y - corners[i, 1])
-            wanted = evidence[i] if turn in CHOOSING else evidence[i, :0]
+            wanted = evidence[i] if choosing else evidence[i, :0]
             if not solve_disk(window, states[i], offset, model, noise, wanted, space, systems[i]):
                 systems[i] = 0.0
             axes(systems[i], turned[i])
-        if turn in CHOOSING:
+        if choosing:
             settle_priors(evidence, states[:, 0])
-        spread = scatter(turned, weight)
-        join(indices, systems, turned, weight, spread, matrix, gradient)
-        if not np.isfinite(matrix).all() or np.linalg.cond(matrix) > 1e12:
-            return covariance
-        step = np.linalg.solve(matrix, gradient)
+        square, spread = settle(indices, turned, weight, matrix, step)
+        if not math.isfinite(square):
+            return failed, spread
         far = 0.0
         for i in range(n):
             dx = step[0] + indices[i, 0] * step[2] + indices[i, 1] * step[4]
             dy = step[1] + indices[i, 0] * step[3] + indices[i, 1] * step[5]
             far = max(far, math.hypot(dx, dy))
-        lattice += step * min(1.0, LONGEST / max(far, 1e-12))
-        if turn > CHOOSING[-1] and (step * gradient).sum() < CLOSE * CLOSE:
+        share = min(1.0, LONGEST / max(far, 1e-12))
+        move(indices, (share - 1.0) * step, turned)
+        lattice += share * step
+        if chosen and square < CLOSE * CLOSE:
             break
-    join(indices, systems, turned, weight, ALIKE * spread, matrix, gradient)
-    return np.linalg.inv(matrix) * BEYOND**2
+    for i in range(n):
+        systems[i, 3] = turned[i, 2] * turned[i, 4] - turned[i, 3] * turned[i, 5]
+        systems[i, 4] = turned[i, 3] * turned[i, 4] + turned[i, 2] * turned[i, 5]
+    return covariance_of(indices, turned, weight, spread, matrix), spread
 
 
 @njit(cache=True, nogil=True)
@@ -201,7 +230,7 @@ def work_space(count, n):
         np.ones((count + 1, n), single), np.empty((count + 1, n), single),
         np.empty((count + 1, count + 1), single), np.zeros((count + 1, count + 1)),
         np.zeros((count + 1, count + 1)), np.empty(count + 1), np.empty(count + 1), np.empty((2, count + 1)),
-        np.empty((4, n), single), np.empty((3, n), single), np.empty(n, single),
+        np.empty((6, n), single), np.empty((3, n), single), np.empty(n, single), np.empty((3, 6), single),
     )  # fmt: skip
 
 
@@ -218,39 +247,50 @@ def deviance(values, use, variance, noise):
 
 
 @njit(cache=True, nogil=True)
+def misfit(windows, offsets, states, model, noise):
+    """Minus twice the log evidence of disks, whose places (n, 2) and ``states`` are known."""
+    values, use, variance = windows
+    space = work_space(model[0].shape[2], values.shape[1])
+    system, none, total = np.empty(6), np.empty(0), 0.0
+    for i in range(len(offsets)):
+        state, renewed = states[i].copy(), variance[i].copy()
+        window = (values[i], use[i], renewed)
+        if solve_disk(window, state, (offsets[i, 0], offsets[i, 1]), model, noise, none, space, system):
+            total += deviance(values[i], use[i], renewed, noise) + state[3]
+    return total
+
+
+@njit(cache=True, nogil=True)
 def fit_pattern(image, good, lattice, candidates, rule, pixels, around, model, noise, steps, fewest):
     """Fit one pattern; ``lattice`` (6,) in place.
 
     ``pixels`` (n, 2) x, y of a disk's surroundings; ``around``: the radius of neighbours and their indices.
-    Gives covariance (6, 6), the numbers of the disks among ``candidates``, and per disk (n, 10): counts,
-    S (3), gradient (2), chi^2 per pixel, weight, tau^2, -2 log evidence. The covariance is NaN where the
-    fit failed.
+    Gives covariance (6, 6), the numbers of the disks among ``candidates``, per disk (n, 9): counts, S (3),
+    gradient (2), chi^2 per pixel, weight, tau^2; and windows, places in them (n, 2) and states, as
+    :func:`misfit` takes them. The covariance is NaN where the fit failed.
     """
     kept, height = np.empty(len(candidates), np.int64), np.empty(len(candidates))
-    n = choose(image, good, lattice, candidates, rule, kept, height)
+    n, size = choose(image, good, lattice, candidates, rule, kept, height), model[0].shape[3]
     if n < fewest:
-        return np.full((6, 6), math.nan), kept[:0], np.empty((0, 10))
-    indices, size = candidates[kept[:n]], model[0].shape[3]
-    allowed = allow(lattice, pixels, around[0], around[1])
+        n = 0
+    indices = candidates[kept[:n]]
     values, use = np.empty((n, size), np.float32), np.empty((n, size), np.float32)
-    variance = np.empty((n, size), np.float32)
-    corners, states = np.empty((n, 2)), np.zeros((n, 4))
+    windows = (values, use, np.empty((n, size), np.float32))
+    corners, states, disks = np.full((n, 2), math.inf), np.zeros((n, 4)), np.empty((n, 9))
+    if n == 0:
+        return np.full((6, 6), math.nan), kept[:0], disks, (windows, corners, states)
+    scene = (image, good, smooth(image, good))
+    inner = (pixels, allow(lattice, pixels, around[0], around[1]))
     for i in range(n):
-        x, y = place(lattice, indices[i, 0], indices[i, 1])
-        corners[i] = round(x), round(y)
-        column, row = int(round(x)), int(round(y))
-        cut(image, good, column, row, pixels, allowed, noise[:2], values[i], use[i], variance[i])
         states[i, 1] = max(height[i], noise[0] * 1e-3)
-    systems, turned, weight = np.zeros((n, 6)), np.empty((n, 6)), np.empty(n)
-    space = work_space(model[0].shape[2], size)
-    covariance = refine(
-        (values, use, variance), corners, indices, lattice, states, model, noise, steps, space, systems,
-        turned, weight,
-    )  # fmt: skip
-    disks = np.empty((n, 10))
+    systems, weight = np.zeros((n, 6)), np.empty(n)
+    covariance, spread = refine(
+        scene, inner, windows, corners, indices, lattice, states, model, noise, steps, systems, weight
+    )
     for i in range(n):
         disks[i, 0], disks[i, 1:7], disks[i, 7] = states[i, 2], systems[i], weight[i]
         disks[i, 6] /= max(use[i].sum(), 1.0)
-        disks[i, 9] = deviance(values[i], use[i], variance[i], noise) + states[i, 3]
-    disks[:, 8] = scatter(turned, weight)
-    return covariance, kept[:n], disks
+        x, y = place(lattice, indices[i, 0], indices[i, 1])
+        corners[i, 0], corners[i, 1] = x - corners[i, 0], y - corners[i, 1]
+    disks[:, 8] = spread
+    return covariance, kept[:n], disks, (windows, corners, states)

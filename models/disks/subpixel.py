@@ -131,6 +131,19 @@ def _climb(image, weight, table, x, y, reach, mix, curve, patch):
 
 
 @njit(cache=True, nogil=True)
+def _carried(hxx, hxy, hyx, hyy, vxx, vxy, vyy):
+    """Square roots of the diagonal of H⁻¹ V H⁻ᵀ."""
+    det = hxx * hyy - hxy * hyx
+    if det <= 0:
+        return np.nan, np.nan
+    p, q, s, t = hyy / det, -hxy / det, -hyx / det, hxx / det
+    return (
+        np.sqrt(p * p * vxx + 2 * p * q * vxy + q * q * vyy),
+        np.sqrt(s * s * vxx + 2 * s * t * vxy + t * t * vyy),
+    )
+
+
+@njit(cache=True, nogil=True)
 def _errors(weight, table, x, y, height, level, mix, slope, variance):
     """1 sigma of both coordinates: Poisson noise of a disk of this height carried through the template.
 
@@ -160,14 +173,23 @@ def _errors(weight, table, x, y, height, level, mix, slope, variance):
             vxx += gx * gx * v
             vxy += gx * gy * v
             vyy += gy * gy * v
-    det = hxx * hyy - hxy * hyx
-    if det <= 0:
-        return np.nan, np.nan
-    p, q, s, t = hyy / det, -hxy / det, -hyx / det, hxx / det
-    return (
-        np.sqrt(p * p * vxx + 2 * p * q * vxy + q * q * vyy),
-        np.sqrt(s * s * vxx + 2 * s * t * vxy + t * t * vyy),
-    )
+    return _carried(hxx, hxy, hyx, hyy, vxx, vxy, vyy)
+
+
+@njit(cache=True, nogil=True)
+def _errors_of_whole(sums, height, level, mix, slope, variance):
+    """The same where no pixel of the window is missing, from sums over pixels of the same height."""
+    nodes = nodes_of(height, level, len(slope))
+    h, v = np.zeros(4), np.zeros(3)
+    one, both, other = mix[0] * mix[0], mix[0] * mix[1], mix[1] * mix[1]
+    for grey in range(len(sums)):
+        k, noise = slope[nodes[grey]] * height, variance[nodes[grey]]
+        row = sums[grey]
+        for i in range(4):
+            h[i] += k * (mix[0] * row[i] + mix[1] * row[4 + i])
+        for i in range(3):
+            v[i] += noise * (one * row[8 + i] + both * row[11 + i] + other * row[14 + i])
+    return _carried(h[0], h[1], h[2], h[3], v[0], v[1], v[2])
 
 
 @njit(inline="always")
@@ -194,6 +216,7 @@ def measure(
     slope,
     variance,
     swayed,
+    sums,
 ) -> Floats:  # fmt: skip
     """(N, 5) x, y, x_err, y_err, height of the disks at ``rows, cols``; NaN rows for those that are none.
 
@@ -214,7 +237,7 @@ def measure(
         mix = (0.0, 1.0)
         if climbs:
             if mixed:
-                mix = balance(table, height, level, slope, variance, varied, swayed)
+                mix = balance(sums, height, level, slope, variance, varied, swayed)
             curve = np.empty(0, np.float32) if whole or not counts else curve_of(height, level, bent)
             reach = REACH if whole else CUT_REACH
             x, y = _climb(image, weight, table, x, y, reach, mix, curve, patch)
@@ -232,7 +255,10 @@ def measure(
                 y += _vertex(correlation[r - 1, c], correlation[r, c], correlation[r + 1, c])
         ex = ey = np.nan
         if counts:
-            ex, ey = _errors(weight, table, x, y, height, level, mix, slope, variance)
+            if whole:
+                ex, ey = _errors_of_whole(sums, height, level, mix, slope, variance)
+            else:
+                ex, ey = _errors(weight, table, x, y, height, level, mix, slope, variance)
             if subpixel == NONE:
                 ex, ey = np.sqrt(ex * ex + 1 / 12), np.sqrt(ey * ey + 1 / 12)
         out[k] = x, y, ex, ey, height
