@@ -208,7 +208,9 @@ def main() -> None:
     """Entry of the process: handles of the pipe and of the memory are its arguments."""
     end_with_parent()
     limit_memory()
-    Child(connect(sys.argv[1]), SharedMemory(sys.argv[2])).run()
+    connection = connect(sys.argv[1])
+    connection.send_bytes(pack({"beat": 1})[0])  # a slow start is no request without progress
+    Child(connection, SharedMemory(sys.argv[2])).run()
 
 
 if __name__ == "__main__":
