@@ -11,11 +11,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from coherent_scan import QUICK, SPEC, coherent, prepared
 from PyQt6.QtCore import qInstallMessageHandler
 from stage import Stage, children, until
 from strain_scan import COLUMNS, ROWS, SIDE, STRAINED, open_scan, pattern
 
 from braggscope.app.demo import write_demo_series
+from braggscope.models.cdi.diffraction import grow, measure
 from braggscope.models.peaks.simulate import SeriesSpec
 
 FRAMES, LONG = 24, 300
@@ -132,4 +134,29 @@ def stage(launch: Callable[..., Stage]) -> Stage:
 def scan(stage: Stage, scan_file: Path) -> Stage:
     """The workspace with the scan: probe, live disks and virtual images are there."""
     open_scan(stage, scan_file)
+    return stage
+
+
+@pytest.fixture(scope="session")
+def counts() -> np.ndarray:
+    """The pattern of a small crystal."""
+    return measure(grow(SPEC), SPEC).counts
+
+
+@pytest.fixture(scope="session")
+def stack(counts: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as a file."""
+    path = tmp_path_factory.mktemp("crystal") / "scan7.npy"
+    np.save(path, counts)
+    return path
+
+
+@pytest.fixture
+def crystal(launch: Callable[..., Stage], stack: Path) -> Stage:
+    """The workspace with a small crystal, prepared, and parameters that are quick."""
+    stage = launch()
+    stage.open(stack)
+    stage.program.trigger("coherent_workspace")
+    prepared(stage)
+    coherent(stage).set_phasing(coherent(stage).phasing.model_copy(update=QUICK))
     return stage
