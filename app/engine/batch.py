@@ -156,10 +156,16 @@ def _put(pipe: _Pipe, place: queue.Queue, item: object) -> None:
 
 
 def read_one(
-    reader: Reader, info: SourceInfo, job: SeriesJob, index: int, cancelled: threading.Event | None = None
-) -> list | str:
-    """The raw frames of frame ``index``, or the sentence that says why they cannot be read."""
+    reader: Reader, info: SourceInfo, job: SeriesJob, index: int, cancelled: threading.Event | None = None,
+    lend: bool = False,
+) -> list | str:  # fmt: skip
+    """The raw frames of frame ``index``, or the sentence that says why they cannot be read.
+
+    ``lend``: a frame that is not summed is good until the next is read, and not copied.
+    """
     try:
+        if lend and job.parameters.prepare.sum_frames == 1:
+            return [reader.read(index, cancelled=cancelled, lend=True)]
         return read_raw(reader, info, index, job.parameters.prepare.sum_frames, cancelled)
     except SourceError as error:
         return str(error)

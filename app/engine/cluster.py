@@ -31,6 +31,13 @@ RECOUNT_S = 1.0  # between two looks at who works
 CONNECT_S = 10.0
 WORKER_BYTES = 2 << 30  # of a local worker; one that takes more is ended and its frames go elsewhere
 LOSSES = 2  # workers that may be lost under one task before its frames are suspects
+QUIET = {  # dask watches itself, in every process, more closely than a batch needs
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.admin.system-monitor.gil.enabled": False,
+    "distributed.worker.memory.monitor-interval": "500ms",
+}
 QUEUES = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster", "sge": "SGECluster"}
 
 
@@ -55,7 +62,7 @@ def connected(where: str, workers: int) -> Iterator[Any]:
             "Batches on a cluster need dask; install it with pip install 'braggscope[cluster]'."
         ) from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    settings = {
+    settings = QUIET | {
         "distributed.scheduler.allowed-failures": LOSSES,
         "distributed.comm.timeouts.connect": CONNECT_S,
     }

@@ -66,7 +66,7 @@ def analyse_chunk(task: Task, frames: list[int]) -> Packed:
     start = time.perf_counter()
     packed = Packed()
     for index in frames:
-        raw = read_one(session.reader, session.info, session.job, index)
+        raw = read_one(session.reader, session.info, session.job, index, lend=True)
         outcome = analyse_one(
             session.preparer, session.job, session.networks, session.workspace, _never, index, raw
         )

@@ -113,9 +113,13 @@ class Reader:
         return Cell.model_validate(reply["cell"])
 
     def read(
-        self, index: int, out: NDArray | None = None, cancelled: threading.Event | None = None
-    ) -> NDArray:
-        """Frame ``index``, (H, W) of ``info.dtype``, in an array of the caller's or into ``out``."""
+        self, index: int, out: NDArray | None = None, cancelled: threading.Event | None = None,
+        lend: bool = False,
+    ) -> NDArray:  # fmt: skip
+        """Frame ``index``, (H, W) of ``info.dtype``, in an array of the caller's or into ``out``.
+
+        ``lend``: seen where the process left it, read-only, and good until the next request.
+        """
         with self._turn(cancelled):
             self._ensure_open(cancelled)
             info = self._known()
@@ -126,6 +130,9 @@ class Reader:
             frame = np.frombuffer(
                 self._memory.view(slot * info.frame_bytes, info.frame_bytes), info.dtype
             ).reshape(info.shape)
+            if lend:
+                frame.flags.writeable = False
+                return frame
             if out is None:
                 return frame.copy()
             np.copyto(out, frame)
