@@ -1,7 +1,8 @@
 """A very long series: memory and speed from first to last frame, kills, and worker processes.
 
 ``python -m benchmarks.bench_scale [--frames 100000] [--write]`` in the root; ``--write`` puts the page into
-docs/scale.md. The series is a virtual HDF5 dataset that repeats 1000 different simulated frames, so that the
+docs/scale.md. ``--only workers`` compares worker processes alone, in three minutes on a quiet machine. The
+series is a virtual HDF5 dataset that repeats 1000 different simulated frames, so that the
 disk holds a few megabytes.
 """
 
@@ -14,20 +15,23 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import hdf5plugin
 import numpy as np
 import psutil
 
-from benchmarks.run import machine
 from braggscope.app.export.tables import read_peaks
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "scale.md"
 SIDE, DIFFERENT, SPOTS = 512, 1000, 8
 COMMAND = [sys.executable, "-m", "braggscope.app", "peaks"]
-FLAGS = ["--minval", "20", "--minscore", "30", "--localize", "fit", "--device", "cpu"]
+THRESHOLDS = ["--minval", "20", "--minscore", "30", "--device", "cpu"]
+FLAGS = [*THRESHOLDS, "--localize", "fit"]
+METHODS = {"fits only": (FLAGS, 3000), "all methods": (THRESHOLDS, 600)}  # words, and frames of a comparison
+ROLES = ("command", "worker", "reader")
 LOOK_S = 0.5
 MB = 1e6
 
@@ -70,7 +74,7 @@ def recorded(output: Path) -> int:
 
 
 def start(series: Path, output: Path, *words: str) -> "subprocess.Popen[bytes]":
-    command = [*COMMAND, str(series), "-o", str(output), *FLAGS, *words]
+    command = [*COMMAND, str(series), "-o", str(output), *words]
     return subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
 
@@ -87,38 +91,50 @@ def role(process: psutil.Process, first: int) -> str:
     return "reader" if "sources.child" in line else "worker" if "spawn_main" in line else "other"
 
 
-def watch(series: Path, output: Path, frames: int, *words: str) -> tuple[np.ndarray, dict[str, float]]:
-    """(N, 4) seconds, frames recorded, seconds of processor, RSS in MB, of a whole run; most RSS by role."""
+class Watched(NamedTuple):
+    """A run as seen every half second: ``rows`` (N, 4) seconds, frames recorded, seconds of processor of all
+    processes, RSS in MB; ``spent`` (N,) seconds of processor and ``most`` RSS in MB, by role.
+    """
+
+    rows: np.ndarray
+    spent: dict[str, np.ndarray]
+    most: dict[str, float]
+
+
+def watch(series: Path, output: Path, frames: int, *words: str) -> Watched:
+    """Look at a whole run from outside."""
     process = start(series, output, *words)
     begun, rows = time.monotonic(), []
     most: dict[str, float] = {}
+    spent: list[dict[str, float]] = []
+    roles: dict[psutil.Process, str] = {}
     whole = psutil.Process(process.pid)
     while process.poll() is None:
         try:
             members = family(whole)
-            cpu = sum(sum(m.cpu_times()[:2]) for m in members)
+            roles |= {m: role(m, process.pid) for m in members if m not in roles}
+            used = {m: sum(m.cpu_times()[:2]) for m in members}
             held = {m: m.memory_info().rss / MB for m in members}
-            for member, size in held.items():
-                name = role(member, process.pid)
-                most[name] = max(most.get(name, 0.0), size)
         except psutil.Error:
             continue
+        for member, size in held.items():
+            most[roles[member]] = max(most.get(roles[member], 0.0), size)
         done = recorded(output) or (frames if rows else 0)  # the journal goes when the table is there
         if done:
-            rows.append((time.monotonic() - begun, done, cpu, sum(held.values())))
+            rows.append((time.monotonic() - begun, done, sum(used.values()), sum(held.values())))
+            spent.append({r: sum(s for m, s in used.items() if roles[m] == r) for r in ROLES})
         time.sleep(LOOK_S)
     if process.wait() != 0:
         raise RuntimeError(f"the run ended with {process.returncode}")
-    return np.array(rows), most
+    return Watched(np.array(rows), {r: np.array([one[r] for one in spent]) for r in ROLES}, most)
 
 
-def steady(series: Path, folder: Path, frames: int) -> tuple[list[str], Path]:
+def steady(series: Path, folder: Path, frames: int) -> list[str]:
     """Memory and speed in the first and the last tenth."""
     output = folder / "steady.csv"
     begun = time.monotonic()
-    rows, _ = watch(series, output, frames, "--workers", "2")
+    seconds, done, cpu, rss = watch(series, output, frames, *FLAGS, "--workers", "2").rows.T
     whole_s = time.monotonic() - begun
-    seconds, done, cpu, rss = rows.T
     first, last = ((done >= a * frames) & (done < b * frames) for a, b in ((0.01, 0.1), (0.9, 1.0)))
     wall = [np.ptp(done[part]) / np.ptp(seconds[part]) for part in (first, last)]
     work = [np.ptp(done[part]) / np.ptp(cpu[part]) for part in (first, last)]
@@ -137,7 +153,7 @@ def steady(series: Path, folder: Path, frames: int) -> tuple[list[str], Path]:
         f"| frames per second of processor time, first -> last tenth | {work[0]:.0f} -> {work[1]:.0f} "
         f"({100 * (work[1] / work[0] - 1):+.1f} %) |",
         f"| every frame there once, repeated frames with equal counts | {'yes' if repeated else 'NO'} |",
-    ], output
+    ]
 
 
 def killed(series: Path, folder: Path, frames: int, kills: int, seed: int = 0) -> list[str]:
@@ -148,7 +164,7 @@ def killed(series: Path, folder: Path, frames: int, kills: int, seed: int = 0) -
     random = np.random.default_rng(seed)
     lost, happened, waiting = [], 0, 0.0
     while happened < kills:
-        process = start(series, output, "--resume", *words)
+        process = start(series, output, "--resume", *FLAGS, *words)
         begun = time.time()
         before = recorded(output)
         while recorded(output) == before and process.poll() is None:
@@ -180,41 +196,51 @@ def killed(series: Path, folder: Path, frames: int, kills: int, seed: int = 0) -
     ]
 
 
-def workers(series: Path, folder: Path, frames: int, reference: Path) -> list[str]:
-    """One against two local worker processes, alternately, twice each; speed from 10 to 90 %."""
+def workers(series: Path, folder: Path, frames: int) -> list[str]:
+    """One against two local worker processes, with fits only and with all methods."""
+    lines = []
+    for name, (words, enough) in METHODS.items():
+        lines += compare(series, folder, min(frames, enough), name, words)
+    return lines
+
+
+def compare(series: Path, folder: Path, frames: int, name: str, words: list[str]) -> list[str]:
+    """One and two workers in turn, twice each; speed and processor time from 10 to 90 % of the frames."""
     speeds: dict[int, list[float]] = {1: [], 2: []}
-    work: dict[int, list[float]] = {1: [], 2: []}
+    costs: dict[int, list[dict[str, float]]] = {1: [], 2: []}
     most: dict[str, float] = {}
+    whole = folder / "threads.csv"
+    words = [*words, "--frames", f"0:{frames}"]
+    if start(series, whole, *words).wait() != 0:
+        raise RuntimeError("the run on threads failed")
     same = True
     for turn in range(4):
-        count = turn % 2 + 1
-        output = folder / f"workers{turn}.csv"
-        begun = time.monotonic()
-        rows, held = watch(series, output, frames, "--frames", f"0:{frames}", "--scheduler", f"local:{count}")
-        most |= {name: max(size, most.get(name, 0.0)) for name, size in held.items()}
-        seconds, done, cpu, _ = rows.T
+        count, output = turn % 2 + 1, folder / f"workers{turn}.csv"
+        seen = watch(series, output, frames, *words, "--scheduler", f"local:{count}")
+        most |= {r: max(size, most.get(r, 0.0)) for r, size in seen.most.items()}
+        seconds, done, _, _ = seen.rows.T
         middle = (done >= 0.1 * frames) & (done <= 0.9 * frames)
-        speeds[count].append(np.ptp(done[middle]) / np.ptp(seconds[middle]))
-        work[count].append(np.ptp(done[middle]) / np.ptp(cpu[middle]))
-        same &= reference.read_bytes().startswith(output.read_bytes())
-        print(
-            f"local:{count} {speeds[count][-1]:.0f} frames/s, {time.monotonic() - begun:.0f} s",
-            file=sys.stderr,
-        )
+        number = np.ptp(done[middle])
+        speeds[count].append(number / np.ptp(seconds[middle]))
+        costs[count].append({r: 1e3 * np.ptp(used[middle]) / number for r, used in seen.spent.items()})
+        same &= whole.read_bytes() == output.read_bytes()
+        print(f"{name}, local:{count}: {speeds[count][-1]:.0f} frames/s {costs[count][-1]}", file=sys.stderr)
     one, two = (max(speeds[n]) for n in (1, 2))
-    held = ", ".join(f"{name} {most[name]:.0f} MB" for name in ("command", "worker", "reader"))
+    spent = " and ".join(", ".join(f"{r} {min(c[r] for c in costs[n]):.2f}" for r in ROLES) for n in (1, 2))
+    held = ", ".join(f"{r} {most[r]:.0f} MB" for r in ROLES)
     return [
-        f"| frames/s with one and two worker processes, {frames:,} frames | {one:.0f} and {two:.0f} "
+        f"| {name}: frames/s with one and two worker processes, {frames:,} frames | {one:.0f} and {two:.0f} "
         f"({two / one:.2f} x) |",
-        f"| frames per second of processor time, all processes, one and two | {max(work[1]):.0f} and "
-        f"{max(work[2]):.0f} |",
-        f"| table against that of the threads | {'equal, byte for byte' if same else 'DIFFERENT'} |",
-        f"| resident memory of each process, most | {held} |",
+        f"| {name}: processor time of a frame in ms, with one and with two | {spent} |",
+        f"| {name}: table against that of the threads | {'equal, byte for byte' if same else 'DIFFERENT'} |",
+        f"| {name}: resident memory of each process, most | {held} |",
     ]
 
 
 def main() -> None:
     """Measure and print, or write the page."""
+    from benchmarks.run import machine  # late: it runs other benchmarks, which use the series of this one
+
     parser = argparse.ArgumentParser()
     parser.add_argument("--frames", type=int, default=100_000)
     parser.add_argument("--kills", type=int, default=20)
@@ -224,15 +250,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         series = make_series(folder, options.frames)
-        lines, reference = [], folder / "steady.csv"
-        if options.only in (None, "steady", "workers"):
-            found, reference = steady(series, folder, options.frames)
-            lines += found
-            print("\n".join(found), file=sys.stderr)
+        lines = []
+        if options.only in (None, "steady"):
+            lines += steady(series, folder, options.frames)
+            print("\n".join(lines), file=sys.stderr)
         if options.only in (None, "killed"):
             lines += killed(series, folder, min(options.frames, 20_000), options.kills)
         if options.only in (None, "workers"):
-            lines += workers(series, folder, min(options.frames, 5_000), reference)
+            lines += workers(series, folder, options.frames)
     page = "\n".join([machine(), "", "| | |", "|---|---|", *lines])
     print(page)
     if options.write:
