@@ -26,6 +26,7 @@ def test_calibration_is_shown_before_it_is_applied(scan):
     strain(scan).calibration.measure("ellipse")
     scan.idle()
     assert "No ring of disks stands by itself" in scan.notice.text
+    scan.window.notices.clear()
     panel.known.setCurrentIndex(panel.known.findData("square"))
     for key in ("origin", "ellipse", "rotation"):
         strain(scan).calibration.measure(key)
