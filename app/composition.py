@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -274,4 +275,15 @@ def run_window(locations: list[str]) -> int:
     program = Program()
     program.start(locations)
     QTimer.singleShot(0, lambda: log.info("window after %.2f s", time.perf_counter() - started))
-    return app.exec()
+    return leave(program, app.exec())
+
+
+def leave(program: Program, code: int) -> int:
+    """The exit code; at once where a lane could not end in time: the interpreter must not end before it.
+
+    A thread that comes back from compiled code into an interpreter that is gone aborts the process.
+    """
+    if program.desk.lanes.alive():
+        logging.shutdown()
+        os._exit(code)
+    return code

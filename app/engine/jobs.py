@@ -157,6 +157,11 @@ class Lane:
         with self._changed:
             return self._running is not None or bool(self._waiting)
 
+    @property
+    def alive(self) -> bool:
+        """Whether the worker has not ended."""
+        return self._thread.is_alive()
+
     def cancel_all(self) -> None:
         """Cancel what runs and what waits."""
         with self._changed:

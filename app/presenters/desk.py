@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from dataclasses import dataclass, fields
 
 from PyQt6.QtCore import QObject, pyqtSignal
@@ -20,6 +21,7 @@ from braggscope.models.geometry import Instrument
 from braggscope.models.results import PeakTable
 
 log = logging.getLogger(__name__)
+PATIENCE_S = 2.0
 
 
 @dataclass(slots=True)
@@ -62,6 +64,10 @@ class Lanes:
             Lane("scan_view", deliver, latest), Lane("disks", deliver, fifo), Lane("precise", deliver, fifo),
             Lane("maps", deliver, latest), Lane("calibrate", deliver, fifo),
         )  # fmt: skip
+
+    def alive(self) -> bool:
+        """Whether a thread still runs after all lanes were closed."""
+        return any(lane.alive for lane in self.all())
 
     def all(self) -> tuple[Lane, ...]:
         """Every lane."""
@@ -147,11 +153,12 @@ class Desk(QObject):
         self.say("error", sentence(error))
 
     def close(self) -> None:
-        """Stop all work. Nothing is delivered afterwards."""
+        """Stop all work. Nothing is delivered afterwards; all lanes together have ``PATIENCE_S`` to end."""
         self.delivery.close()
         for lane in self.lanes.all():
             lane.cancel_all()
+        end = time.monotonic() + PATIENCE_S
         for lane in self.lanes.all():
-            lane.close(1.5)
+            lane.close(max(end - time.monotonic(), 0.0))
         if self.engine is not None:
             self.engine.reader.close()
