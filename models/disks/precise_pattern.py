@@ -8,6 +8,7 @@ import math
 import numpy as np
 from numba import njit
 
+from braggscope.models.disks.edge import AMPLITUDES
 from braggscope.models.disks.precise_kernels import (
     backward,
     between,
@@ -27,6 +28,7 @@ SEEN = 0.6  # share of a disk's pixels that must be good and in the pattern
 VISIBLE = 3.0  # sigma of its counts over its surroundings
 LONGEST = 1.0  # px that a disk may move in one step
 CLOSE = 0.1  # sigma: a step shorter than this ends the fit
+UNSURE = 0.025  # px: what the model's edge is wrong by, where insides vary by their mean: measured on foils
 RELAID = 0.75  # px from the middle of its window at which a disk gets a new one
 NEARBY = 0.1  # px: once a step is shorter, priors are chosen for good; in the first step never, as variances
 # are still those of smoothed counts there
@@ -216,10 +218,12 @@ def refine(scene, around, windows, corners, indices, lattice, states, model, noi
         lattice += share * step
         if chosen and square < CLOSE * CLOSE:
             break
+    doubt = np.empty(n)
     for i in range(n):
         systems[i, 3] = turned[i, 2] * turned[i, 4] - turned[i, 3] * turned[i, 5]
         systems[i, 4] = turned[i, 3] * turned[i, 4] + turned[i, 2] * turned[i, 5]
-    return covariance_of(indices, turned, weight, spread, matrix), spread
+        doubt[i] = UNSURE * UNSURE * AMPLITUDES[int(states[i, 0])]
+    return covariance_of(indices, turned, weight, spread, doubt), spread
 
 
 @njit(cache=True, nogil=True)

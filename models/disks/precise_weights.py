@@ -163,7 +163,21 @@ def settle(indices, turned, weight, matrix, total):
 
 
 @njit(cache=True, nogil=True)
-def covariance_of(indices, turned, weight, spread, matrix):
-    """(6, 6) of the lattice, from the counts and from what the disks scatter."""
-    join(indices, turned, weight, ALIKE * spread, matrix, np.empty(UNKNOWNS))
-    return np.linalg.inv(matrix) * BEYOND**2
+def covariance_of(indices, turned, weight, spread, doubt):
+    """(6, 6) of the lattice: from the counts, from what the disks scatter, and from ``doubt`` (n,) px^2.
+
+    The latter is the variance of each place that comes with an edge which is not quite that of the model; the
+    weights do not know of it, so it is carried through the estimate as it is: H^-1 (sum J' K t K J) H^-1.
+    """
+    matrix, scratch = np.empty((UNKNOWNS, UNKNOWNS)), np.empty(UNKNOWNS)
+    join(indices, turned, weight, ALIKE * spread, matrix, scratch)
+    out = np.linalg.inv(matrix)
+    join(indices, turned, weight, spread, matrix, scratch)
+    inverse = np.linalg.inv(matrix)
+    unsure = turned.copy()  # of these eigenvalues join makes K t K
+    for i in range(len(turned)):
+        for k in range(2):
+            shrink = weight[i] / (1.0 + spread * turned[i, k])
+            unsure[i, k] = (shrink * turned[i, k]) ** 2 * doubt[i]
+    join(indices, unsure, np.ones(len(turned)), 0.0, matrix, scratch)
+    return (out + inverse @ matrix @ inverse) * BEYOND**2

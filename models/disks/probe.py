@@ -252,3 +252,13 @@ def _soft_edge(values: Floats, good: Bools, circle: Circle) -> tuple[float, floa
     bounds = ([0.3 * circle.radius, 0.05, 0.1, -1.0], [1.6 * circle.radius, circle.radius + 1, 10.0, 2.0])
     found = optimize.least_squares(misfit, start, bounds=bounds)
     return float(found.x[0]), float(EDGE_PER_SIGMA * found.x[1])
+
+
+def check_setting(probe: Probe, shape: tuple[int, int], mask: NDArray[np.bool_] | None) -> None:
+    """Raise ValueError for a probe larger than patterns of ``shape``, or a mask of another shape."""
+    if 2 * probe.radius + 2 >= min(shape):
+        raise ValueError(
+            f"a probe of radius {probe.radius:.3g} px is too large for {shape[0]} x {shape[1]} pixels"
+        )
+    if mask is not None and mask.shape != tuple(shape):
+        raise ValueError(f"the mask is {mask.shape}, but the patterns are {tuple(shape)} pixels")
