@@ -29,9 +29,8 @@ def test_killed_work_leaves_old_files_and_goes_on_to_the_same_result(job, tmp_pa
     assert done.returncode == 0, done.stderr[-2000:]
     said = json.loads(done.stdout.splitlines()[-1])
     state(
-        f"kill -9 in a {job}", f"{moments} random moments, {said['killed']} before it had ended, seed {seed}",
+        f"kill -9 in a {job}", f"{said['killed']} random moments, seed {seed}",
         said["wrong"] or "old files intact, results identical", not said["wrong"],
     )  # fmt: skip
     assert said["wrong"] == "", f"seed {seed}: {said['wrong']}"
-    assert said["killed"] + said["ended before"] == moments
-    assert said["killed"] >= moments // 10
+    assert said["killed"] == moments
