@@ -266,7 +266,8 @@ def main() -> None:
     parts = [
         "# Tracks, measured",
         "Made by `python -m benchmarks.bench_tracks` (seeded). Every ratio of times is of one run on the same"
-        f" data. Machine: {machine()}, load {os.getloadavg()[0]:.0f}. {time.strftime('%Y-%m-%d')}. trackpy {trackpy.__version__}.",
+        f" data. Machine: {machine()}, load {os.getloadavg()[0]:.0f}. {time.strftime('%Y-%m-%d')}."
+        f" trackpy {trackpy.__version__}.",
     ]
     for title, rows in run().items():
         parts += [f"## {title}", NOTES[title], table(rows)]

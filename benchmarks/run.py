@@ -60,8 +60,8 @@ SECTIONS = {
 }
 COMPARED = ("detection", "fitting", "braggnn", "reading", "display", "movie")  # those with a peer
 AFTER = {
-    "fitting": "Gpufit (Przybylski et al., Scientific Reports 7, 15722, 2017) states 42 times the speed of its"
-    " own code on a processor; it was not measured here.",
+    "fitting": "Gpufit (Przybylski et al., Scientific Reports 7, 15722, 2017) states 42 times the speed of"
+    " its own code on a processor; it was not measured here.",
     "growth": "![time against size, log-log](images/growth.svg)\n\n"
     "Series of 100,000 frames: [scale.md](scale.md).",
 }
