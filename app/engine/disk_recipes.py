@@ -23,7 +23,7 @@ CALIBRATED = 1500  # simulated patterns, at most
 GO_ON_RATE = 1e-3
 ADAPT_RATE = 4e-4
 ADAPT_GROUPS = 60
-GROUPS, GROUP = 160, 64  # simulated groups, and patterns in each
+GROUPS, GROUP = 400, 64  # simulated groups, and patterns in each
 
 
 class DisksRecipe:

@@ -35,7 +35,7 @@ from braggscope.models.peaks.simulate import SeriesSpec
 from braggscope.widgets.export_cards import MovieChoice
 
 OLD = b"what stood here before"
-LATEST_S = 1.2  # after the start of the jobs
+LATEST_S = {"reports": 0.25}  # after the first job was seen running; others 1.2; the first moment: at once
 PATIENCE_S = 120.0
 SLOW = {"iterations": "9000*RAAR", "coarse_iterations": "9000*RAAR"}
 FRAMES = 300
@@ -56,7 +56,7 @@ def main() -> None:
         if not child:
             os.setsid()
             os.environ["BRAGGSCOPE_HOME"] = str(home)
-            sys.exit(live(GROUPS[group], scratch, home, rng.uniform(0, LATEST_S)))
+            sys.exit(live(GROUPS[group], scratch, home, moment and rng.uniform(0, LATEST_S.get(group, 1.2))))
         rng.uniform(0, 1)
         _, status = os.waitpid(child, 0)
         print(json.dumps(_seen(home, child, os.waitstatus_to_exitcode(status))), flush=True)
@@ -65,7 +65,7 @@ def main() -> None:
 
 def _write_files(scratch: Path, group: str) -> None:
     if group in ("series", "reports"):
-        frames = FRAMES if group == "series" else 12
+        frames = FRAMES if group == "series" else 60
         write_demo_series(
             scratch / "series.h5", spec=SeriesSpec(frames=frames, shape=(96, 96), grains=12, seed=3)
         )
@@ -81,14 +81,13 @@ def _write_files(scratch: Path, group: str) -> None:
 
 
 def live(start: Callable[[Program, Path, Path], None], scratch: Path, home: Path, delay: float) -> int:
-    """A whole life of the program; the window is closed ``delay`` s after the jobs have started."""
+    """A whole life of the program; the window is closed ``delay`` s after a job runs."""
     app = QApplication(sys.argv[:1])
     program = Program(Settings(preferences={"theme": "dark", "memory_mb": 256}))
     said: dict[str, object] = {}
 
     def close() -> None:
-        rows = program.window.jobs_panel.rows.values()
-        said["running"] = [r.job.title for r in rows if r.job.state in ("waiting", "running")]
+        said["running"] = _running(program)
         said["closed"], waited = time.monotonic(), _waited_s()
         program.window.close()
         said["others"] = _waited_s() - waited
@@ -96,11 +95,18 @@ def live(start: Callable[[Program, Path, Path], None], scratch: Path, home: Path
 
     try:
         start(program, scratch, home)
+        until(lambda: _running(program), "a running job")
     except BaseException:
         traceback.print_exc()
         os._exit(99)
     QTimer.singleShot(round(1000 * delay), close)
     return leave(program, app.exec())
+
+
+def _running(program: Program) -> list[str]:
+    """Titles of the jobs that have not ended."""
+    rows = program.window.jobs_panel.rows.values()
+    return [row.job.title for row in rows if row.job.state in ("waiting", "running")]
 
 
 def _waited_s() -> float:
