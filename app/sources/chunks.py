@@ -18,7 +18,7 @@ from braggscope.app.sources.protocol import SourceError
 
 BITSHUFFLE, LZ4 = 32008, 2
 SPLIT_BLOCKS = 64  # below, a second thread costs more than it brings
-_MINIMAL = bytes([0] * 7 + [8] + [0, 0, 0, 8] + [0, 0, 0, 9] + [0x80] + [0] * 8)  # eight bytes of 0
+_MINIMAL = [0] * 7 + [8] + [0, 0, 0, 8] + [0, 0, 0, 9] + [0x80] + [0] * 8  # eight bytes of 0
 _lock = threading.Lock()
 _second = ThreadPoolExecutor(1, "unpacking")
 _ready: dict[np.dtype, ModuleType] = {}
@@ -30,7 +30,7 @@ def prepare(dtype: np.dtype) -> ModuleType:
         if dtype not in _ready:
             from braggscope.models import bitshuffle
 
-            packed = np.frombuffer(_MINIMAL, np.uint8)
+            packed = np.array(_MINIMAL, np.uint8)  # writable, as what is read: else both are compiled
             _, starts = bitshuffle.block_starts(packed, 8, 1)
             bitshuffle.decode(packed, starts, 8, 0, 0, np.empty(8, dtype))
             _ready[dtype] = bitshuffle
@@ -51,7 +51,7 @@ class DirectChunks:
         self._id = dataset.id
         self._layout = layout
         self._type = np.dtype(f"u{dataset.dtype.itemsize}")
-        self._packed = np.empty(0, np.uint8)
+        self._packed = np.empty(4096, np.uint8)
         self._threads = threads
         self._reads = 0
 
@@ -88,14 +88,19 @@ class DirectChunks:
         return True
 
     def _chunk(self, start: tuple[int, ...], frame_bytes: int) -> NDArray[np.uint8] | None:
-        info = self._id.get_chunk_info_by_coord(start)
-        stored = info.byte_offset is not None and info.filter_mask == 0
-        if not stored or not 0 < info.size <= 2 * frame_bytes + 4096:
-            return None
-        if len(self._packed) < info.size:
-            self._packed = np.empty(info.size * 5 // 4, np.uint8)
-        mask, packed = self._id.read_direct_chunk(start, out=self._packed)
-        return None if mask else np.frombuffer(packed, np.uint8, info.size)
+        """The packed bytes of a frame, good until the next; None where HDF5 has to say what is wrong."""
+        largest = 2 * frame_bytes + 4096
+        while True:
+            try:
+                mask, packed = self._id.read_direct_chunk(start, out=self._packed)
+            except ValueError:  # the buffer is too small; asking for the size first may take milliseconds
+                if len(self._packed) >= largest:
+                    return None
+                self._packed = np.empty(min(2 * len(self._packed), largest), np.uint8)
+            except (RuntimeError, OSError):
+                return None
+            else:
+                return None if mask else self._packed[: packed.nbytes]
 
     def _unpack(
         self, kernels: ModuleType, packed: NDArray, starts: NDArray, block: int, pixels: NDArray

@@ -27,11 +27,11 @@ from braggscope.app.sources.chunks import DirectChunks
 from braggscope.app.sources.hdf5_checks import VirtualMap, check_dataset, virtual_map, where_is
 from braggscope.app.sources.hdf5_choose import Choice, choose, tree
 from braggscope.app.sources.hdf5_links import follow
+from braggscope.app.sources.hdf5_stored import StoredChunks
 from braggscope.app.sources.protocol import DatasetEntry, SourceError
 from braggscope.app.sources.quantities import shown
 
 CHUNK_CACHE_BYTES = 64 << 20
-MOST_LOOKED_UP = 256  # chunks of a frame; a few microseconds each
 
 
 def open_file(path: str) -> Any:
@@ -63,8 +63,7 @@ class Part:
     first: int
     stamp: Stamp
     virtual: VirtualMap | None
-    chunked: bool
-    sparse: bool
+    stored: StoredChunks | None
     direct: DirectChunks | None
 
     def read(self, index: int, out: NDArray) -> None:
@@ -73,7 +72,7 @@ class Part:
         where = f"Frame {self.first + index} of {where_is(self.dataset)}"
         if self.virtual is not None:
             self.virtual.check(start, count, where)
-        elif self.chunked and not self._written(start):
+        elif self.stored is not None and not self.stored.hold(start):
             raise SourceError(f"{where} was never written; choose another frame or refresh later.")
         if self.direct is not None and self.direct.read(index, out, where):
             return
@@ -81,19 +80,6 @@ class Part:
         space.select_hyperslab(start, count)
         memory = h5py.h5s.create_simple(out.shape)
         self.dataset.id.read(memory, space, out, h5py.h5t.py_create(out.dtype))
-
-    def _written(self, start: tuple[int, ...]) -> bool:
-        """Whether any chunk of a frame is there, or all where every chunk of the dataset should be."""
-        chunks = self.dataset.chunks
-        corner = tuple(a // n * n for a, n in zip(start, chunks, strict=True))
-        rows, columns = (range(0, self.dataset.shape[k], chunks[k]) for k in self.layout.image)
-        place = list(corner)
-        enough = any if self.sparse or len(rows) * len(columns) > MOST_LOOKED_UP else all
-        return enough(
-            self.dataset.id.get_chunk_info_by_coord(tuple(place)).byte_offset is not None
-            for place[self.layout.image[0]] in rows
-            for place[self.layout.image[1]] in columns
-        )
 
 
 def make_part(dataset: Any, frame_axis: int | None, first: int, beat: Beat) -> Part:
@@ -107,14 +93,12 @@ def make_part(dataset: Any, frame_axis: int | None, first: int, beat: Beat) -> P
     if dataset.external:
         dataset = beside_file(dataset)
     sources = virtual_map(dataset, beat) if dataset.is_virtual else None
-    sparse = False
+    stored = None
     if dataset.chunks is not None:
         dataset = _with_cache(dataset, layout)
-        expected = int(np.prod([-(-n // c) for n, c in zip(dataset.shape, dataset.chunks, strict=True)]))
-        sparse = expected < 1 << 22 and dataset.id.get_num_chunks() < expected
+        stored = StoredChunks(dataset, layout)
     direct = DirectChunks.of(dataset, layout)
-    chunked = dataset.chunks is not None
-    return Part(dataset, layout, first, Stamp.of(dataset.file.filename), sources, chunked, sparse, direct)
+    return Part(dataset, layout, first, Stamp.of(dataset.file.filename), sources, stored, direct)
 
 
 def _with_cache(dataset: Any, layout: Layout) -> Any:
@@ -254,7 +238,7 @@ class Hdf5Source(Source):
         for part in self._parts:
             if part.virtual is not None and part.virtual.problems:
                 found.append(f"Some frames cannot be shown: {part.virtual.problems[0]}")
-            if part.sparse:
+            if part.stored is not None and part.stored.sparse:
                 found.append(
                     f"{where_is(part.dataset)} was only written in part; frames without data are refused."
                 )

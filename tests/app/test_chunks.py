@@ -236,3 +236,10 @@ def test_unpacking_is_made_ready_in_the_background(tmp_path, monkeypatch):
     assert direct_frames(path) == [None] * 5
     assert asked
     assert set(asked) == {np.dtype("u2")}
+
+
+def test_what_is_prepared_is_what_reads(tmp_path):
+    for dtype in ("u1", "i2", "f4", "f8"):
+        assert direct_frames(pack(tmp_path / "a.h5", frames(dtype)))[1] is not None
+    assert len(bitshuffle.block_starts.signatures) == 1
+    assert len(bitshuffle.decode.signatures) == 4
