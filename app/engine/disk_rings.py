@@ -39,7 +39,7 @@ def measure_ring(disks: Disks, inner: float | None = None, outer: float | None =
 
     The error is that of the mean of parts of the scan. Raises ValueError where there is no such ring.
     """
-    places = origins(disks, (int(disks.pattern.max()) + 1, 1), "measured")
+    places = origins(disks, (int(disks.pattern.max(initial=0)) + 1, 1), "measured")
     x, y = np.nanmedian(places, axis=0)
     centre = float(x), float(y)
     along, across = disks.x - places[disks.pattern, 0], disks.y - places[disks.pattern, 1]

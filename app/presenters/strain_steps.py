@@ -86,8 +86,11 @@ def find_ellipse(
     else:
         found = measure_ring(disks, *ring)
         ratio, angle, centre, radius = found.ratio, found.angle, found.centre, (found.inner + found.outer) / 2
+        error = (
+            f" ± {found.error:.4f}" if math.isfinite(found.error) else ""
+        )  # of one pattern nothing tells it
         items = [
-            ("Ratio", f"{ratio:.4f} ± {found.error:.4f}"), ("Angle", f"{math.degrees(angle):.1f}°"),
+            ("Ratio", f"{ratio:.4f}{error}"), ("Angle", f"{math.degrees(angle):.1f}°"),
             ("Ring", f"{found.inner:.0f} to {found.outer:.0f} px, if that is one order"),
         ]  # fmt: skip
     curves = (

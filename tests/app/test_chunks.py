@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numba import typeof
 
 from braggscope.app.sources import chunks
 from braggscope.app.sources.base import Layout
@@ -238,8 +239,12 @@ def test_unpacking_is_made_ready_in_the_background(tmp_path, monkeypatch):
     assert set(asked) == {np.dtype("u2")}
 
 
-def test_what_is_prepared_is_what_reads(tmp_path):
-    for dtype in ("u1", "i2", "f4", "f8"):
-        assert direct_frames(pack(tmp_path / "a.h5", frames(dtype)))[1] is not None
-    assert len(bitshuffle.block_starts.signatures) == 1
-    assert len(bitshuffle.decode.signatures) == 4
+def test_what_is_prepared_is_what_reads(tmp_path, monkeypatch):
+    kinds = set()
+    monkeypatch.setattr(
+        DirectChunks, "_unpack", lambda self, _, *arrays: kinds.add(typeof(arrays[0])) or True
+    )
+    direct_frames(pack(tmp_path / "a.h5", frames("u2")))
+    monkeypatch.undo()
+    assert len(kinds) == 1
+    assert kinds <= {signature[0] for signature in bitshuffle.decode.signatures[:1]}  # of the first fixture

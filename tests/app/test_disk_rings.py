@@ -59,3 +59,9 @@ def test_typed_radii_are_taken_at_their_word_where_they_hold_a_ring():
     assert measure_ring(disks, 42.0, 48.0).ratio == pytest.approx(1.03, abs=2e-3)
     with pytest.raises(ValueError, match="hold no ring that shows three directions"):
         measure_ring(disks, 18.0, 22.0)
+
+
+def test_no_disks_are_one_sentence():
+    none = np.empty(0)
+    with pytest.raises(ValueError, match="no pattern shows an origin"):
+        measure_ring(Disks(none.astype(np.int64), none, none, none, none, none, none))
