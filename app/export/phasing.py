@@ -137,12 +137,11 @@ def _runs(entry: Any, result: Phased) -> None:
     group["free_log_likelihood"] = [run.free for run in runs]
     if result.spread is None or result.transfer is None:
         return
-    _volume(group, "mode", result.spread.mode, long_name="first mode of the aligned runs")
-    group["mode"].attrs["weight"] = result.spread.weight
-    _volume(
-        group, "modulus_spread", result.spread.modulus_spread, long_name="standard deviation over the runs"
-    )
-    _volume(group, "phase_spread", result.spread.phase_spread, units="rad", long_name="over the runs")
+    spread, over = result.spread, f"standard deviation over {result.spread.members} of {len(runs)} runs"
+    _volume(group, "mode", spread.mode, long_name="first mode of the runs that agree with the best")
+    group["mode"].attrs.update(weight=spread.weight, runs=spread.members)
+    _volume(group, "modulus_spread", spread.modulus_spread, long_name=over)
+    _volume(group, "phase_spread", spread.phase_spread, units="rad", long_name=over)
     curve = _group(entry, "prtf", "NXdata", signal="prtf", axes=["frequency"])
     curve["prtf"], curve["frequency"] = result.transfer.prtf, result.transfer.frequency
     curve["frequency"].attrs["units"] = "1/voxel"

@@ -73,6 +73,7 @@ def test_the_file_is_what_it_promises(run, stack, counts, tmp_path):
         assert image["z"].attrs["units"] == "nm"
         assert len(entry["runs/free_log_likelihood"]) == 2
         assert entry["prtf/prtf"].shape == entry["prtf/frequency"].shape
+        assert 2 <= entry["runs/mode"].attrs["runs"] <= len(entry["runs/start"])
         process = entry["process"]
         assert json.loads(process["parameters"].asstr()[()])["iterations"] == QUICK[1]
         assert process["program"].asstr()[()] == "Braggscope"
