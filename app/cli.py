@@ -240,6 +240,8 @@ def _add_strain(commands: "argparse._SubParsersAction", common: argparse.Argumen
 
 
 def _add_phase(commands: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:
+    from braggscope.app.spec_options import add_geometry_options  # late: the window needs none of it
+
     phase = commands.add_parser(
         "phase", parents=[common], help="phase a coherent pattern around a Bragg peak"
     )
@@ -264,10 +266,7 @@ def _add_phase(commands: "argparse._SubParsersAction", common: argparse.Argument
     phase.add_argument(
         "--saturation", type=float, metavar="COUNTS", help="counts from which on voxels are not used"
     )
-    phase.add_argument("--voxel-size", metavar="Z,Y,X", help="nm, of the object before cropping")
-    phase.add_argument(
-        "--q", metavar="Z,Y,X", help="scattering vector in 1/angstrom, for displacement and strain"
-    )
+    add_geometry_options(phase)
 
 
 def _add_train(commands: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ from braggscope.app.errors import sentence
 from braggscope.app.export.provenance import Provenance
 from braggscope.app.options import CommandError, parameters_file, parse_range
 from braggscope.app.sources.reader import Reader
+from braggscope.app.spec_options import check_spec_options, with_spec
 from braggscope.models.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -24,11 +25,13 @@ def phase(options: argparse.Namespace) -> int:
     from braggscope.app.export.phasing import check_phasing_path, write_phasing
 
     check_phasing_path(options.output)
+    check_spec_options(options)
     parameters = _parameters(options)
     check_output(options, parameters)
     with Reader() as reader, progress_bar("reading") as context:
         found = opened(reader, options)
         frames = parse_range(options.frames, found.frames)
+        parameters = with_spec(parameters, options, found, frames)
         check_step(found, parameters.phasing.geometry, frames.step)
         files = parameters.prepare
         stack = read_stack(reader, context, frames, files.mask_file, files.dark_file, files.flat_file)

@@ -28,12 +28,13 @@ VECTORS = {
 class VolumeGeometry(QWidget):
     """``geometry_changed``: BraggGeometry or None. ``vector_changed``: name, (z, y, x) or None.
 
-    ``metadata_requested``: fill in what the file knows. Setters never emit.
+    ``metadata_requested``, ``spec_requested``: fill in what a file knows. Setters never emit.
     """
 
     geometry_changed = pyqtSignal(object)
     vector_changed = pyqtSignal(str, object)
     metadata_requested = pyqtSignal()
+    spec_requested = pyqtSignal()
     refused = pyqtSignal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -79,8 +80,11 @@ class VolumeGeometry(QWidget):
         self.fill = QPushButton("From metadata", page)
         self.fill.setToolTip("Fill in what the file says about itself")
         self.fill.clicked.connect(lambda _: self.metadata_requested.emit())
-        column.addWidget(grid)
-        column.addWidget(self.fill)
+        self.spec = QPushButton("From a SPEC file…", page)
+        self.spec.setToolTip("Take energy, detector angles and step of a scan")
+        self.spec.clicked.connect(lambda _: self.spec_requested.emit())
+        for widget in (grid, self.fill, self.spec):
+            column.addWidget(widget)
         return page
 
     def _vectors_page(self) -> QWidget:
@@ -113,9 +117,11 @@ class VolumeGeometry(QWidget):
                 value = known.get(name)
                 self.fields[name].set_value(None if value is None else float(f"{value:.6g}"))
 
-    def take(self, known: dict[str, float]) -> None:
-        """Fill in numbers as if they had been typed."""
+    def take(self, known: dict[str, float], axis: str | None = None) -> None:
+        """Fill in numbers, and the rocking axis where it is known, as if they had been typed."""
         self.fill_in(known)
+        if axis is not None:
+            self.axis.set_value(axis)
         self._typed()
 
     def set_vector(self, name: str, value: tuple[float, float, float] | None) -> None:

@@ -19,6 +19,7 @@ from braggscope.app.presenters.coherent_exports import CoherentExports
 from braggscope.app.presenters.coherent_run import CoherentRun
 from braggscope.app.presenters.coherent_scans import CoherentScans
 from braggscope.app.presenters.coherent_show import CoherentShow
+from braggscope.app.presenters.coherent_spec import CoherentSpec
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.jobs import JobBoard
 from braggscope.app.state.session import Session
@@ -55,6 +56,7 @@ class CoherentPresenter:
         self.run = CoherentRun(self)
         self.exports = CoherentExports(self)
         self.scans = CoherentScans(self)
+        self.spec = CoherentSpec(self)
         panel = self.panels.volume
         panel.phasing_changed.connect(self.set_phasing)
         panel.prepare_requested.connect(self.prepare)
