@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 from typing import NamedTuple
 
-from PyQt6.QtCore import QLocale, Qt, pyqtSignal
+from PyQt6.QtCore import QLocale, QObject, Qt, pyqtSignal
 from PyQt6.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
@@ -55,13 +55,13 @@ SECOND = {
 }
 
 
-class NumberSlider(QWidget):
+class NumberSlider(QObject):
     """A slider and a spin box for one number. ``changed(float)``: by a gesture; setters never emit."""
 
     changed = pyqtSignal(float)
 
-    def __init__(self, scale: Scale, grid: QGridLayout, row: int) -> None:
-        super().__init__()
+    def __init__(self, scale: Scale, grid: QGridLayout, row: int, parent: QWidget) -> None:
+        super().__init__(parent)
         self.scale = scale
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, _STEPS)
@@ -219,7 +219,7 @@ class BenchControls(QWidget):
         grid.setColumnMinimumWidth(0, 104)
         grid.setColumnMinimumWidth(3, 56)
         column.addLayout(grid)
-        return {name: NumberSlider(scale, grid, k) for k, (name, scale) in enumerate(scales.items())}
+        return {name: NumberSlider(scale, grid, k, self) for k, (name, scale) in enumerate(scales.items())}
 
     def _choices(self, column: QVBoxLayout) -> None:
         self.window_size = Segmented([(11, "11"), (15, "15"), (21, "21")], "Window", self)

@@ -39,6 +39,8 @@ class ThemedPlot(pg.PlotWidget):
         self.setAntialiasing(True)
         self.hideButtons()
         self.setFrameShape(self.Shape.NoFrame)
+        menu = self.getPlotItem().ctrlMenu  # without a parent it outlives the plot, and holds all it knows
+        menu.setParent(self, menu.windowFlags())
         theme.on_change(self._restyle)
 
     def recoloured(self, hook: Callable[[Theme], None]) -> None:

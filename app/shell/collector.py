@@ -17,6 +17,9 @@ class Collector(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         gc.disable()
+        if gc.get_freeze_count():  # by a window before this one, which is gone
+            gc.unfreeze()
+            gc.collect()
         self._timer = QTimer(self)
         self._timer.setInterval(EVERY_MS)
         self._timer.timeout.connect(self.look)

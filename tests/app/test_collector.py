@@ -41,3 +41,10 @@ def test_what_is_kept_is_collected_after_closing(collector):
     collector.close()
     gc.collect()
     assert ring() is None
+
+
+def test_what_an_earlier_window_left_is_collected_when_the_next_begins(collector):
+    ring = weakref.ref(Ring())
+    collector.keep_what_is_there()
+    Collector().close()
+    assert ring() is None

@@ -10,6 +10,7 @@ from PyQt6.QtWidgets import QApplication, QWidget
 
 from braggscope.resources.files import ROOT, style_sheet
 from braggscope.widgets import icons, plotting, theme
+from braggscope.widgets.bench_controls import BenchControls
 
 THEMES = [theme.DARK, theme.LIGHT]
 
@@ -136,6 +137,16 @@ def test_plots_follow_the_theme_and_ignore_the_wheel(put_on, qtbot):
     )  # fmt: skip
     QApplication.sendEvent(plot.viewport(), event)
     assert plot.getPlotItem().viewRange() == before
+
+
+def test_nothing_of_a_window_with_plots_stays_when_it_is_destroyed(qapp):
+    before = len(QApplication.allWidgets())
+    window = QWidget()
+    plotting.make_plot(parent=window)
+    BenchControls(window)
+    window.show()
+    sip.delete(window)
+    assert len(QApplication.allWidgets()) == before
 
 
 def test_a_recolour_hook_hears_of_every_change(put_on, qtbot):
