@@ -126,7 +126,8 @@ def phase_stack(stack: Stack, parameters: Phasing, context: Context, start: NDAr
     within one iteration.
     """
     improve = None if start is not None else improver_of(parameters)
-    pattern = prepare(stack.values, parameters, stack.mask, stack.dark, stack.flat)
+    pattern = prepare(stack.values, parameters, stack.mask, stack.dark, stack.flat, context.check)
+    context.check()
     work = Reconstructor(pattern.amplitude, pattern.mask, parameters, start, improve, context.check)
     for live in work.iterate():
         context.progress(live.done, live.total, _note(live), live)
@@ -138,7 +139,7 @@ def phase_stack(stack: Stack, parameters: Phasing, context: Context, start: NDAr
     if orthogonal and parameters.q_inv_angstrom is not None and voxel is not None:
         strain = strain_along(shape, parameters.q_inv_angstrom, voxel)
     context.check()
-    together = ensemble([run.obj for run in outcome.runs]) if len(outcome.runs) > 1 else None
+    together = ensemble([run.obj for run in outcome.runs], context.check) if len(outcome.runs) > 1 else None
     spread = together if together is not None and together.members > 1 else None
     context.check()
     curve = None if spread is None else transfer(spread.average, pattern.amplitude, pattern.mask)

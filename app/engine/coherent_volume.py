@@ -1,5 +1,6 @@
 """The open stack as it is prepared and looked at."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,7 +85,7 @@ def make_volume(
     files = files_of(preparation)
     same = known is not None and known.stack.identity == info.identity and known.files == files
     stack = known.stack if same and known is not None else read_stack(reader, context, None, *files)
-    return prepared(stack, files, info, parameters)
+    return prepared(stack, files, info, parameters, context.check)
 
 
 def prepared(
@@ -92,13 +93,17 @@ def prepared(
     files: tuple[str | None, str | None, str | None],
     info: SourceInfo,
     parameters: Phasing,
+    check: Callable[[], None] = lambda: None,
 ) -> Volume:
-    """The same for a stack that was read. A stack that cannot be prepared is shown as it is."""
+    """The same for a stack that was read. A stack that cannot be prepared is shown as it is.
+
+    ``check`` may raise to stop.
+    """
     try:
         problem = step_problem(info, parameters.geometry)
         if problem:
             raise PreparationError(problem)
-        pattern = prepare(stack.values, parameters, stack.mask, stack.dark, stack.flat)
+        pattern = prepare(stack.values, parameters, stack.mask, stack.dark, stack.flat, check)
     except PreparationError as error:
         values = stack.values.astype(np.float32)
         shown = values * values if parameters.input == "amplitude" else values

@@ -81,6 +81,6 @@ class CoherentSpec:
         panel, info = self._panel, self._room.desk.info
         panel.set_error("")
         panel.instrument.take(found.known, found.axis)
-        axis = found.axis or str(panel.instrument.axis.value())
+        axis = found.axis or ("x" if panel.instrument.axis.value() == "x" else "y")
         doubts = found.doubts(found.points if info is None else info.frames)
         self._room.desk.say("warning" if doubts else "info", " ".join((found.said(axis), *doubts)))

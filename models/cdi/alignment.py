@@ -1,5 +1,7 @@
 """Bringing reconstructions of one pattern together: twin, shift and phase offset do not show in the data."""
 
+from collections.abc import Callable
+
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
@@ -25,28 +27,35 @@ def shifted(obj: NDArray, shift: NDArray | tuple[float, ...]) -> NDArray:
     return moved
 
 
-def aligned(obj: NDArray, reference: NDArray) -> tuple[NDArray, bool]:
+def aligned(
+    obj: NDArray, reference: NDArray, check: Callable[[], None] = lambda: None
+) -> tuple[NDArray, bool]:
     """``obj`` or its twin, moved and turned onto ``reference``: (object, whether it is the twin).
 
     Shift: maximum of the cross-correlation, refined by a parabola along every axis. The modulus is kept.
+    ``check`` is called between the transforms and may raise to stop.
     """
     fixed = np.conj(scipy.fft.fftn(reference))
     best: tuple[float, NDArray, bool] | None = None
     for candidate, twin in ((obj, False), (twin_of(obj), True)):
+        check()
         height = _peak(scipy.fft.ifftn(scipy.fft.fftn(candidate) * fixed))[0]
         if best is None or height > best[0]:
             best = (height, candidate, twin)
     assert best is not None
     _, chosen, twin = best
-    return moved_onto(chosen, reference), twin
+    return moved_onto(chosen, reference, check), twin
 
 
-def moved_onto(obj: NDArray, reference: NDArray) -> NDArray:
+def moved_onto(obj: NDArray, reference: NDArray, check: Callable[[], None] = lambda: None) -> NDArray:
     """``obj`` itself, not its twin, moved and turned onto ``reference``."""
     fixed = np.conj(scipy.fft.fftn(reference))
     shift = _peak(scipy.fft.ifftn(scipy.fft.fftn(obj) * fixed))[1]
+    check()
     moved = shifted(obj, -shift)
+    check()
     again = _peak(scipy.fft.ifftn(scipy.fft.fftn(moved) * fixed))[1]
+    check()
     moved = shifted(obj, -(shift + again))
     return (moved * np.exp(-1j * np.angle(np.vdot(reference, moved)))).astype(obj.dtype)
 

@@ -1,5 +1,6 @@
 """Several reconstructions of one pattern: what they share and how far they spread."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,9 +27,10 @@ class Ensemble:
     members: int
 
 
-def ensemble(objects: list[NDArray[np.complex64]]) -> Ensemble:
+def ensemble(objects: list[NDArray[np.complex64]], check: Callable[[], None] = lambda: None) -> Ensemble:
     """Align all objects to the first and average those that agree with it: whose overlap |<a, b>| / |a||b| is
-    at least :data:`AGREE`. Raises ValueError for an empty list.
+    at least :data:`AGREE`. Raises ValueError for an empty list. ``check`` is called between
+    the steps and may raise to stop.
     """
     if not objects:
         raise ValueError("There is no reconstruction to average.")
@@ -36,15 +38,19 @@ def ensemble(objects: list[NDArray[np.complex64]]) -> Ensemble:
     level = float(np.linalg.norm(first))
     stack: list[NDArray] = [
         first,
-        *(aligned(obj, first)[0] * (level / float(np.linalg.norm(obj))) for obj in objects[1:]),
+        *(aligned(obj, first, check)[0] * (level / float(np.linalg.norm(obj))) for obj in objects[1:]),
     ]
     stack = [obj for obj in stack if abs(np.vdot(first, obj)) >= AGREE * level**2]
+    check()
     rows = np.stack([obj.ravel() for obj in stack])
     values, vectors = np.linalg.eigh(rows.conj() @ rows.T)  # small: one row and column per object
     mode = (vectors[:, -1] @ rows).reshape(first.shape)
     mode *= level / np.linalg.norm(mode) * np.exp(-1j * np.angle(np.vdot(first, mode)))
+    check()
     moduli = np.stack([np.abs(obj) for obj in stack])
+    check()
     turns = np.stack([np.angle(obj * np.conj(mode)) for obj in stack])
+    check()
     return Ensemble(
         np.mean(stack, axis=0).astype(np.complex64), mode.astype(np.complex64),
         float(values[-1] / values.sum()), moduli.std(axis=0).astype(np.float32),

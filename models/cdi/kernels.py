@@ -7,6 +7,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 _TINY = np.float32(1e-30)
+# A blur keeps at least its central weight of an intensity: less than this share (a width of 4 voxels along
+# all axes) is rounding, and dividing by it would make the value as large as one likes.
+_LEAST = np.float32(1e-3)
 
 
 def replace_modulus(spectrum: NDArray, target: NDArray) -> tuple[float, float]:
@@ -63,7 +66,8 @@ def _replace_blurred(values: NDArray, seen: NDArray, wanted: NDArray) -> tuple[f
     change: Any = 0.0
     total: Any = 0.0
     for i in range(wanted.size):
-        modulus = np.sqrt(max(seen[i], np.float32(0)) + _TINY)
+        own = values[i, 0] * values[i, 0] + values[i, 1] * values[i, 1]
+        modulus = np.sqrt(max(seen[i], _LEAST * own) + _TINY)
         known = wanted[i] >= 0
         factor: Any = wanted[i] / modulus if known else np.float32(1)
         off: Any = wanted[i] - modulus if known else np.float32(0)

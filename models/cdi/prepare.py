@@ -2,6 +2,7 @@
 binning.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -53,12 +54,13 @@ def prepare(
     mask: NDArray[np.bool_] | None = None,
     dark: NDArray | None = None,
     flat: NDArray | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Pattern:
     """Prepare a stack of frames (Z, Y, X), intensity or amplitude as the parameters say.
 
     ``mask`` (Z, Y, X) or (Y, X), True = bad; NaN and negative values are bad too. ``dark``, ``flat`` (Y,
     X), of the intensity. Raises PreparationError: no 3-D stack, no Bragg peak, saturated middle, too little
-    oversampling.
+    oversampling. ``check`` is called between the steps and may raise to stop.
     """
     if stack.ndim != 3 or min(stack.shape) < 8:
         size = " x ".join(map(str, stack.shape))
@@ -80,15 +82,18 @@ def prepare(
         ", ".join(n for n, i in (("dark", dark), ("flat", flat)) if i is not None) or "none"
     )
     steps["gaps"] = f"{np.count_nonzero(bad):,} voxels"
+    check()
     values, bad = _cleaned(values, bad, parameters, steps, notes)
+    check()
     peak = _peak(values, bad)
     bad |= _saturated(values, peak, parameters)
     values[bad] = 0
     values, bad, cut, start = _centred(values, bad, peak, parameters, notes)
     steps["centre"] = f"peak at {', '.join(map(str, peak))}"
+    check()
     steps["crop"] = " × ".join(map(str, values.shape))
     if parameters.aliens:
-        found, count = aliens(values, bad)
+        found, count = aliens(values, bad, check)
         bad |= found
         values[found] = 0
         steps["aliens"] = f"{count} peak{'s' * (count != 1)}, {np.count_nonzero(found):,} voxels"
@@ -99,6 +104,7 @@ def prepare(
     if bad.any():
         notes.append(f"{100 * bad.mean():.1f} % of the voxels are masked.")
     amplitude = np.sqrt(values)
+    check()
     sampling = oversampling(amplitude)
     steps["oversampling"] = ", ".join(f"{side:.1f}" for side in sampling)
     if min(sampling) < OVERSAMPLING:

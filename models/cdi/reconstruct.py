@@ -65,8 +65,10 @@ class Reconstructor:
         self.amplitude = np.ascontiguousarray(amplitude, np.float32)
         self.mask = np.zeros(amplitude.shape, np.bool_) if mask is None else mask
         self.free = free_voxels(self.amplitude, self.parameters.free_share, self.parameters.seed, self.mask)
+        check()
         self.count = photon_unit(self.amplitude**2, self.mask)
         self.start, self._check = start, check
+        check()
         self.outcome = Outcome()
         self._starts = Starts(
             lambda shape: self._target(shape, False), self._levels(), self.parameters, improve
@@ -103,6 +105,7 @@ class Reconstructor:
 
     def _begun(self, number: int, method: str) -> Generator[Live, None, Complex]:
         """Object below full resolution (or at it, see Starts), origin at index 0."""
+        self._check()
         if self.start is not None:
             return to_corner(np.asarray(self.start, np.complex64))
         ways = self._starts

@@ -23,6 +23,7 @@ from braggscope.models.cdi.lbfgs import minimise
 from braggscope.models.cdi.support import Support
 
 Floats = NDArray[np.float64]
+Check = Callable[[], None]
 _WIDTH = 0.3  # first guess of the blur in reciprocal voxels
 
 
@@ -112,16 +113,19 @@ class Model:
             seen = scipy.fft.irfftn(scipy.fft.rfftn(seen) * factor, s=self.shape)
         return np.sqrt(np.maximum(seen, np.float32(0)) + np.float32(learned.background))
 
-    def __call__(self, vector: Floats) -> tuple[float, Floats]:
-        """(loss, gradient)."""
+    def __call__(self, vector: Floats, check: Check = lambda: None) -> tuple[float, Floats]:
+        """(loss, gradient); ``check`` is called between the transforms and may raise to stop."""
         obj, learned = self.unpack(vector)
         spectrum = forward(obj)
         seen = spectrum.real**2 + spectrum.imag**2
         lagged = factor = None
+        check()
         if self.widths:
             factor = self._lags.factor(learned.coherence)
             lagged = scipy.fft.rfftn(seen)
+            check()
             seen = scipy.fft.irfftn(lagged * factor, s=self.shape)
+        check()
         model = np.maximum(seen, np.float32(0))
         model += np.float32(learned.background + self._offset)
         root = np.sqrt(model)
@@ -132,9 +136,13 @@ class Model:
         count = len(self.places)
         extra = [float(slope.sum(dtype=np.float64))]
         if lagged is not None and factor is not None:
+            check()
             spread = scipy.fft.rfftn(slope)
+            check()
             extra = self._coherence_gradient(vector, spread, lagged) + extra
+            check()
             slope = scipy.fft.irfftn(spread * factor, s=self.shape)
+        check()
         inner = backward(slope * spectrum).ravel()[self.places]
         gradient[:count] = 2 * inner.real
         gradient[count : 2 * count] = 2 * inner.imag
@@ -180,16 +188,18 @@ def refine(
     obj: Complex,
     iterations: int,
     learned: Learned | None = None,
-    check: Callable[[], None] = lambda: None,
+    check: Check = lambda: None,
 ) -> Iterator[Refined]:
     """L-BFGS from ``obj``; yields after every iteration, at most ``iterations`` times.
 
-    ``check`` is called before every evaluation and may raise to stop.
+    ``check`` is called before, during and after every evaluation and may raise to stop.
     """
 
     def checked(vector: Floats) -> tuple[float, Floats]:
         check()
-        return model(vector)
+        found = model(vector, check)
+        check()
+        return found
 
     for done, (vector, loss) in enumerate(minimise(checked, model.pack(obj, learned), iterations), 1):
         found, numbers = model.unpack(vector)

@@ -26,6 +26,7 @@ def unwrap(
     firsts, seconds, cost = [], [], []
     index = np.arange(values.size).reshape(values.shape)
     for axis in range(3):
+        check()
         low: list[slice] = [slice(None)] * 3
         high: list[slice] = [slice(None)] * 3
         low[axis], high[axis] = slice(None, -1), slice(1, None)
@@ -36,6 +37,7 @@ def unwrap(
         cost.append((rough[a] + rough[b])[joined])
     check()
     order = np.argsort(np.concatenate(cost), kind="stable")
+    check()
     turns = _join(values.ravel(), np.concatenate(firsts)[order], np.concatenate(seconds)[order])
     out = values + 2 * np.pi * turns.reshape(values.shape)
     return np.where(inside, out, np.nan).astype(np.float32)
@@ -52,7 +54,10 @@ def _roughness(phase: NDArray, inside: NDArray[np.bool_], check: Callable[[], No
     for axis in range(3):
         check()
         before, after = np.roll(phase, 1, axis), np.roll(phase, -1, axis)
-        bend = wrapped(before - phase) + wrapped(after - phase)
+        bend = wrapped(before - phase)
+        check()
+        bend += wrapped(after - phase)
+        check()
         whole = np.roll(inside, 1, axis) & np.roll(inside, -1, axis)
         total += np.where(whole, bend**2, np.pi**2)
     return total
