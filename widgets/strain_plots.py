@@ -15,8 +15,8 @@ from braggscope.widgets.prepare_fields import Segmented
 
 Floats = NDArray[np.float64]
 CHOICES = (("histogram", "Histogram"), ("profile", "Profile"))
-NO_MAPS = "The spread of the strain comes with the first positions."
-NO_LINE = "Draw a line on a map to see the strain along it."
+NO_MAPS = "Histograms of strain or of 1 σ come with the first positions."
+NO_LINE = "Draw a line on a map to see strain or 1 σ along it."
 
 
 @dataclass(frozen=True, slots=True)
