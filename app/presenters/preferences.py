@@ -41,13 +41,16 @@ class PreferencesPresenter:
         sessions.enabled = self.value.autosave
         hints = QGuiApplication.styleHints()
         if hints is not None:
-            self._scheme = hints.colorSchemeChanged.connect(lambda _: self.apply_theme())
+            hints.colorSchemeChanged.connect(self._follow_system)
 
     def close(self) -> None:
         """Stop listening to the system's colours."""
         hints = QGuiApplication.styleHints()
         if hints is not None:
-            hints.colorSchemeChanged.disconnect(self._scheme)
+            hints.colorSchemeChanged.disconnect(self._follow_system)
+
+    def _follow_system(self, _: object) -> None:
+        self.apply_theme()
 
     def ask(self) -> None:
         """Show the dialog."""

@@ -43,3 +43,41 @@ def test_three_lanes_that_do_not_end_are_waited_for_together_and_left(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 3.0
+
+
+REOPENED = """
+import gc, sys, weakref
+from PyQt6.QtCore import QEvent
+from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import QApplication
+from braggscope.app.composition import Program
+from braggscope.app.shell.settings import Settings
+
+app = QApplication(sys.argv[:1])
+program = Program(Settings())
+program.window.show()
+seen = weakref.ref(program), weakref.ref(program.window), weakref.ref(program.desk)
+program.window.close()
+program.window.deleteLater()
+program.deleteLater()
+del program
+for _ in range(2):  # what listened goes one turn of the loop after what it listened to
+    app.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    QTest.qWait(50)
+gc.collect()
+print([one() is not None for one in seen], len(app.allWidgets()))
+"""
+
+
+def test_nothing_of_a_closed_window_stays(tmp_path):
+    surroundings = os.environ | {"BRAGGSCOPE_HOME": str(tmp_path), "QT_QPA_PLATFORM": "offscreen"}
+    done = subprocess.run(
+        [sys.executable, "-c", REOPENED],
+        env=surroundings,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[0] == "[False, False, False] 0"
