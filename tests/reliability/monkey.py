@@ -105,7 +105,7 @@ class Monkey(Gestures):
         self._busy_since = time.monotonic()
         what = gesture()
         self._busy_since = None
-        QTest.qWait(self.rng.choice((0, 0, 0, 0, 1, 2, 5, 15)) if self.rng.random() > 0.02 else 200)
+        QTest.qWait(self.rng.choice((0, 0, 0, 0, 1, 2, 5, 15)) if self.rng.random() > 0.02 else 60)
         return f"{gesture.__name__} {what or ''}"
 
     def _leave_loop(self) -> None:

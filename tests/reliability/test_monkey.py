@@ -43,7 +43,7 @@ def faults(seen: dict) -> list[str]:
 
 
 def test_a_monkey_breaks_nothing(tmp_path):
-    each = amount(2000, 20_000)
+    each = amount(1200, 20_000)
     seeds = range(1, amount(1, SEEDS) + 1)
     seen = [act(tmp_path / str(seed), each, seed) for seed in seeds]
     wrong = [fault for one in seen for fault in faults(one)]
@@ -60,9 +60,7 @@ def test_a_monkey_breaks_nothing(tmp_path):
         not wrong and not stalls and (growth <= MB_PER_1000 or not steady),
     )
     assert not wrong, "\n".join(wrong)
-    assert not [s for one in seen for s in one["stalls"] if "theme.py" not in s[2]], [
-        o["stalls"] for o in seen
-    ]
+    assert not stalls, [one["stalls"] for one in seen]
     assert not steady or growth <= MB_PER_1000
 
 
