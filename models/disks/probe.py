@@ -52,9 +52,10 @@ def probe_from_patterns(patterns: NDArray, mask: Bools | None = None) -> Probe:
 
     Patterns are laid over each other by the place of their central disk before they are averaged; what
     the disk shows inside is smoothed round. Where the direct disk is saturated, the strongest other one shows
-    radius and edge. Raises ValueError where there is no disk.
+    radius and edge. Patterns of which no pixel is finite are left out. Raises ValueError where there is no disk.
     """
-    if patterns.ndim != 3 or not len(patterns):
+    patterns = patterns[np.isfinite(patterns).any((1, 2))] if patterns.ndim == 3 else patterns[:0]
+    if not len(patterns):
         raise ValueError("there are no patterns to take the probe from; choose some scan positions")
     values, good = _clean(np.asarray(np.mean(patterns, 0, dtype=np.float64)), mask)
     try:

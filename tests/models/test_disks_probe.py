@@ -74,6 +74,15 @@ def test_thin_material_shows_the_probe_though_it_wanders():
     assert probe.source == "data"
 
 
+def test_a_lost_pattern_does_not_spoil_the_others():
+    patterns = np.random.default_rng(8).poisson(disk(55, 48, 6.5, 0.5, 150), (4, 100, 110)).astype(float)
+    probe = probe_from_patterns(patterns)
+    lost = probe_from_patterns(np.insert(patterns, 2, np.nan, axis=0))
+    assert lost.radius == probe.radius
+    with pytest.raises(ValueError, match="no patterns"):
+        probe_from_patterns(np.full((2, 100, 110), np.nan))
+
+
 def test_where_the_direct_disk_blooms_another_shows_the_size():
     lam = disk(55, 48, 9, 2.0, 4000) + disk(85, 48, 4, 0.7, 150) + disk(25, 48, 4, 0.7, 120)
     patterns = np.minimum(np.random.default_rng(7).poisson(lam, (8, *lam.shape)), 255)

@@ -6,6 +6,7 @@ JSON: how often it was killed, how often the work ended before, and what was wro
 
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -53,7 +54,10 @@ class Job:
     whole: dict[str, object] = field(default_factory=dict)
 
     def begin(self) -> None:
-        """Put an old file under every final name."""
+        """Put an old file under every final name; nothing of an earlier run stays."""
+        for name in self.beside:
+            path = self.folder / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         for name in self.names:
             self.before(self.folder / name)
 

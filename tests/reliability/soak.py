@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from witness import resident_mb
 
 KINDS, SIDE = 500, 32
+THRESHOLD = 60.0  # far above the background: as many peaks as there are
+THRESHOLDS = (f"--minval={THRESHOLD}", f"--minscore={THRESHOLD}")
 
 
 def write_frames(path: Path, frames: int) -> None:
@@ -64,6 +66,9 @@ def window(path: Path, frames: int) -> Samples:
     program.start([str(path)])
     while program.desk.table is None or not program.networks_ready:
         QTest.qWait(20)
+    panel = program.window.threshold_panel
+    panel.minval_changed.emit(THRESHOLD)
+    panel.minscore_changed.emit(THRESHOLD)
     samples = Samples(frames)
     program.trigger("run_series")
     while not program.runs.running:
@@ -97,12 +102,12 @@ def batch(path: Path, frames: int) -> Samples:
                         (done,) = connection.execute("SELECT COUNT(*) FROM frames").fetchone()
                 except sqlite3.Error:
                     continue
-                if done:
+                if 0 < done < frames:  # what comes after is the table
                     samples.take(done)
 
     watch = threading.Thread(target=look)
     watch.start()
-    code = main(["peaks", str(path), "-o", str(out)], lambda _: 1)
+    code = main(["peaks", str(path), "-o", str(out), *THRESHOLDS], lambda _: 1)
     ended.set()
     watch.join()
     assert code == 0
