@@ -52,7 +52,7 @@ def probe_from_patterns(patterns: NDArray, mask: Bools | None = None) -> Probe:
 
     Patterns are laid over each other by the place of their central disk before they are averaged; what
     the disk shows inside is smoothed round. Where the direct disk is saturated, the strongest other one shows
-    radius and edge. Patterns of which no pixel is finite are left out. Raises ValueError where there is no disk.
+    radius and edge. Patterns without a finite pixel are left out. Raises ValueError where there is no disk.
     """
     patterns = patterns[np.isfinite(patterns).any((1, 2))] if patterns.ndim == 3 else patterns[:0]
     if not len(patterns):
