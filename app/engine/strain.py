@@ -21,7 +21,7 @@ from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.journal import Journal, JournalError
 from braggscope.app.engine.scan import Patterns, patterns_of
 from braggscope.app.engine.scan_pass import Block, Done, over_scan, patiently
-from braggscope.app.engine.strain_doubts import probe_doubts
+from braggscope.app.engine.strain_doubts import lattice_doubts, probe_doubts
 from braggscope.app.engine.strain_maps import LiveMaps, Maps, empty_map, images_of, placed, whole_maps
 from braggscope.app.engine.strain_records import Found
 from braggscope.app.engine.strain_result import StrainResult, Timing
@@ -95,6 +95,7 @@ class _Run:
         )
         self._notes = saturation_notes(patterns, self._probe, context)
         self._notes += probe_doubts(patterns, self._probe, parameters.strain, context)
+        self._notes += lattice_doubts(patterns, self._tools, context)
         self._timing = replace(self._timing, probe=time.monotonic() - start)
 
     def find(self, positions: NDArray[np.int64], workers: int, gate: Gate | None) -> None:

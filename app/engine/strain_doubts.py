@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from braggscope.app.engine.disk_tools import LOOKED_AT
+from braggscope.app.engine.disk_tools import LOOKED_AT, Tools
 from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.scan import Patterns
 from braggscope.app.engine.strain_result import StrainResult
 from braggscope.models.disks.parameters import Strain
 from braggscope.models.disks.probe import probe_from_patterns
-from braggscope.models.disks.results import Probe
+from braggscope.models.disks.results import Disks, LatticeMap, Probe
 
 RADIUS = 1.25  # how much larger or smaller a probe may be than the disks of the scan
 RESIDUAL = 0.25  # of the probe's radius, by which disks miss their lattice
@@ -30,6 +30,40 @@ def doubts(result: StrainResult) -> tuple[str, ...]:
         f" radius of {radius:.3g} px, and {100 * share:.0f} % of the disks lie on it; look at the disks in"
         " the window, try another method or threshold, or give the lattice.",
     )
+
+
+def lattice_doubts(patterns: Patterns, tools: Tools, context: Context) -> tuple[str, ...]:
+    """A sentence where disks that correlation finds freely do not lie on the lattices of the fit.
+
+    The fit reports disks where its own lattice has them, so they cannot speak against it.
+    """
+    if tools.settings.method != "lattice":
+        return ()
+    shares = []
+    for position in patterns.scan.spread(LOOKED_AT):
+        context.check()
+        pattern = patterns.take(np.array([position]), context)
+        lattices = tools.find(pattern)[1]
+        free = tools.correlator.find(pattern)
+        if lattices is not None and lattices.valid[0] and len(free):
+            shares.append(share_on(free, lattices, RESIDUAL * tools.probe.radius))
+    if not shares or np.median(shares) >= USED:
+        return ()
+    return (
+        f"Do not trust this strain yet: of the disks that correlation finds in {len(shares)} of the patterns"
+        f" only {100 * np.median(shares):.0f} % (median) lie on the fitted lattice; look at the disks in the"
+        " window, choose another probe, or give the lattice.",
+    )
+
+
+def share_on(disks: Disks, lattices: LatticeMap, within: float) -> float:
+    """Share of disks within so many px of a node of their pattern's lattice."""
+    values = lattices.values[disks.pattern]
+    vectors = values[:, 2:].reshape(-1, 2, 2).transpose(0, 2, 1)  # columns a, b
+    place = np.stack([disks.x, disks.y], axis=1)[:, :, None] - values[:, :2, None]
+    index = np.linalg.solve(vectors, place)
+    missed = np.linalg.norm((vectors @ (index - index.round()))[:, :, 0], axis=1)
+    return float(np.mean(missed <= within))
 
 
 def probe_doubts(patterns: Patterns, probe: Probe, settings: Strain, context: Context) -> tuple[str, ...]:

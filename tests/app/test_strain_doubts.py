@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from scans import correlation, small_scan
 
-from braggscope.app.engine.disk_tools import find_probe
+from braggscope.app.engine.disk_tools import find_probe, make_tools
 from braggscope.app.engine.jobs import silent_context
 from braggscope.app.engine.scan import patterns_of
-from braggscope.app.engine.strain_doubts import doubts, probe_doubts
+from braggscope.app.engine.strain_doubts import doubts, lattice_doubts, probe_doubts, share_on
 from braggscope.models.disks.probe import synthetic_probe
 from braggscope.models.disks.results import Disks, LatticeMap
 
@@ -57,3 +57,38 @@ def test_a_probe_of_another_size_than_the_disks_is_doubted(scan, radius, doubted
     if doubted:
         assert f"{radius:.3g} px does not fit" in said[0]
         assert "3.4" in said[0]
+
+
+def test_disks_count_as_on_the_lattice_of_their_own_pattern():
+    h, k = (values.ravel() for values in np.mgrid[-2:3, -2:3])
+    lattices = [(40.0, 42.0, 11.0, 1.0, -2.0, 12.0), (40.0, 42.0, 10.0, 0.0, 0.0, 10.0)]
+    x0, y0, ax, ay, bx, by = lattices[0]
+    x, y, number = x0 + h * ax + k * bx, y0 + h * ay + k * by, np.zeros(25, np.int64)
+    disks = Disks(number, x + 0.3, y, *(np.ones(25) for _ in range(4)))
+    several = LatticeMap(
+        np.array(lattices), np.ones((2, 6, 6)), np.zeros(2), np.full(2, 25), np.ones(2, np.bool_)
+    )
+    assert share_on(disks, several, 0.8) == 1.0
+    assert share_on(disks, several, 0.2) == 0.0
+    assert share_on(replace(disks, pattern=number + 1), several, 0.8) < 0.5
+
+
+@pytest.mark.parametrize(("turned", "doubted"), [(0.0, False), (0.35, True)])
+def test_a_fit_whose_lattice_misses_the_disks_is_doubted(scan, turned, doubted, monkeypatch):
+    parameters, context = correlation().with_strain(method="lattice"), silent_context()
+    with patterns_of(str(scan.path), parameters, context) as patterns:
+        probe = find_probe(patterns, parameters, context)
+        tools = make_tools(patterns, probe, parameters, context)
+        measured = tools.find
+
+        def find(some):
+            disks, lattices = measured(some)
+            turn = np.array([[np.cos(turned), -np.sin(turned)], [np.sin(turned), np.cos(turned)]])
+            values = lattices.values.copy()
+            values[:, 2:4], values[:, 4:] = values[:, 2:4] @ turn.T, values[:, 4:] @ turn.T
+            return disks, replace(lattices, values=values)
+
+        monkeypatch.setattr(tools, "find", find)
+        said = lattice_doubts(patterns, tools, context)
+    assert bool(said) == doubted
+    assert all("Do not trust this strain yet" in sentence for sentence in said)
