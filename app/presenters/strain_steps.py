@@ -19,6 +19,7 @@ from braggscope.widgets.frame_overlay import Curve
 from braggscope.widgets.strain_overlay import ellipse_curve
 
 ROUND, FOUND = "#ffffff", "#ffb000"
+TELLING = 0.2  # fall of the curl from its worst angle to its best, below which the angle is chance
 CELLS = {"square": (1.0, math.pi / 2), "hexagonal": (1.0, math.pi / 3)}
 
 
@@ -112,10 +113,12 @@ def find_rotation(com: NDArray) -> Proposal:
     angle, transpose = calibrate.scan_rotation(com)
     degrees = np.linspace(-90, 90, 181)
     curl = _curls(com, np.radians(degrees), transpose)
+    fall = 1 - float(curl.min()) / max(float(curl.max()), 1e-12)
     items = [
         ("Rotation", f"{math.degrees(angle):.2f}°"),
         ("Axes", "exchanged" if transpose else "as they are"),
         ("Half a turn", "cannot be told from none"),
+        ("Curl", f"falls by {100 * fall:.0f} %" + (": too little to trust" if fall < TELLING else "")),
     ]
     changes = {"rotation": angle, "transpose": transpose}
     return Proposal("rotation", items, changes, curl=(degrees, curl, math.degrees(angle)))
