@@ -23,9 +23,9 @@ ALSO = "Measure {} too"
 REFINE = "Refine"
 WHY_REFINE = (
     "Measure again with the lattice fit, and show both and their difference.\n"
-    "The network stays the first choice: it needs no lattice and measures 5 to 9 times as many patterns a"
-    " second.\nWhere one lattice runs through the scan, the lattice fit's strain was 2 to 6 times as exact on"
-    " simulated layers, and 1 to 4 times on thick crystals."
+    "The network stays the first choice: it needs no lattice.\nWhere one lattice runs through the scan, the"
+    " lattice fit's strain was 1 to 3 times as exact on simulated layers and thick crystals, in about the"
+    " same time."
 )
 
 
