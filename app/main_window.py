@@ -362,6 +362,8 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Let the presenters put things in order."""
+        if (typed := self.focusWidget()) is not None:
+            typed.clearFocus()  # what stands in a field counts, and counts before all is saved
         self.closing.emit()
         super().closeEvent(event)
 

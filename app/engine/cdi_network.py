@@ -15,12 +15,9 @@ def open_improver(name: str | Path) -> "Improver":
 
     Raises WeightsError if the file is unusable or holds another network.
     """
-    import torch
-
     from braggscope.models.cdi.network.build import build_cdi
     from braggscope.models.cdi.network.improve import Improver
 
-    torch.set_num_threads(1)
     state, _ = load_weights(name)
     try:
         return Improver(build_cdi(state))

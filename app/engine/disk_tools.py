@@ -238,12 +238,9 @@ def ellipse_matrix(ratio: float, angle: float) -> NDArray[np.float64]:
 
 def open_disk_network(name: str, device: str = "cpu") -> "DiskNetwork":
     """The disk network ready for use; importing torch takes seconds. Raises WeightsError."""
-    import torch
-
     from braggscope.models.disks.network.infer import DiskNetwork
     from braggscope.resources.loader import WeightsError, load_weights
 
-    torch.set_num_threads(1)  # threads run over patterns; inside one they would only wait for each other
     state, provenance = load_weights(name)
     try:
         return DiskNetwork.from_state(state, provenance.metadata, device)

@@ -131,12 +131,16 @@ class Lane:
         on_progress: Callable[[Progress], None] | None = None,
         on_cancelled: Callable[[], None] | None = None,
     ) -> Ticket:
-        """Queue ``run(context)``. One of on_done, on_error, on_cancelled follows, on the deliver side."""
+        """Queue ``run(context)``. One of on_done, on_error, on_cancelled follows, on the deliver side.
+
+        A closed lane takes nothing in: the ticket comes back cancelled, and nothing follows.
+        """
         request = _Request(Ticket(next(self._numbers)), run, on_done, on_error, on_progress, on_cancelled)
         dropped: list[_Request] = []
         with self._changed:
             if self._closed:
-                raise RuntimeError(f"lane {self.name} is closed")
+                request.ticket.cancel()
+                return request.ticket
             if self._order is Order.LATEST:
                 dropped.extend(self._waiting)
                 self._waiting.clear()

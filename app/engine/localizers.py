@@ -48,12 +48,9 @@ def open_localizer(name: str, device: str = "cpu") -> PatchLocalizer:
     The order of its outputs is the one the file states, else the one that simulated peaks show.
     Raises WeightsError if the file is unusable or holds another network.
     """
-    import torch
-
     from braggscope.models.braggnn.infer import AxisOrder, Localizer
     from braggscope.models.weights import build_braggnn, detect_axis_order
 
-    torch.set_num_threads(1)  # threads run over frames; inside one they would only wait for each other
     state, provenance = load_weights(name)
     try:
         network = build_braggnn(state)
@@ -66,12 +63,9 @@ def open_localizer(name: str, device: str = "cpu") -> PatchLocalizer:
 
 def open_net(name: str, device: str = "cpu") -> CountsLocalizer:
     """The localiser network ready for use. Raises WeightsError as :func:`open_localizer` does."""
-    import torch
-
     from braggscope.models.localizer.infer import NetLocalizer
     from braggscope.models.weights import build_localizer
 
-    torch.set_num_threads(1)
     state, _ = load_weights(name)
     try:
         network = build_localizer(state)

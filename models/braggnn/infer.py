@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from braggscope.models.braggnn.attention import channels
 from braggscope.models.braggnn.network import CHANNELS, SLOPE, BraggNN, fold
+from braggscope.models.threads import use_one_thread
 
 AxisOrder = Literal["xy", "yx"]
 CHUNK = 128  # patches whose 64 channels stay in the processor's cache
@@ -59,6 +60,7 @@ class Localizer:
                 f"BraggNN was given patches of shape {patches.shape}, but these weights need"
                 f" (N, {self.window}, {self.window})."
             )
+        use_one_thread()
         images = np.ascontiguousarray(patches, np.float32)
         if len(images) == 0:
             return np.zeros((0, 2))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from braggscope.models.localizer.network import LocalizerNet, lay_out, prepare
+from braggscope.models.threads import use_one_thread
 
 CHUNK = 128  # patches whose features stay in the processor's cache
 DEVICE_BATCH = 16_384
@@ -73,6 +74,7 @@ class NetLocalizer:
                 f"The localiser was given patches {counts.shape} and valid pixels {valid.shape}, but these"
                 f" weights need (N, {self.window}, {self.window}) for both."
             )
+        use_one_thread()
         values = torch.from_numpy(np.ascontiguousarray(counts, np.float32))
         good = torch.from_numpy(np.ascontiguousarray(valid, np.bool_)) & torch.isfinite(values)
         found = self._on_device(values, good) if self._remote is not None else None

@@ -15,6 +15,7 @@ from braggscope.models.cdi.fourier import (
 )
 from braggscope.models.cdi.network.inputs import SIDE, prepare, whole
 from braggscope.models.cdi.network.network import CdiNet
+from braggscope.models.threads import use_one_thread
 
 _SHAPE = (SIDE,) * 3
 
@@ -32,6 +33,7 @@ class Improver:
         iterations gave. Origin at index 0. Only the 32 voxels around the peak are looked at; the answer is
         scaled to the measured modulus there.
         """
+        use_one_thread()
         known = _cut(amplitude)
         guess = in_middle(fit_object(obj))
         inputs = prepare(torch.from_numpy(known)[None], torch.from_numpy(guess)[None])

@@ -20,6 +20,7 @@ from braggscope.models.disks.network.inputs import Kernel, kernel_of, prepare
 from braggscope.models.disks.network.peaks import find_peaks
 from braggscope.models.disks.network.photometry import disk_counts, is_empty
 from braggscope.models.disks.results import Disks, Probe
+from braggscope.models.threads import use_one_thread
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +90,7 @@ class DiskNetwork:
         self, patterns: NDArray[np.float32], mask: NDArray[np.bool_] | None, probe: Probe,
         threshold: float, most: int, spacing: float | None, edge: float,
     ) -> Disks:  # fmt: skip
+        use_one_thread()
         values, valid = self._checked(patterns, mask, probe)
         scale = resampling(probe.radius)
         kernel = kernel_of(_resampled_probe(probe, scale), probe.radius * scale)
