@@ -1,9 +1,8 @@
-"""A very long series: memory and speed from first to last frame, kills, and worker processes.
+"""A very long series: memory and speed from first to last frame, and kills.
 
-``python -m benchmarks.bench_scale [--frames 100000] [--write]`` in the root; ``--write`` puts the page into
-docs/scale.md. ``--only workers`` compares worker processes alone, in three minutes on a quiet machine. The
-series is a virtual HDF5 dataset that repeats 1000 different simulated frames, so that the
-disk holds a few megabytes.
+``python -m benchmarks.bench_scale [--frames 100000] [--only steady] [--write]`` in the root; ``--write`` puts
+the rows that were measured into docs/scale.md in place of older ones. The series is a virtual HDF5 dataset
+that repeats 1000 different simulated frames, so that the disk holds a few megabytes.
 """
 
 import argparse
@@ -30,10 +29,10 @@ SIDE, DIFFERENT, SPOTS = 512, 1000, 8
 COMMAND = [sys.executable, "-m", "braggscope.app", "peaks"]
 THRESHOLDS = ["--minval", "20", "--minscore", "30", "--device", "cpu"]
 FLAGS = [*THRESHOLDS, "--localize", "fit"]
-METHODS = {"fits only": (FLAGS, 3000), "all methods": (THRESHOLDS, 600)}  # words, and frames of a comparison
 ROLES = ("command", "worker", "reader")
 LOOK_S = 0.5
 MB = 1e6
+MEASURED = "<!-- measured -->"
 
 
 def make_series(folder: Path, frames: int) -> Path:
@@ -196,55 +195,31 @@ def killed(series: Path, folder: Path, frames: int, kills: int, seed: int = 0) -
     ]
 
 
-def workers(series: Path, folder: Path, frames: int) -> list[str]:
-    """One against two local worker processes, with fits only and with all methods."""
-    lines = []
-    for name, (words, enough) in METHODS.items():
-        lines += compare(series, folder, min(frames, enough), name, words)
-    return lines
+def write(lines: list[str]) -> None:
+    """Print rows; put them into the page where ``--write`` asks for it."""
+    from benchmarks.run import machine  # late: it runs other benchmarks, which use the series of this one
+
+    lines = [f"| machine | {machine()} |", *lines]
+    print("\n".join(lines))
+    if "--write" in sys.argv:
+        PAGE.write_text(renewed(PAGE.read_text("utf-8"), lines), "utf-8")
 
 
-def compare(series: Path, folder: Path, frames: int, name: str, words: list[str]) -> list[str]:
-    """One and two workers in turn, twice each; speed and processor time from 10 to 90 % of the frames."""
-    speeds: dict[int, list[float]] = {1: [], 2: []}
-    costs: dict[int, list[dict[str, float]]] = {1: [], 2: []}
-    most: dict[str, float] = {}
-    whole = folder / "threads.csv"
-    words = [*words, "--frames", f"0:{frames}"]
-    if start(series, whole, *words).wait() != 0:
-        raise RuntimeError("the run on threads failed")
-    same = True
-    for turn in range(4):
-        count, output = turn % 2 + 1, folder / f"workers{turn}.csv"
-        seen = watch(series, output, frames, *words, "--scheduler", f"local:{count}")
-        most |= {r: max(size, most.get(r, 0.0)) for r, size in seen.most.items()}
-        seconds, done, _, _ = seen.rows.T
-        middle = (done >= 0.1 * frames) & (done <= 0.9 * frames)
-        number = np.ptp(done[middle])
-        speeds[count].append(number / np.ptp(seconds[middle]))
-        costs[count].append({r: 1e3 * np.ptp(used[middle]) / number for r, used in seen.spent.items()})
-        same &= whole.read_bytes() == output.read_bytes()
-        print(f"{name}, local:{count}: {speeds[count][-1]:.0f} frames/s {costs[count][-1]}", file=sys.stderr)
-    one, two = (max(speeds[n]) for n in (1, 2))
-    spent = " and ".join(", ".join(f"{r} {min(c[r] for c in costs[n]):.2f}" for r in ROLES) for n in (1, 2))
-    held = ", ".join(f"{r} {most[r]:.0f} MB" for r in ROLES)
-    return [
-        f"| {name}: frames/s with one and two worker processes, {frames:,} frames | {one:.0f} and {two:.0f} "
-        f"({two / one:.2f} x) |",
-        f"| {name}: processor time of a frame in ms, with one and with two | {spent} |",
-        f"| {name}: table against that of the threads | {'equal, byte for byte' if same else 'DIFFERENT'} |",
-        f"| {name}: resident memory of each process, most | {held} |",
-    ]
+def renewed(page: str, lines: list[str]) -> str:
+    """``page`` with the rows of its table that ``lines`` measured anew replaced, new ones added."""
+    head, _, table = page.partition(MEASURED)
+    rows = {line.split("|")[1].strip(): line for line in table.splitlines() if line.startswith("| ")}
+    rows |= {line.split("|")[1].strip(): line for line in lines}
+    del rows[""]
+    return "\n".join([f"{head}{MEASURED}\n", "| | |", "|---|---|", *rows.values(), ""])
 
 
 def main() -> None:
-    """Measure and print, or write the page."""
-    from benchmarks.run import machine  # late: it runs other benchmarks, which use the series of this one
-
+    """Measure and print, or write into the page."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--frames", type=int, default=100_000)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--only", choices=("steady", "killed", "workers"))
+    parser.add_argument("--only", choices=("steady", "killed"))
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -256,13 +231,7 @@ def main() -> None:
             print("\n".join(lines), file=sys.stderr)
         if options.only in (None, "killed"):
             lines += killed(series, folder, min(options.frames, 20_000), options.kills)
-        if options.only in (None, "workers"):
-            lines += workers(series, folder, options.frames)
-    page = "\n".join([machine(), "", "| | |", "|---|---|", *lines])
-    print(page)
-    if options.write:
-        head, _, _ = PAGE.read_text("utf-8").partition("<!-- measured -->")
-        PAGE.write_text(f"{head}<!-- measured -->\n\n{page}\n", "utf-8")
+    write(lines)
 
 
 if __name__ == "__main__":
