@@ -6,14 +6,18 @@ import tempfile
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from reliability.amounts import amount, folder
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("BRAGGSCOPE_HOME", tempfile.mkdtemp(prefix="braggscope-tests-"))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-settings.register_profile("braggscope", deadline=None)  # a test never fails by the time that it takes
-settings.load_profile("braggscope")
+# A property never fails by the time that it takes. The short form tries the same examples every time.
+_common = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("short", _common, max_examples=amount(100, 2_000), derandomize=True)
+settings.register_profile("long", _common, max_examples=amount(100, 2_000), print_blob=True)
+settings.load_profile("short" if folder() is None else "long")
 
 gc.disable()  # threads of pytest's own would collect widgets, which must die in the main thread
 

@@ -4,7 +4,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numba import typeof
@@ -72,7 +72,6 @@ def test_any_size_of_blocks(tmp_path, block):
     np.testing.assert_array_equal(direct_frames(path), data)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(["u1", "u2", "u4", "u8"]).flatmap(
         lambda kind: hnp.arrays(
@@ -185,7 +184,6 @@ def test_a_chunk_of_another_or_unsaid_size_is_left_to_hdf5(tmp_path, byte):
 DAMAGED = frames("u2", (5, 40, 520))
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_damaged_chunks_end_in_a_sentence_or_in_whole_blocks(data):
     """No damage kills, writes elsewhere or is passed over: what is decoded as good filled every block."""

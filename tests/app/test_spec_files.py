@@ -4,7 +4,7 @@ import contextlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from braggscope.app.engine.coherent_spec import geometry_of_scan, parse_names
@@ -171,7 +171,6 @@ def test_a_long_file_can_be_left(write):
         list_scans(write(HEADER + scan(1, points=5000)), stop)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.text(alphabet="#SLOPo01 2.5-e@\\\n\tabn", max_size=200))
 def test_any_text_is_read_or_refused(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("any") / "any.spec"

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from braggscope.models import profiles
@@ -63,7 +63,6 @@ def test_a_round_gaussian_with_room_reaches_the_textbook_value():
     assert bound == pytest.approx(np.eye(2) * 2.0 * 4.0 / (np.pi * 100.0**2), rel=2e-3, abs=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
 @given(angle=st.floats(-1.5, 1.5), ratio=st.floats(1.0, 3.0), noise=st.floats(0.1, 50.0))
 def test_the_bound_scales_with_the_noise_and_turns_with_the_peak(angle, ratio, noise):
     one = peak(x=0.0, y=0.0, ratio=ratio, angle=angle)[None, None]

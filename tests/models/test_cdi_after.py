@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from braggscope.models.cdi.after import bring_into_order, strain_along
@@ -12,7 +12,6 @@ Z, Y, X = np.indices(SHAPE) - np.array(SHAPE).reshape(3, 1, 1, 1) // 2
 SUPPORT = (np.abs(Z) < 6) & (np.abs(Y) < 7) & (np.abs(X) < 7) & (Z + Y + X < 8) & (Z - X < 7)
 
 
-@settings(max_examples=20, deadline=None)
 @given(st.tuples(*(st.floats(-2.5, 2.5) for _ in range(3))), st.floats(-0.15, 0.15))
 def test_ramps_of_many_turns_are_unwrapped(slope, bend):
     phase = slope[0] * Z + slope[1] * Y + slope[2] * X + bend * Z * X / 3

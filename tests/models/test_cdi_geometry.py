@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -50,7 +50,6 @@ def test_steps_are_those_of_detector_and_sample(axis, vector):
     st.floats(3, 60), st.floats(-40, -4), st.floats(-0.05, 0.05).filter(lambda s: abs(s) > 1e-3),
     st.sampled_from("yx"),
 )  # fmt: skip
-@settings(max_examples=30, deadline=None)
 def test_voxels_are_dual_to_the_pattern(delta, gamma, step, axis):
     g = BraggGeometry(
         energy_keV=8, distance_m=1, pixel_um=(55, 55), delta_deg=delta, gamma_deg=gamma, step_deg=step,

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from braggscope.models.cdi.alignment import aligned, shifted, twin_of
@@ -28,7 +28,6 @@ def crystal(seed=0):
     return (inside * np.exp(1j * (a * z * y + b * x * x + c * x * z))).astype(np.complex64)
 
 
-@settings(max_examples=25, deadline=None)
 @given(shift=SHIFTS, offset=st.floats(-3, 3), twin=st.booleans(), scale=st.floats(0.1, 50))
 def test_nothing_that_the_pattern_does_not_show_counts(shift, offset, twin, scale):
     truth = crystal()
@@ -42,7 +41,6 @@ def test_nothing_that_the_pattern_does_not_show_counts(shift, offset, twin, scal
     assert result.twin == twin
 
 
-@settings(max_examples=15, deadline=None)
 @given(st.tuples(*(st.floats(-2, 2) for _ in SHAPE)))
 def test_shifts_by_parts_of_a_voxel_are_taken_back(shift):
     z, y, x = np.indices(SHAPE) - np.array(SHAPE).reshape(3, 1, 1, 1) // 2

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from braggscope.models.combine import TRUST, WEAK_PX, combine, fit_weight, in_this_frame
@@ -115,7 +115,6 @@ numbers = st.floats(-3, 3)
 errors = st.floats(1e-3, 2.0)
 
 
-@settings(max_examples=200, deadline=None)
 @given(numbers, numbers, errors, errors, st.integers(1, 3), st.floats(0, 1))
 def test_the_answer_lies_between_fit_and_network(dx, dy, fit_err, net_err, n, overlap):
     found = one(overlap, **fit(0.0, 0.0, fit_err, n), **net(dx, dy, net_err))
@@ -126,7 +125,6 @@ def test_the_answer_lies_between_fit_and_network(dx, dy, fit_err, net_err, n, ov
         assert found["method"] == Source.FIT
 
 
-@settings(max_examples=200, deadline=None)
 @given(numbers, errors, errors, st.booleans())
 def test_the_fit_weighs_less_the_worse_it_is(apart, fit_err, net_err, crowded):
     def weight(err, away):

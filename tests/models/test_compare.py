@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from braggscope.models.compare import Positions, agreement, match, places, quantities, robust_mean, trend
@@ -42,7 +42,6 @@ def best_cost(first, second):
     )
 
 
-@settings(max_examples=200, deadline=None)
 @given(peaks, peaks)
 def test_pairs_are_one_to_one_within_frame_and_gate(first, second):
     first, second = positions(first), positions(second)
@@ -59,7 +58,6 @@ def test_pairs_are_one_to_one_within_frame_and_gate(first, second):
     assert (apart <= GATE).all()
 
 
-@settings(max_examples=200, deadline=None)
 @given(peaks, peaks)
 def test_the_two_lists_may_be_exchanged(first, second):
     first, second = positions(first), positions(second)
@@ -69,7 +67,6 @@ def test_the_two_lists_may_be_exchanged(first, second):
     )
 
 
-@settings(max_examples=200, deadline=None)
 @given(peaks.filter(lambda p: len(p) < 5), peaks.filter(lambda p: len(p) < 5))
 def test_the_assignment_is_the_best_of_all(first, second):
     first, second = positions(first), positions(second)
@@ -121,7 +118,6 @@ def test_statistics_forget_outliers_and_state_their_error():
     assert np.isnan(robust_mean([])[0])
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.tuples(st.floats(-5, 5), st.floats(-1, 1)), max_size=120),
     st.integers(1, 9),

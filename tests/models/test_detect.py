@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -12,7 +12,6 @@ from braggscope.models.peaks.detect import log_histogram, reference_peaks, selec
 from braggscope.models.peaks.persistence import find_candidates
 from braggscope.models.results import Candidates
 
-SETTINGS = settings(max_examples=200, deadline=None)
 IMAGES = hnp.arrays(
     np.float32,
     hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24),
@@ -20,7 +19,6 @@ IMAGES = hnp.arrays(
 )
 
 
-@SETTINGS
 @given(IMAGES, st.floats(0, 4), st.floats(0, 10), st.floats(0, 8))
 def test_select_equals_a_search_of_the_thresholded_frame(image, floor, more, minscore):
     candidates = find_candidates(image, None, floor)
@@ -33,7 +31,6 @@ def test_select_equals_a_search_of_the_thresholded_frame(image, floor, more, min
     np.testing.assert_array_equal(chosen.score, (expected.birth - expected.death)[keep])
 
 
-@settings(max_examples=60, deadline=None)
 @given(IMAGES, st.integers(0, 20).map(lambda k: k / 2), st.integers(0, 16).map(lambda k: k / 2))
 def test_select_equals_findpeaks(image, minval, minscore):
     candidates = find_candidates(image)

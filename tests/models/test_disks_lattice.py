@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from disks_scene import EDGE, RADIUS, A, B, draw
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from braggscope.models.disks.bragg_map import bragg_map
@@ -38,7 +38,6 @@ def as_lattice(six):
     return Lattice(tuple(six[:2]), tuple(six[2:4]), tuple(six[4:]))
 
 
-@settings(deadline=None, max_examples=25)
 @given(
     length=st.floats(12, 30),
     ratio=st.floats(1, 1.7),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from braggscope.models.disks.network.build import build_network, new_network
@@ -75,7 +75,6 @@ def test_the_activation_keeps_phases_and_is_the_relu_on_the_real_axis():
     assert torch.allclose(unstack(cardioid(stack(real))).real, F.relu(z.real), atol=2e-3)
 
 
-@settings(deadline=None, max_examples=12)
 @given(gain=st.floats(0.01, 1000), seed=st.integers(0, 50))
 def test_inputs_do_not_depend_on_the_gain(gain, seed):
     counts = pattern(seed)
@@ -184,7 +183,6 @@ def perfect(truth, grid):
     return Output(target.image, logit, target.offset, torch.full_like(target.offset, -3.0))
 
 
-@settings(deadline=None, max_examples=25)
 @given(x=st.floats(6, 57), y=st.floats(6, 41), gap=st.floats(5.5, 12))
 def test_peaks_of_the_target_are_the_truth(x, y, gap):
     xy = torch.tensor([[[x, y], [x + gap, y + 1], [3.0, 3.0]]])

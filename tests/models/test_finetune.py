@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from braggscope.models import profiles
@@ -156,7 +156,6 @@ def test_fits_of_pairs_are_measured_but_not_learned_from():
     assert not select_labels(table).any()
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 40), min_size=3, max_size=30), st.integers(0, 2**31))
 def test_held_out_frames_are_whole_and_some(counts, seed):
     frame = np.repeat(np.arange(len(counts)) * 3, counts)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from test_fitting_accuracy import AMPLITUDE, STEP, Scene, pairs
 
@@ -112,7 +112,6 @@ def test_pairs_on_a_plane() -> None:
     assert np.nanmedian(tilted.slope_y) == pytest.approx(-1.5, abs=0.1)
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10_000), st.floats(-1e3, 1e3), st.floats(-1e3, 1e3), st.floats(-1e3, 1e3))
 def test_a_plane_in_the_image_moves_nothing(seed: int, level: float, right: float, down: float) -> None:
     rng = np.random.default_rng(seed)

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from braggscope.models import profiles
@@ -12,7 +12,6 @@ from braggscope.models.fitting.peaks import Fits, fit_peaks, fit_peaks_torch
 from braggscope.models.results import Status
 
 TILE, ACROSS, DOWN = 26, 3, 2
-EXAMPLES = settings(max_examples=200, deadline=None, derandomize=True)
 
 
 class Scene(NamedTuple):
@@ -70,7 +69,6 @@ def assert_same(one: Fits, other: Fits, x: np.ndarray, y: np.ndarray, gain: floa
     assert other.amplitude[alike] == pytest.approx(gain * one.amplitude[alike], rel=0.01)
 
 
-@EXAMPLES
 @given(scenes(), choices(), st.integers(0, 9), st.integers(0, 9))
 def test_whole_pixels_of_shift(scene: Scene, options: dict, down: int, right: int) -> None:
     def padded(up: int, left: int) -> Fits:
@@ -84,7 +82,6 @@ def test_whole_pixels_of_shift(scene: Scene, options: dict, down: int, right: in
     assert other.y == pytest.approx(one.y + down - 4, abs=1e-9, nan_ok=True)
 
 
-@EXAMPLES
 @given(scenes(), choices())
 def test_mirrored(scene: Scene, options: dict) -> None:
     width = scene.frame.shape[1]
@@ -93,7 +90,6 @@ def test_mirrored(scene: Scene, options: dict) -> None:
     assert_same(one, other, width - 1 - one.x, one.y)
 
 
-@EXAMPLES
 @given(scenes(), choices())
 def test_transposed(scene: Scene, options: dict) -> None:
     there = Scene(scene.frame.T.copy(), scene.mask.T.copy(), scene.cols, scene.rows)
@@ -101,7 +97,6 @@ def test_transposed(scene: Scene, options: dict) -> None:
     assert_same(one, other, one.y, one.x)
 
 
-@EXAMPLES
 @given(scenes(), choices(("uniform",)), st.floats(1e-4, 1e6), st.floats(-1e4, 1e4))
 def test_gain_and_offset(scene: Scene, options: dict, gain: float, offset: float) -> None:
     one = scene.fit(**options)
@@ -109,7 +104,6 @@ def test_gain_and_offset(scene: Scene, options: dict, gain: float, offset: float
     assert_same(one, other, one.x, one.y, gain)
 
 
-@EXAMPLES
 @given(scenes(), choices(), st.sampled_from([0.0, -1e9, 1e30, np.nan, np.inf, -np.inf]))
 def test_masked_values_and_nan_are_nothing(scene: Scene, options: dict, value: float) -> None:
     one = scene.fit(**options)
@@ -120,7 +114,6 @@ def test_masked_values_and_nan_are_nothing(scene: Scene, options: dict, value: f
         assert np.array_equal(one.parameters, other.parameters, equal_nan=True)
 
 
-@EXAMPLES
 @given(scenes(), choices(), st.sampled_from([0.0, 1e6, np.nan]))
 def test_pixels_out_of_reach_are_nothing(scene: Scene, options: dict, value: float) -> None:
     one = scene.fit(**options)
@@ -133,7 +126,6 @@ def test_pixels_out_of_reach_are_nothing(scene: Scene, options: dict, value: flo
         assert np.array_equal(one.parameters, other.fit(**options).parameters, equal_nan=True)
 
 
-@EXAMPLES
 @given(scenes(), choices(), st.floats(90.0, 160.0))
 def test_saturated_is_masked_for_the_fit(scene: Scene, options: dict, limit: float) -> None:
     full = scene.frame >= limit
@@ -152,7 +144,6 @@ def test_saturated_is_masked_for_the_fit(scene: Scene, options: dict, limit: flo
     assert (by_counts.status[clean] != Status.SATURATED).all()
 
 
-@EXAMPLES
 @given(scenes(), choices(), st.lists(st.integers(0, 6), max_size=5))
 def test_duplicates_and_order(scene: Scene, options: dict, again: list[int]) -> None:
     one = scene.fit(**options)
@@ -164,7 +155,6 @@ def test_duplicates_and_order(scene: Scene, options: dict, again: list[int]) -> 
     assert np.array_equal(few.x, one.x[:3], equal_nan=True)
 
 
-@EXAMPLES
 @given(
     choices(),
     st.integers(1, 3),
@@ -184,7 +174,6 @@ def test_frames_of_hardly_a_pixel_and_no_peaks(
     assert np.isnan(fits.model_patch(0)).all()
 
 
-@EXAMPLES
 @given(scenes(), choices())
 def test_torch_and_numba_agree(scene: Scene, options: dict) -> None:
     torch = pytest.importorskip("torch")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from braggscope.models import profiles
@@ -134,7 +134,6 @@ def test_the_model_shows_the_window_with_its_neighbours() -> None:
     assert np.isnan(lost.model_patch(0)).all()
 
 
-@settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=60), st.sampled_from([11, 15]))
 def test_neighbours_are_those_of_all_pairs(pixels: list[tuple[int, int]], window: int) -> None:
     rows, cols = at(*pixels)
@@ -207,7 +206,6 @@ def scenes(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 MIDDLE = at((12, 12))
 
 
-@settings(deadline=None, max_examples=60)
 @given(scenes())
 def test_transposed_and_mirrored_frames(scene: tuple[np.ndarray, np.ndarray]) -> None:
     frame, mask = scene
@@ -225,7 +223,6 @@ def test_transposed_and_mirrored_frames(scene: tuple[np.ndarray, np.ndarray]) ->
     assert mirrored.cov_xy[0] == pytest.approx(-fits.cov_xy[0], abs=1e-4 * fits.x_err[0] * fits.y_err[0])
 
 
-@settings(deadline=None, max_examples=60)
 @given(scenes(), st.floats(1e-3, 1e6), st.floats(-1e3, 1e3), st.integers(0, 6), st.integers(0, 6))
 def test_gain_offset_and_shift(
     scene: tuple[np.ndarray, np.ndarray], gain: float, offset: float, down: int, right: int

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from braggscope.models.geometry import Instrument
@@ -40,7 +40,6 @@ instruments = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
 @given(instruments)
 def test_two_theta_azimuth_q(instrument):
     theirs = as_pyfai(instrument)
@@ -54,7 +53,6 @@ def test_two_theta_azimuth_q(instrument):
     )
 
 
-@settings(max_examples=40, deadline=None)
 @given(instruments)
 def test_beam_centre_and_tilt_are_those_of_fit2d(instrument):
     theirs, beam = as_pyfai(instrument).getFit2D(), instrument.beam

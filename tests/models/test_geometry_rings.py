@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
@@ -29,7 +29,6 @@ def pieces(curve: np.ndarray) -> list[np.ndarray]:
     return [part[~np.isnan(part[:, 0])] for part in np.split(curve, breaks)]
 
 
-@settings(max_examples=60, deadline=None)
 @given(instruments, st.floats(0.05, 2.9))
 def test_lines_follow_the_ring_and_leave_nothing_out(instrument, two_theta):
     curve = ring_curve(instrument, two_theta, SHAPE)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from braggscope.models.localizer.infer import CHUNK, NetLocalizer
@@ -50,7 +50,6 @@ def same(a, b, tolerance=2e-3):
         np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=0, atol=tolerance)
 
 
-@settings(max_examples=200, deadline=None)
 @given(scenes, st.floats(1e-3, 1e4), st.floats(-1e3, 1e3))
 def test_gain_and_offset_change_nothing(localizer, scene, gain, offset):
     counts = spot(**scene)
@@ -58,7 +57,6 @@ def test_gain_and_offset_change_nothing(localizer, scene, gain, offset):
     same(localizer.locate(counts, whole(counts)), localizer.locate(changed, whole(counts)), 5e-3)
 
 
-@settings(max_examples=200, deadline=None)
 @given(scenes, st.integers(0, 120), st.sampled_from([0.0, np.nan, np.inf, 1e9, -1e9]))
 def test_what_is_not_valid_has_no_influence(localizer, scene, pixel, junk):
     counts = spot(**scene)
@@ -69,7 +67,6 @@ def test_what_is_not_valid_has_no_influence(localizer, scene, pixel, junk):
     same(localizer.locate(counts, valid), localizer.locate(spoiled, valid), 0.0)
 
 
-@settings(max_examples=200, deadline=None)
 @given(scenes)
 def test_mirrored_and_turned_patches_give_mirrored_and_turned_answers(localizer, scene):
     """Not exactly, but within the stated uncertainty."""
@@ -82,7 +79,6 @@ def test_mirrored_and_turned_patches_give_mirrored_and_turned_answers(localizer,
         assert abs(y[0] - plain.y[0]) < 3 * plain.y_err[0] + 0.02
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.sampled_from(["zeros", "constant", "noise", "one pixel", "nothing valid", "all nan"]), places)
 def test_senseless_patches_give_finite_answers(localizer, kind, level):
     counts = np.full((1, 11, 11), level if kind != "zeros" else 0.0, np.float32)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from braggscope.models.mask import (
@@ -57,7 +57,6 @@ def test_all_ones_of_16_bit_is_a_gap_only_where_it_forms_a_gap():
 
 
 @given(st.integers(0, 63), st.integers(0, 120), st.integers(1, 60))
-@settings(max_examples=60, deadline=None)
 def test_gap_code_needs_a_run_of_32(column, start, length):
     raw = np.zeros((128, 64), np.uint16)
     raw[start : start + length, column] = 65535
@@ -79,7 +78,6 @@ def test_saturation_counts_at_and_above():
     st.floats(-50, 300),
     st.floats(-50, 300),
 )
-@settings(max_examples=80, deadline=None)
 def test_thresholds_are_those_of_plain_comparison(dtype, low, high):
     raw = np.arange(0, 120).astype(dtype).reshape(10, 12)
     expected = (raw.astype(float) < np.array(low, "f4" if dtype == "float32" else "f8")) | (
@@ -119,7 +117,6 @@ def test_hot_pixels_are_found_and_spots_spared():
 
 
 @given(st.floats(-20, 60), st.floats(-20, 60), st.floats(0.1, 50), st.floats(0.1, 50))
-@settings(max_examples=60, deadline=None)
 def test_regions_hold_the_pixels_whose_centre_lies_inside(x0, y0, width, height):
     shape = (40, 50)
     y, x = np.indices(shape)

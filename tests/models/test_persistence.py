@@ -5,14 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from braggscope.models.peaks.detect import reference_peaks
 from braggscope.models.peaks.persistence import Workspace, find_candidates
 
-SETTINGS = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24)
 WORKSPACE = Workspace()  # shared on purpose: a dirty buffer would spoil the next example
 
@@ -44,7 +43,6 @@ def assert_equal(found, expected):
     assert found.shape == expected.shape
 
 
-@SETTINGS
 @given(frames(), st.sampled_from([0.0, 0.5, 1.0, 3.0, 20.25]))
 def test_equals_findpeaks(frame, floor):
     image, mask = frame
@@ -69,7 +67,6 @@ def test_equals_findpeaks_on_a_real_frame(thaumatin_crop, floor):
     assert len(found) > 5
 
 
-@SETTINGS
 @given(frames())
 def test_order_and_ranges(frame):
     image, mask = frame
@@ -82,7 +79,6 @@ def test_order_and_ranges(frame):
     np.testing.assert_array_equal(found.birth, image[found.row, found.col])
 
 
-@SETTINGS
 @given(frames(), st.sampled_from([np.uint16, np.int32, np.uint32, np.int64, np.uint64, np.float64]))
 def test_dtype_does_not_matter(frame, dtype):
     image, mask = frame
@@ -92,7 +88,6 @@ def test_dtype_does_not_matter(frame, dtype):
     )
 
 
-@SETTINGS
 @given(frames())
 def test_rising_maps_keep_the_tree(frame):
     image, mask = frame
@@ -104,7 +99,6 @@ def test_rising_maps_keep_the_tree(frame):
     np.testing.assert_array_equal(plain.death[a] ** 2, squared.death[b])
 
 
-@SETTINGS
 @given(st.permutations(range(1, 73)), st.sampled_from(["transpose", "flip", "turn"]))
 def test_symmetries_of_a_frame_without_ties(values, symmetry):
     image = np.array(values, np.float32).reshape(8, 9)
@@ -116,7 +110,6 @@ def test_symmetries_of_a_frame_without_ties(values, symmetry):
     )
 
 
-@SETTINGS
 @given(frames(), st.floats(0, 60))
 def test_bad_pixels_count_as_zero(frame, floor):
     image, mask = frame

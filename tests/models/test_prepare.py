@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from braggscope.models.mask import MaskReason, raw_mask
@@ -109,7 +109,6 @@ def test_binning_keeps_the_level_and_masks_holes(bins):
 
 
 @given(st.integers(0, 1000), st.sampled_from([1, 2, 4]), st.floats(0, 0.2))
-@settings(max_examples=30, deadline=None)
 def test_invariants_of_every_prepared_image(seed, bins, share):
     rng = np.random.default_rng(seed)
     raw = rng.normal(50, 10, SHAPE).astype(np.float32)

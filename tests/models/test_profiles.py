@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from braggscope.models import profiles
@@ -21,7 +21,6 @@ def test_sigma_and_fwhm_are_inverse() -> None:
     assert float(profiles.fwhm_from_sigma(1.0)) == pytest.approx(2.3548200450309493)
 
 
-@settings(deadline=None)
 @given(widths, st.floats(1.05, 4.0), angles)
 def test_axes_survive_the_quadratic_form(minor: float, ratio: float, angle: float) -> None:
     major, small, turned = profiles.axes_from_form(*profiles.form_from_axes(minor * ratio, minor, angle))

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from braggscope.models.bounds import peak_counts, used_pixels
@@ -105,7 +105,6 @@ def test_statistics_of_a_known_method():
     assert np.isnan(never.coverage)
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     sigma=st.floats(0.4, 5.0), ratio=st.floats(1.0, 4.0), angle=st.floats(-1.6, 1.6), eta=st.floats(0, 1),
     snr=st.floats(2, 500), background=st.floats(1, 5000), slope=st.floats(0, 50), missing=st.integers(0, 5),

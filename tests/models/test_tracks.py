@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from braggscope.models.results import PeakTable, Status
@@ -51,7 +51,6 @@ def test_every_spot_has_one_track_with_its_first_and_last_frame():
     assert (tracks.merged_into < 0).all()
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 5))
 def test_the_order_of_the_rows_does_not_matter(shuffle, seed):
     table, _ = walkers(seed=seed)
@@ -62,7 +61,6 @@ def test_the_order_of_the_rows_does_not_matter(shuffle, seed):
     assert one.name == other.name
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 100_000), st.integers(1, 7), st.floats(-500, 500), st.integers(0, 3))
 def test_counting_and_place_of_the_frames_do_not_matter(first, every, shift, seed):
     table, _ = walkers(seed=seed)
@@ -76,7 +74,6 @@ def test_counting_and_place_of_the_frames_do_not_matter(first, every, shift, see
     np.testing.assert_array_equal(first + every * one.last, other.last)
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 12), st.integers(10, 25))
 def test_gaps_are_bridged_up_to_the_longest_and_no_further(missing, begin):
     table, owner = walkers(n=3)

@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
@@ -8,7 +8,6 @@ from braggscope.models.tracks.assignment import match
 FORBIDDEN = 1e6
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 9), st.integers(1, 9), st.floats(0, 1), st.floats(-2, 4))
 def test_no_other_assignment_is_cheaper(seed, n, m, density, alone):
     rng = np.random.default_rng(seed)
