@@ -161,11 +161,9 @@ def _device(name: str, parameters: Parameters) -> str:
 
 
 def _tell(result: "StrainResult", output: Path) -> None:
-    from braggscope.app.engine.strain_doubts import doubts
-
     for position, problem in sorted(result.problems.items())[:10]:
         print(f"position {position} failed: {problem}", file=sys.stderr)
-    for note in (*result.notes, *doubts(result)):
+    for note in (*result.notes, *result.doubts):
         print(note, file=sys.stderr)
     measured = int(result.strain.valid.sum())
     words = [f"strain at {counted(measured, 'position')} of {result.scan.positions:,}"]

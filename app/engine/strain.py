@@ -21,7 +21,7 @@ from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.journal import Journal, JournalError
 from braggscope.app.engine.scan import Patterns, patterns_of
 from braggscope.app.engine.scan_pass import Block, Done, over_scan, patiently
-from braggscope.app.engine.strain_doubts import lattice_doubts, probe_doubts
+from braggscope.app.engine.strain_doubts import lattice_doubts, probe_doubts, residual_doubts
 from braggscope.app.engine.strain_maps import LiveMaps, Maps, empty_map, images_of, placed, whole_maps
 from braggscope.app.engine.strain_records import Found
 from braggscope.app.engine.strain_result import StrainResult, Timing
@@ -94,8 +94,7 @@ class _Run:
             context, lambda: make_tools(patterns, self._probe, parameters, context, device)
         )
         self._notes = saturation_notes(patterns, self._probe, context)
-        self._notes += probe_doubts(patterns, self._probe, parameters.strain, context)
-        self._notes += lattice_doubts(patterns, self._tools, context)
+        self._doubts = probe_doubts(patterns, self._probe, parameters.strain, context)
         self._timing = replace(self._timing, probe=time.monotonic() - start)
 
     def find(self, positions: NDArray[np.int64], workers: int, gate: Gate | None) -> None:
@@ -138,12 +137,14 @@ class _Run:
             maps = patiently(self._context, lambda: whole_maps(found, *shapes, self._parameters.strain))
         except ValueError as error:
             raise worded(self._scan.location, error) from error
+        doubts = self._doubts + lattice_doubts(self._patterns, self._tools, found, self._context)
         self._timing = replace(self._timing, strain=time.monotonic() - start)
         made = self._made(found.disks, maps, images_of(found, self._scan.scan_shape), True)
+        doubts += residual_doubts(made.disks, made.lattices, self._probe.radius)
         if found.lattices is None:
-            return made
+            return replace(made, doubts=doubts)
         fitted = placed(empty_map(self._scan.positions), found.positions, found.lattices)
-        return replace(made, fitted=fitted)
+        return replace(made, fitted=fitted, doubts=doubts)
 
     def _recall(self, positions: NDArray[np.int64]) -> None:
         """What the journal holds of these positions."""

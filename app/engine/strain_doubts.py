@@ -1,11 +1,14 @@
 """What speaks against a strain map, in sentences: a lattice that is found is not always the crystal's."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from braggscope.app.engine.disk_tools import LOOKED_AT, Tools
+from braggscope.app.engine.disk_tools import LOOKED_AT, Tools, scan_evenly
 from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.scan import Patterns
-from braggscope.app.engine.strain_result import StrainResult
+from braggscope.app.engine.strain_records import Found
+from braggscope.app.sources.protocol import SourceError
 from braggscope.models.disks.parameters import Strain
 from braggscope.models.disks.probe import probe_from_patterns
 from braggscope.models.disks.results import Disks, LatticeMap, Probe
@@ -15,38 +18,49 @@ RESIDUAL = 0.25  # of the probe's radius, by which disks miss their lattice
 USED = 0.6  # share of the disks that should lie on the lattice
 
 
-def doubts(result: StrainResult) -> tuple[str, ...]:
-    """Sentences for the user; none where nothing looks wrong."""
-    lattices, radius = result.lattices, result.probe.radius
+def residual_doubts(disks: Disks, lattices: LatticeMap, radius: float) -> tuple[str, ...]:
+    """A sentence where disks lie off the lattices (N) of their positions, for a probe of ``radius`` px."""
     if not lattices.valid.any():
         return ()
-    found = np.bincount(result.disks.pattern, minlength=len(lattices.valid))[lattices.valid]
+    found = np.bincount(disks.pattern, minlength=len(lattices.valid))[lattices.valid]
     share = float(np.median(lattices.count[lattices.valid] / np.maximum(found, 1)))
     residual = float(np.median(lattices.residual[lattices.valid]))
-    if residual <= RESIDUAL * radius and share >= USED:
+    what = []
+    if residual > RESIDUAL * radius:
+        what.append(
+            f"disks miss the lattice by {residual:.2g} px (median) at a probe radius of {radius:.3g} px"
+        )
+    if share < USED:
+        what.append(f"only {100 * share:.0f} % of the disks (median) lie on the lattice")
+    if not what:
         return ()
     return (
-        f"Do not trust this strain yet: disks miss the lattice by {residual:.2g} px (median) at a probe"
-        f" radius of {radius:.3g} px, and {100 * share:.0f} % of the disks lie on it; look at the disks in"
-        " the window, try another method or threshold, or give the lattice.",
+        f"Do not trust this strain yet: {', and '.join(what)}; look at the disks in the window, try another"
+        " method or threshold, or give the lattice.",
     )
 
 
-def lattice_doubts(patterns: Patterns, tools: Tools, context: Context) -> tuple[str, ...]:
+def lattice_doubts(patterns: Patterns, tools: Tools, found: Found, context: Context) -> tuple[str, ...]:
     """A sentence where disks that correlation finds freely do not lie on the lattices of the fit.
 
     The fit reports disks where its own lattice has them, so they cannot speak against it.
     """
-    if tools.settings.method != "lattice":
+    lattices = found.lattices
+    if lattices is None:
         return ()
     shares = []
-    for position in patterns.scan.spread(LOOKED_AT):
+    for k in scan_evenly(len(found.positions), LOOKED_AT):
         context.check()
-        pattern = patterns.take(np.array([position]), context)
-        lattices = tools.find(pattern)[1]
+        if not lattices.valid[k]:
+            continue
+        try:
+            pattern = patterns.take(found.positions[k : k + 1], context)
+        except SourceError:  # its disks are of the journal
+            continue
         free = tools.correlator.find(pattern)
-        if lattices is not None and lattices.valid[0] and len(free):
-            shares.append(share_on(free, lattices, RESIDUAL * tools.probe.radius))
+        if len(free):
+            own = replace(free, pattern=free.pattern + k)
+            shares.append(share_on(own, lattices, RESIDUAL * tools.probe.radius))
     if not shares or np.median(shares) >= USED:
         return ()
     return (

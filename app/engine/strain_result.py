@@ -34,9 +34,9 @@ class StrainResult:
     ``disks`` as found, px of the prepared pattern (while maps fill in: the latest few); ``lattices``: of
     every position, of disks corrected for the ellipse; ``lattice``: what they were indexed by. ``images``:
     virtual images by name, (rows, columns). ``problems``: sentences, by position, about patterns that could
-    not be read or measured. ``notes``: sentences about the whole. ``fitted``: lattices of every position as
-    the lattice-constrained fit gave them, before any correction; None for other methods. ``complete``: False
-    while maps fill in.
+    not be read or measured. ``notes``: sentences about the whole; ``doubts``: what speaks against it.
+    ``fitted``: lattices of every position as the lattice-constrained fit gave them, before any correction;
+    None for other methods. ``complete``: False while maps fill in.
     """
 
     scan: Scan
@@ -49,6 +49,7 @@ class StrainResult:
     images: dict[str, Image] = field(default_factory=dict)
     problems: dict[int, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     timing: Timing = Timing()
     fitted: LatticeMap | None = None
     complete: bool = True

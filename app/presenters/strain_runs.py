@@ -11,7 +11,6 @@ from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QFileDialog
 
 from braggscope.app.engine.jobs import Context, Progress
-from braggscope.app.engine.strain_doubts import doubts
 from braggscope.app.engine.strain_key import with_calibration
 from braggscope.app.engine.strain_result import StrainResult
 from braggscope.app.engine.strain_runs import StrainJob, renewable, renewed
@@ -195,7 +194,7 @@ class StrainRuns(QObject):
                 self.finished.emit(result)
             for note in result.notes:
                 room.desk.say("info", note)
-            for doubt in doubts(result):
+            for doubt in result.doubts:
                 room.desk.say("warning", doubt)
             if result.problems:
                 first = min(result.problems)

@@ -1,5 +1,4 @@
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,38 +7,51 @@ from scans import correlation, small_scan
 from braggscope.app.engine.disk_tools import find_probe, make_tools
 from braggscope.app.engine.jobs import silent_context
 from braggscope.app.engine.scan import patterns_of
-from braggscope.app.engine.strain_doubts import doubts, lattice_doubts, probe_doubts, share_on
-from braggscope.models.disks.probe import synthetic_probe
+from braggscope.app.engine.strain import run_strain
+from braggscope.app.engine.strain_doubts import (
+    lattice_doubts,
+    probe_doubts,
+    residual_doubts,
+    share_on,
+)
+from braggscope.app.engine.strain_records import Found
 from braggscope.models.disks.results import Disks, LatticeMap
 
 
 @pytest.fixture
 def good():
-    """Four positions with ten disks each, all of them on the lattice."""
+    """Four positions with ten disks each, all of them on the lattice; a probe of 3 px."""
     number = np.repeat(np.arange(4), 10)
     value = np.ones(40)
     disks = Disks(number, value, value, value, value, value, value)
     lattices = LatticeMap(
         np.ones((4, 6)), np.ones((4, 6, 6)), np.full(4, 0.1), np.full(4, 10), np.ones(4, np.bool_)
     )
-    return SimpleNamespace(disks=disks, lattices=lattices, probe=synthetic_probe(3.0, 1.0, 32))
+    return disks, lattices, 3.0
 
 
 def test_a_lattice_that_holds_its_disks_raises_no_doubt(good):
-    assert doubts(good) == ()
+    assert residual_doubts(*good) == ()
 
 
-@pytest.mark.parametrize("change", [{"residual": np.full(4, 0.8)}, {"count": np.full(4, 5)}])
-def test_disks_off_the_lattice_raise_doubt(good, change):
-    good.lattices = replace(good.lattices, **change)
-    (sentence,) = doubts(good)
+@pytest.mark.parametrize(
+    ("change", "said", "not_said"),
+    [
+        ({"residual": np.full(4, 0.8)}, "miss the lattice by 0.8 px (median) at a probe radius of 3 px", "%"),
+        ({"count": np.full(4, 5)}, "only 50 % of the disks (median) lie on the lattice", "miss"),
+    ],
+)
+def test_disks_off_the_lattice_raise_doubt(good, change, said, not_said):
+    disks, lattices, radius = good
+    (sentence,) = residual_doubts(disks, replace(lattices, **change), radius)
     assert "Do not trust this strain yet" in sentence
-    assert "3 px" in sentence
+    assert said in sentence
+    assert not_said not in sentence
 
 
 def test_without_a_valid_position_there_is_nothing_to_doubt(good):
-    good.lattices = replace(good.lattices, valid=np.zeros(4, np.bool_))
-    assert doubts(good) == ()
+    disks, lattices, radius = good
+    assert residual_doubts(disks, replace(lattices, valid=np.zeros(4, np.bool_)), radius) == ()
 
 
 @pytest.fixture(scope="module")
@@ -74,21 +86,26 @@ def test_disks_count_as_on_the_lattice_of_their_own_pattern():
 
 
 @pytest.mark.parametrize(("turned", "doubted"), [(0.0, False), (0.35, True)])
-def test_a_fit_whose_lattice_misses_the_disks_is_doubted(scan, turned, doubted, monkeypatch):
+def test_a_fit_whose_lattice_misses_the_disks_is_doubted(scan, turned, doubted):
     parameters, context = correlation().with_strain(method="lattice"), silent_context()
     with patterns_of(str(scan.path), parameters, context) as patterns:
         probe = find_probe(patterns, parameters, context)
         tools = make_tools(patterns, probe, parameters, context)
-        measured = tools.find
-
-        def find(some):
-            disks, lattices = measured(some)
-            turn = np.array([[np.cos(turned), -np.sin(turned)], [np.sin(turned), np.cos(turned)]])
-            values = lattices.values.copy()
-            values[:, 2:4], values[:, 4:] = values[:, 2:4] @ turn.T, values[:, 4:] @ turn.T
-            return disks, replace(lattices, values=values)
-
-        monkeypatch.setattr(tools, "find", find)
-        said = lattice_doubts(patterns, tools, context)
+        positions = np.array([1, 4, 7, 10])
+        disks, lattices = tools.find(patterns.take(positions, context))
+        turn = np.array([[np.cos(turned), -np.sin(turned)], [np.sin(turned), np.cos(turned)]])
+        values = lattices.values.copy()
+        values[:, 2:4], values[:, 4:] = values[:, 2:4] @ turn.T, values[:, 4:] @ turn.T
+        placed = replace(disks, pattern=positions[disks.pattern])
+        found = Found(positions, placed, np.zeros((4, 2)), replace(lattices, values=values))
+        said = lattice_doubts(patterns, tools, found, context)
+        assert lattice_doubts(patterns, tools, replace(found, lattices=None), context) == ()
     assert bool(said) == doubted
-    assert all("Do not trust this strain yet" in sentence for sentence in said)
+    assert all("in 4 of the patterns" in sentence for sentence in said)
+
+
+def test_a_run_keeps_its_doubts(scan):
+    parameters = correlation(probe_radius=6.8)
+    result = run_strain(str(scan.path), parameters, None, silent_context(), workers=1)
+    assert any("does not fit this scan" in doubt for doubt in result.doubts)
+    assert not any("does not fit this scan" in note for note in result.notes)
