@@ -19,7 +19,6 @@ OriginKind = Literal["constant", "plane", "parabola", "measured"]
 REACH = 0.35  # of the distance to the nearest other disks: how far an origin may wander
 WINDOW = 5.0  # radii about the direct disk of the mean in which that of a pattern is looked for
 SAMPLE = 64  # patterns that show the direct disk
-TURNS = 72  # directions in which a ring is measured
 BISQUARE = 4.685
 TERMS = {"constant": 1, "plane": 3, "parabola": 6, "measured": 3}
 
@@ -125,47 +124,16 @@ def _surface(values: Floats, known: Bools, scan_shape: tuple[int, int], terms: i
     return np.asarray(columns @ solution)
 
 
-def fit_ellipse(
-    image: NDArray, centre: tuple[float, float], inner: float, outer: float
-) -> tuple[float, float]:
-    """Ratio (>= 1) of the axes and angle (rad, of the long one from +x towards +y) of a ring.
-
-    ``image`` (H, W): a Bragg vector map or mean pattern in which one ring lies between ``inner`` and
-    ``outer`` px around ``centre`` (x, y), whole or in parts. Raises ValueError where there is none.
-    """
-    y, x = np.indices(image.shape)
-    dx, dy = x - centre[0], y - centre[1]
-    distance = np.hypot(dx, dy)
-    use = (distance >= inner) & (distance <= outer) & np.isfinite(image)
-    turn = (np.arctan2(dy, dx)[use] * (TURNS / (2 * np.pi))).astype(np.int64) % TURNS
-    values, radius = np.asarray(image[use], np.float64), distance[use]
-    light = np.maximum(values - np.median(values), 0.0)
-    total = np.bincount(turn, light, TURNS)
-    seen = total > 0.1 * total.max()
-    if total.max() <= 0 or seen.sum() < 5:
-        raise ValueError("no ring lies between these radii; choose others")
-    mean = np.bincount(turn, light * radius, TURNS)[seen] / total[seen]
-    angle = np.bincount(turn, light * np.arctan2(dy, dx)[use], TURNS)[seen] / total[seen]
-    rows = np.column_stack((np.cos(angle) ** 2, 2 * np.cos(angle) * np.sin(angle), np.sin(angle) ** 2))
-    weight = np.sqrt(total[seen]) * mean**2  # 1 / r^2 = u Q u
-    q = np.linalg.lstsq(rows * weight[:, None], weight / mean**2, rcond=None)[0]
-    return _axes(np.array([[q[0], q[1]], [q[1], q[2]]]))
-
-
 def lattice_ellipse(lattice: Lattice, length_ratio: float, angle: float) -> tuple[float, float]:
-    """The same from a lattice whose shape is known: |b| / |a| and the angle from a to b in rad."""
+    """Ratio (>= 1) of the axes and angle (rad, of the long one from +x towards +y) of the distortion.
+
+    From a lattice whose shape is known: |b| / |a| and the angle from a to b in rad.
+    """
     ideal = np.array([[1.0, length_ratio * np.cos(angle)], [0.0, length_ratio * np.sin(angle)]])
     distortion = lattice.matrix @ np.linalg.inv(ideal)
-    return _axes(np.asarray(np.linalg.inv(distortion @ distortion.T), np.float64))
-
-
-def _axes(form: Floats) -> tuple[float, float]:
-    """Ratio and angle of the long axis of the ellipse u form u = 1."""
-    values, vectors = np.linalg.eigh(form)
-    if values[0] <= 0:
-        raise ValueError("these points lie on no ellipse; choose other radii")
-    angle = float(np.arctan2(vectors[1, 0], vectors[0, 0]))
-    return float(np.sqrt(values[1] / values[0])), (angle + np.pi / 2) % np.pi - np.pi / 2
+    values, vectors = np.linalg.eigh(np.linalg.inv(distortion @ distortion.T))
+    turn = float(np.arctan2(vectors[1, 0], vectors[0, 0]))
+    return float(np.sqrt(values[1] / values[0])), (turn + np.pi / 2) % np.pi - np.pi / 2
 
 
 def correct_ellipse(disks: Disks, ratio: float, angle: float, centre: tuple[float, float]) -> Disks:

@@ -227,13 +227,16 @@ class LatticeFit:
         In every round lattices are fitted anew; while the edge is tried, places, variances and priors stay.
         """
         first = np.array([self.edge.radius, self.edge.sigma])
-        now = np.array([self.edge.radius, self.edge.sigma, self.edge.blur, *self.edge.stretch])
+        now = last = np.array([self.edge.radius, self.edge.sigma, self.edge.blur, *self.edge.stretch])
         for _ in range(ROUNDS):
-            old = now.copy()
             self._learn(_edge(now))
-            seen = _brightest([self._one(*row, False) for row in rows])
-            now = _lowest(partial(self._evidence, seen, first), now)
-            if (np.abs(now - old) < 0.5 * np.array(TRIALS)).all():
+            fitted = [one for one in (self._one(*row, False) for row in rows) if len(one.indices)]
+            if not fitted:  # no lattice is possible with disks like these
+                now = last
+                break
+            last, seen = now, _brightest(fitted)
+            now = _lowest(partial(self._evidence, seen, first), last)
+            if (np.abs(now - last) < 0.5 * np.array(TRIALS)).all():
                 break
         self._learn(_edge(now))
 

@@ -199,24 +199,33 @@ def _vertex(before, at, after):
     return 0.5 * (before - after) / bend if bend < 0 else 0.0
 
 
+@njit(inline="always")
+def _by_parabolas(correlation, r, c):
+    """x, y of a maximum of the map, by its neighbours."""
+    x, y = float(c), float(r)
+    if 0 < c < correlation.shape[1] - 1:
+        x += _vertex(correlation[r, c - 1], correlation[r, c], correlation[r, c + 1])
+    if 0 < r < correlation.shape[0] - 1:
+        y += _vertex(correlation[r - 1, c], correlation[r, c], correlation[r + 1, c])
+    return x, y
+
+
+@njit(cache=True, nogil=True)
+def _stated(weight, table, place, light, subpixel, mix, noise, whole, sums):
+    """Errors of a disk; ``place``: x, y; ``light``: height, level; ``noise``: slope, variance."""
+    if whole:
+        ex, ey = _errors_of_whole(sums, light[0], light[1], mix, noise[0], noise[1])
+    else:
+        ex, ey = _errors(weight, table, place[0], place[1], light[0], light[1], mix, noise[0], noise[1])
+    if subpixel == NONE:
+        ex, ey = np.sqrt(ex * ex + 1 / 12), np.sqrt(ey * ey + 1 / 12)
+    return ex, ey
+
+
 @njit(cache=True, nogil=True)
 def measure(
-    correlation,
-    image,
-    raw,
-    weight,
-    table,
-    core,
-    rows,
-    cols,
-    subpixel,
-    counts,
-    mixed,
-    bent,
-    slope,
-    variance,
-    swayed,
-    sums,
+    correlation, image, raw, weight, table, core, rows, cols, subpixel, counts, mixed, bent, slope, variance,
+    swayed, sums,
 ) -> Floats:  # fmt: skip
     """(N, 5) x, y, x_err, y_err, height of the disks at ``rows, cols``; NaN rows for those that are none.
 
@@ -232,10 +241,8 @@ def measure(
         r, c = rows[k], cols[k]
         x, y = float(c), float(r)
         height, level, _, seen = around[k]
-        whole = seen > 0
-        climbs = subpixel == UPSAMPLED or not whole  # a map that was filled in tells no place
-        mix = (0.0, 1.0)
-        if climbs:
+        whole, mix = seen > 0, (0.0, 1.0)
+        if subpixel == UPSAMPLED or not whole:  # a map that was filled in tells no place
             if mixed:
                 mix = balance(sums, height, level, slope, variance, varied, swayed)
             curve = np.empty(0, np.float32) if whole or not counts else curve_of(height, level, bent)
@@ -247,19 +254,11 @@ def measure(
                 if np.isnan(x):
                     continue
         if (subpixel == PARABOLA and whole) or np.isnan(x):
-            x, y = float(c), float(r)
+            x, y = _by_parabolas(correlation, r, c)
             mix = (0.0, 1.0)
-            if 0 < c < raw.shape[1] - 1:
-                x += _vertex(correlation[r, c - 1], correlation[r, c], correlation[r, c + 1])
-            if 0 < r < raw.shape[0] - 1:
-                y += _vertex(correlation[r - 1, c], correlation[r, c], correlation[r + 1, c])
         ex = ey = np.nan
         if counts:
-            if whole:
-                ex, ey = _errors_of_whole(sums, height, level, mix, slope, variance)
-            else:
-                ex, ey = _errors(weight, table, x, y, height, level, mix, slope, variance)
-            if subpixel == NONE:
-                ex, ey = np.sqrt(ex * ex + 1 / 12), np.sqrt(ey * ey + 1 / 12)
+            light, noise = (height, level), (slope, variance)
+            ex, ey = _stated(weight, table, (x, y), light, subpixel, mix, noise, whole, sums)
         out[k] = x, y, ex, ey, height
     return out

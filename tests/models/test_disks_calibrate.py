@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-from braggscope.models.disks.bragg_map import bragg_map
 from braggscope.models.disks.calibrate import (
     correct_ellipse,
-    fit_ellipse,
     lattice_ellipse,
     origins,
     pixel_size,
@@ -97,25 +95,14 @@ def test_origins_say_what_is_wrong():
 
 
 @pytest.mark.parametrize(("ratio", "angle"), [(1.05, 0.4), (1.15, -1.2), (1.02, 1.5)])
-def test_a_ring_shows_its_ellipse_and_is_made_round(ratio, angle):
-    turn = np.linspace(0, 2 * np.pi, 4000, endpoint=False)
+def test_a_ring_is_made_round(ratio, angle):
+    turn = np.linspace(0, 2 * np.pi, 80, endpoint=False)
     circle = 45 * np.stack((np.cos(turn), np.sin(turn)))
     c, s = np.cos(angle), np.sin(angle)
     axes = np.array([[c, -s], [s, c]])
     x, y = axes @ np.diag([ratio**0.5, ratio**-0.5]) @ axes.T @ circle + 64
-    ring = disks_at(np.column_stack((x, y)), np.zeros(len(x)))
-    found = fit_ellipse(bragg_map(ring, (129, 129)), (64, 64), 30, 60)
-    assert found[0] == pytest.approx(ratio, abs=2e-3)
-    assert np.abs(np.angle(np.exp(2j * (found[1] - angle)))) / 2 < 0.05
-    some = slice(None, None, 50)
-    disks = disks_at(np.column_stack((x, y))[some], np.zeros(80))
-    back = correct_ellipse(disks, ratio, angle, (64, 64))
+    back = correct_ellipse(disks_at(np.column_stack((x, y)), np.zeros(80)), ratio, angle, (64, 64))
     np.testing.assert_allclose(np.hypot(back.x - 64, back.y - 64), 45, rtol=1e-9)
-
-
-def test_no_ring_is_said():
-    with pytest.raises(ValueError, match="no ring"):
-        fit_ellipse(np.zeros((64, 64)), (32, 32), 10, 20)
 
 
 def test_a_known_lattice_shows_the_ellipse():

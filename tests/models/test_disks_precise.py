@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import special
 
+from braggscope.models.disks import precise
 from braggscope.models.disks.parameters import Strain
 from braggscope.models.disks.precise import LatticeFit
 from braggscope.models.disks.probe import synthetic_probe
@@ -187,6 +188,15 @@ def test_learns_an_edge_that_the_probe_has_wrong():
     found = fit.fit(patterns, COMMON)
     assert fit.edge.radius == pytest.approx(RADIUS, abs=0.1)
     assert np.sqrt(np.mean((found.values - truth)[:, 2:] ** 2)) < 0.015
+
+
+def test_an_edge_with_which_no_lattice_is_possible_is_not_learned(monkeypatch):
+    patterns, _ = scene(4)
+    probe = synthetic_probe(RADIUS + 0.25, 2.4, 25)
+    monkeypatch.setattr(precise, "_lowest", lambda evidence, now: now * (10, 1, 1, 1, 1))
+    fit = fit_of(probe=probe)
+    assert fit.fit(patterns, COMMON).valid.all()
+    assert fit.edge.radius == pytest.approx(probe.radius)
 
 
 def test_says_what_is_wrong():
