@@ -4,13 +4,17 @@ import contextlib
 import errno
 import glob
 import os
+import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 RESERVE = 4 << 20  # bytes that stay free on a disk
+LEFT_S = 600.0  # after which a temporary file that did not change belongs to nobody
+_TEMPORARY = re.compile(r"\.[0-9a-f]{12}(\..*)?")
 
 
 class NotWrittenError(OSError):
@@ -43,6 +47,15 @@ def atomic_path(final: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files that a process left in ``folder`` when it was killed while it wrote."""
+    for path in folder.glob(".*"):
+        if _TEMPORARY.fullmatch(path.name):
+            with contextlib.suppress(OSError):  # somebody else's, or gone
+                if path.is_file() and time.time() - path.stat().st_mtime > LEFT_S:
+                    path.unlink()
+
+
 @contextmanager
 def says_what(final: Path, temporary: Path) -> Iterator[None]:
     """Turn what the system says of ``temporary``, or of no file, into a sentence about ``final``.
@@ -61,9 +74,11 @@ def says_what(final: Path, temporary: Path) -> Iterator[None]:
         if error.errno is None or (error.filename and not str(error.filename).startswith(str(temporary))):
             raise
         why = os.strerror(error.errno)
-        raise NotWrittenError(
-            f"{final} could not be written ({why}); choose another place or name."
-        ) from error
+        if error.filename:
+            text = f"{final} could not be written ({why}); choose another place or name."
+        else:  # of the writing, or of a pipe or process that it needed
+            text = f"{final} was not written, something that it needed failed ({why}); try again."
+        raise NotWrittenError(text) from error
 
 
 def _sync_folder(folder: Path) -> None:

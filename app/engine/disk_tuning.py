@@ -118,12 +118,12 @@ def tune(job: DiskTuning, context: Context, *, resume: bool = False) -> DiskTune
 def unfinished(folder: Path) -> list[DiskTuning]:
     """Trainings in a folder that were interrupted, the newest first; what cannot be read is left out."""
     found = []
-    for path in sorted(folder.glob(f"*{JOB}"), key=lambda path: -path.stat().st_mtime):
+    for path in folder.glob(f"[!.]*{JOB}"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             job = DiskTuning.parse(path.read_text("utf-8"))
             if (checkpoint_folder(job.out) / "state.pt").exists():
-                found.append(job)
-    return found
+                found.append((path.stat().st_mtime, job))
+    return [job for _, job in sorted(found, key=lambda pair: -pair[0])]
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What a fine-tuning is asked and what it gives: the job, the result, and their files."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -71,14 +72,12 @@ def write_job(job: FineTuning) -> None:
 
 def unfinished(folder: Path) -> Iterator[FineTuning]:
     """Trainings in a folder that were interrupted, the newest first; what cannot be read is left out."""
-    found = [(path.stat().st_mtime, path) for path in folder.glob(f"*.checkpoint/{JOB}")]
-    for _, path in sorted(found, reverse=True):
-        if not (path.parent / "state.pt").exists():
-            continue
-        try:
-            yield _job(json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
+    found = []
+    for path in folder.glob(f"*.checkpoint/{JOB}"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            if (path.parent / "state.pt").exists():
+                found.append((path.stat().st_mtime, _job(json.loads(path.read_text("utf-8")))))
+    yield from (job for _, job in sorted(found, key=lambda pair: -pair[0]))
 
 
 def deliver(

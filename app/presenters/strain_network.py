@@ -14,6 +14,7 @@ from PyQt6.QtWidgets import QFileDialog
 from braggscope.app.engine.checkpoint import RefusedError, checkpoint_folder
 from braggscope.app.engine.disk_tuning import DiskTuned, DiskTuning, tune, unfinished
 from braggscope.app.engine.jobs import Context, Progress
+from braggscope.app.files import remove_leftovers
 from braggscope.app.folders import weights_folder
 from braggscope.app.presenters.jobs import JobBoard
 from braggscope.app.presenters.strain_room import StrainRoom
@@ -165,6 +166,8 @@ class NetworkPresenter:
 
         def run(_: Context) -> tuple[dict[str, str], list[DiskTuning]]:
             folder = weights_folder()
+            for place in (folder, *folder.glob("*.checkpoint")):
+                remove_leftovers(place)
             return own_weights(folder), unfinished(folder)
 
         def found(there: tuple[dict[str, str], list[DiskTuning]]) -> None:
@@ -199,7 +202,7 @@ def own_weights(folder: Path) -> dict[str, str]:
     from braggscope.app.engine.disk_recipes import TITLES
 
     found = {}
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in sorted(folder.glob("[!.]*.safetensors")):
         with contextlib.suppress(OSError, SafetensorError), safe_open(path, "np") as file:
             if (file.metadata() or {}).get("network") in TITLES.values():
                 found[str(path)] = path.stem

@@ -87,6 +87,9 @@ def test_a_cancelled_process_is_gone_and_its_checkpoint_found_again(job, tmp_pat
     assert time.monotonic() - seen.pop() < 1.0
     assert not any(process.is_running() for process in seen)
     assert unfinished(tmp_path) == [job]
+    (tmp_path / "gone.disks.json").symlink_to(tmp_path / "nowhere")  # as a note that goes while it is listed
+    (tmp_path / ".0123456789ab.disks.json").write_text(job.plain())
+    assert unfinished(tmp_path) == [job]
 
 
 def test_a_process_that_dies_is_one_sentence(job, monkeypatch):

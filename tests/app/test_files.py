@@ -1,6 +1,17 @@
+import errno
+import os
+import time
+
 import pytest
 
-from braggscope.app.files import OverwriteError, atomic_path, check_not_input
+from braggscope.app.files import (
+    LEFT_S,
+    NotWrittenError,
+    OverwriteError,
+    atomic_path,
+    check_not_input,
+    remove_leftovers,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,3 +45,25 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         fail_midway()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_of_no_file_is_not_said_to_be_of_the_place(tmp_path):
+    with pytest.raises(NotWrittenError) as caught, atomic_path(tmp_path / "a.mp4"):
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+    assert "a.mp4 was not written" in str(caught.value)
+    assert "Broken pipe" in str(caught.value)
+    assert "choose another place" not in str(caught.value)
+
+
+def test_only_what_was_left_long_ago_is_removed(tmp_path):
+    names = (".0123456789ab.safetensors", ".0123456789ab", ".hidden.safetensors", "a.safetensors")
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / ".aaaaaaaaaaaa").mkdir()
+    remove_leftovers(tmp_path)
+    assert all((tmp_path / name).exists() for name in names)
+    for path in tmp_path.iterdir():
+        os.utime(path, (time.time() - LEFT_S - 1,) * 2)
+    remove_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".aaaaaaaaaaaa", *names[2:]]
+    remove_leftovers(tmp_path / "nowhere")
