@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braggscope.app.sources.base import Beat, Stamp, check_frame_size, reason, silent
-from braggscope.app.sources.hdf5_links import find_file, follow
+from braggscope.app.sources.hdf5_links import find_file, follow, walk
 from braggscope.app.sources.protocol import SourceError
 
 MAX_NESTING = 8
@@ -58,13 +58,17 @@ def plain_values(dataset: Any) -> Any:
 
 
 def refuse_raw_storage(file: Any) -> None:
-    """Raise SourceError if any dataset of a file keeps its values in another one."""
+    """Raise SourceError if any dataset of a file, or that it leads to, keeps its values in another one.
 
-    def check(_: str, item: Any) -> None:
-        if getattr(item, "external", None):
-            plain_values(item)
-
-    file.visititems(check)
+    Sources of virtual datasets may, beside their file, as when frames are read.
+    """
+    for _, dataset, _ in walk(file, most=np.inf, deepest=np.inf):  # what is broken holds no values
+        if dataset is None:
+            continue
+        if dataset.external:
+            plain_values(dataset)
+        if dataset.is_virtual and (problems := virtual_map(dataset).problems):
+            raise SourceError(problems[0])
 
 
 def _check_raw_storage(name: str, offset: int, size: int, dataset: Any, where: str) -> None:

@@ -60,21 +60,26 @@ def _broken(link: Any, where: str, error: Exception) -> str:
     return f"{where} cannot be opened ({text}); check that the file is complete."
 
 
-def walk(root: Any, beat: Beat = silent) -> Iterator[tuple[str, Any, str]]:
-    """Yield (path, dataset or None, problem) of everything below ``root``; every group is entered once."""
+def walk(
+    root: Any, beat: Beat = silent, most: float = MAX_ENTRIES, deepest: float = MAX_DEPTH
+) -> Iterator[tuple[str, Any, str]]:
+    """Yield (path, dataset or None, problem) of everything below ``root``, also behind links.
+
+    Every group is entered once, down to ``deepest``, until there are ``most`` entries.
+    """
     seen: set[tuple[int, int]] = set()
     waiting: list[tuple[Any, int]] = [(root, 0)]
     count = 0
     while waiting:
         group, depth = waiting.pop()
         key = _key(group)
-        if key in seen or depth > MAX_DEPTH:
+        if key in seen or depth > deepest:
             continue
         seen.add(key)
         deeper = []
         for name in group:
             count += 1
-            if count > MAX_ENTRIES:
+            if count > most:
                 return
             beat()
             path = f"{(group.name or '').rstrip('/')}/{name}"

@@ -209,6 +209,29 @@ def test_raw_storage_of_tables_is_refused(tmp_path, read):
         read(tmp_path / "a.h5")
 
 
+@pytest.mark.parametrize("way", ["link", "link of a group", "virtual"])
+@pytest.mark.parametrize("read", [read_peaks, read_positions, lambda path: read_measured(path, 11)])
+def test_raw_storage_behind_links_is_refused(tmp_path, read, way):
+    folder, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    (tmp_path / "secret.bin").write_bytes(b"\x01" * 1000)
+    outside(elsewhere, "/entry/peaks/x", (10,), "f8", tmp_path / "secret.bin")
+    with h5py.File(folder / "a.h5", "w") as file:
+        peaks = file.create_group("entry/peaks")
+        if way == "link":
+            peaks["x"] = h5py.ExternalLink("../elsewhere/a.h5", "/entry/peaks/x")
+        elif way == "link of a group":
+            del file["entry"]
+            file["entry"] = h5py.ExternalLink("../elsewhere/a.h5", "/entry")
+        else:
+            layout = h5py.VirtualLayout((10,), "f8")
+            layout[:] = h5py.VirtualSource("../elsewhere/a.h5", "/entry/peaks/x", (10,))
+            peaks.create_virtual_dataset("x", layout)
+    with pytest.raises(SourceError, match=r"secret\.bin,.* refused"):
+        read(folder / "a.h5")
+
+
 def test_raw_storage_of_an_instrument_is_refused(tmp_path):
     (tmp_path / "secret.bin").write_bytes(b"\x01" * 1000)
     outside(tmp_path, "/instrument/beam/energy", (1,), "f8", tmp_path / "secret.bin")
