@@ -26,8 +26,10 @@ def warm_up(networks: bool = False) -> None:
     base = Parameters().with_detect(minval=30, minscore=20)
     ready = open_networks(base.localize) if networks else None
     for dtype in DTYPES:
-        preparer = Preparer(base.prepare, shape=frame.shape)
-        prepared = preparer.apply([frame.astype(dtype)])
+        preparer, raw = Preparer(base.prepare, shape=frame.shape), frame.astype(dtype)
+        for own in (True, False):  # or lent by the reader, see Reader.read
+            raw.flags.writeable = own
+            prepared = preparer.apply([raw])
     suggest_thresholds(prepared.image, prepared.excluded)
     for model in ("gaussian", "pseudovoigt"):
         for noise in ("uniform", "poisson"):

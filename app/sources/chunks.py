@@ -4,6 +4,7 @@ HDF5 unpacks with one thread, under its lock, into a buffer that is then copied.
 is left to it: other filters and layouts, chunks that skipped their filter or were never written.
 """
 
+import logging
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -16,25 +17,37 @@ from numpy.typing import NDArray
 from braggscope.app.sources.base import Layout
 from braggscope.app.sources.protocol import SourceError
 
+log = logging.getLogger(__name__)
 BITSHUFFLE, LZ4 = 32008, 2
 SPLIT_BLOCKS = 64  # below, a second thread costs more than it brings
 _MINIMAL = [0] * 7 + [8] + [0, 0, 0, 8] + [0, 0, 0, 9] + [0x80] + [0] * 8  # eight bytes of 0
 _lock = threading.Lock()
 _second = ThreadPoolExecutor(1, "unpacking")
-_ready: dict[np.dtype, ModuleType] = {}
+_ready: dict[np.dtype, ModuleType | None] = {}
 
 
-def prepare(dtype: np.dtype) -> ModuleType:
-    """The compiled unpacking, ready for unsigned integers of this size; seconds where nothing is cached."""
+def prepare(dtype: np.dtype) -> ModuleType | None:
+    """The compiled unpacking, ready for unsigned integers of this size; seconds where nothing is cached.
+
+    None, now and later, where it cannot be compiled; HDF5 then unpacks.
+    """
     with _lock:
         if dtype not in _ready:
-            from braggscope.models import bitshuffle
-
-            packed = np.array(_MINIMAL, np.uint8)  # writable, as what is read: else both are compiled
-            _, starts = bitshuffle.block_starts(packed, 8, 1)
-            bitshuffle.decode(packed, starts, 8, 0, 0, np.empty(8, dtype))
-            _ready[dtype] = bitshuffle
+            try:
+                _ready[dtype] = _compiled(dtype)
+            except Exception:
+                log.warning("unpacking cannot be compiled for %s", dtype, exc_info=True)
+                _ready[dtype] = None
         return _ready[dtype]
+
+
+def _compiled(dtype: np.dtype) -> ModuleType:
+    from braggscope.models import bitshuffle
+
+    packed = np.array(_MINIMAL, np.uint8)  # writable, as what is read: else both are compiled
+    _, starts = bitshuffle.block_starts(packed, 8, 1)
+    bitshuffle.decode(packed, starts, 8, 0, 0, np.empty(8, dtype))
+    return bitshuffle
 
 
 def _prepared(dtype: np.dtype) -> ModuleType | None:

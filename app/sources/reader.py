@@ -1,32 +1,25 @@
 """The only door to files: a client of one killable process that opens and reads them."""
 
-import signal
-import subprocess
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from braggscope.app.engine.jobs import Cancelled
-from braggscope.app.sources.channel import start_child
 from braggscope.app.sources.instruments import InstrumentFile
 from braggscope.app.sources.protocol import DatasetEntry, SourceError, SourceInfo
-from braggscope.app.sources.wire import Message, info_from_wire, pack, tree_from_wire, unpack_head
+from braggscope.app.sources.reader_process import ReaderProcess
+from braggscope.app.sources.wire import Message, info_from_wire, tree_from_wire
 from braggscope.models.cells import Cell
 from braggscope.models.geometry import Instrument
 
 RING_BYTES = 128 << 20
 MAX_SLOTS = 8
 BLOCK_BYTES = 8 << 20  # small frames come in blocks of this size, see Reader.read_block
-MEMORY_LIMIT = 1 << 30
-MEMORY_CHECK_S = 0.1
-_dying: "list[subprocess.Popen[bytes]]" = []  # killed, and not yet gone
 
 
 class Reader:
@@ -39,16 +32,14 @@ class Reader:
     """
 
     def __init__(self, timeout_s: float = 10.0, cancel_poll_s: float = 0.05) -> None:
-        self._timeout_s = timeout_s
         self._poll_s = cancel_poll_s
         self._lock = threading.Lock()
-        self._closed = threading.Event()
         self._place: tuple[str, int | None] | None = None
         self._info: SourceInfo | None = None
-        self._opened = False
+        self._opened_by = 0  # start of the process that opened the source
         self._slots = 0
         self._hint: list[int] | None = None
-        self._start()
+        self._process = ReaderProcess(timeout_s, cancel_poll_s)
 
     @property
     def info(self) -> SourceInfo | None:
@@ -65,7 +56,7 @@ class Reader:
     ) -> SourceInfo:
         """Open ``path``, ``file.h5::/dataset``, a folder or a glob instead of what was open."""
         with self._turn(cancelled):
-            self._place, self._info, self._opened = (location, frame_axis), None, False
+            self._place, self._info, self._opened_by = (location, frame_axis), None, 0
             try:
                 self._ensure_open(cancelled)
             except (SourceError, Cancelled):
@@ -128,7 +119,7 @@ class Reader:
                 message["ahead"], self._hint = self._hint, None
             slot = int(self._ask(message, cancelled, f"frame {index} of {info.location}")[0]["slot"])
             frame = np.frombuffer(
-                self._memory.view(slot * info.frame_bytes, info.frame_bytes), info.dtype
+                self._process.memory.view(slot * info.frame_bytes, info.frame_bytes), info.dtype
             ).reshape(info.shape)
             if lend:
                 frame.flags.writeable = False
@@ -152,7 +143,7 @@ class Reader:
                 raise ValueError(f"a block of {count} frames; 1 to {self._slots} can be read at once")
             what = f"frames {first} to {first + count - 1} of {info.location}"
             self._ask({"op": "block", "first": int(first), "count": int(count)}, cancelled, what)
-            frames = np.frombuffer(self._memory.view(0, count * info.frame_bytes), info.dtype)
+            frames = np.frombuffer(self._process.memory.view(0, count * info.frame_bytes), info.dtype)
             return frames.reshape(count, *info.shape).copy()
 
     def prefetch(self, indices: Sequence[int]) -> None:
@@ -161,7 +152,7 @@ class Reader:
         if self._opened and self._lock.acquire(blocking=False):
             try:
                 hint, self._hint = self._hint, None
-                self._connection.send_bytes(pack({"op": "ahead", "frames": hint})[0])
+                self._process.tell({"op": "ahead", "frames": hint})
             except OSError:  # the process is gone; the next request finds out
                 pass
             finally:
@@ -173,17 +164,17 @@ class Reader:
             if not self._opened:
                 self._ensure_open(cancelled)
                 return self._known()
-            self._opened = False
+            self._opened_by = 0
             self._take(*self._ask({"op": "refresh"}, cancelled), cancelled)
             return self._known()
 
     def close(self) -> None:
         """End the process and free its memory; requests under way end as cancelled. May be called twice."""
-        if self._closed.is_set():
+        if self._process.ended:
             return
-        self._closed.set()
+        self._process.end()
         with self._lock:
-            self._stop()
+            self._process.stop()
 
     def __enter__(self) -> Self:
         return self
@@ -194,6 +185,10 @@ class Reader:
         self.close()
 
     # -- the source -------------------------------------------------------------------------------------
+
+    @property
+    def _opened(self) -> bool:
+        return self._opened_by == self._process.starts
 
     def _known(self) -> SourceInfo:
         if self._info is None:
@@ -213,107 +208,29 @@ class Reader:
         info = info_from_wire(plain, axes)
         size = info.frame_bytes
         slots = max(1, min(max(MAX_SLOTS, BLOCK_BYTES // size), RING_BYTES // size))
-        self._memory.resize(slots * size)
+        self._process.memory.resize(slots * size)
         self._ask({"op": "ring", "slots": slots}, cancelled)
-        self._info, self._opened, self._slots = info, True, slots
+        self._info, self._opened_by, self._slots = info, self._process.starts, slots
+        self._process.frame_bytes = size
 
     # -- the process ------------------------------------------------------------------------------------
-
-    def _start(self) -> None:
-        _dying[:] = [process for process in _dying if process.poll() is None]
-        self._process, self._connection, self._memory = start_child()
-
-    def _stop(self) -> None:
-        self._opened = False
-        self._process.kill()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._connection.close()
-        self._memory.close()
-        try:
-            self._process.wait(1.0)
-        except Exception:  # stuck in the kernel, on a dead network disk: it ends when that answers
-            _dying.append(self._process)
-
-    def _restart(self) -> None:
-        self._stop()
-        if not self._closed.is_set():
-            self._start()
 
     @contextmanager
     def _turn(self, cancelled: threading.Event | None) -> Iterator[None]:
         while not self._lock.acquire(timeout=self._poll_s):
-            self._check_cancelled(cancelled)
+            self._process.check(cancelled)
         try:
-            self._check_cancelled(cancelled)
+            self._process.check(cancelled)
             yield
         finally:
             self._lock.release()
 
-    def _check_cancelled(self, cancelled: threading.Event | None) -> None:
-        if self._closed.is_set() or (cancelled is not None and cancelled.is_set()):
-            raise Cancelled
-
     def _ask(
         self, message: Message, cancelled: threading.Event | None, what: str = ""
     ) -> tuple[Message, dict[str, NDArray]]:
-        """Send a request and wait for its answer, watching over the process."""
-        what = what or (self._place[0] if self._place else "the file")
-        if self._process.poll() is not None:
-            self._restart()
+        """Send a request and wait for its answer."""
+        if self._process.is_gone:
+            self._process.restart()
             if message["op"] not in ("open", "tree", "image", "instrument", "cell"):
                 self._ensure_open(cancelled)
-        try:
-            self._connection.send_bytes(pack(message)[0])
-            while True:
-                self._wait(cancelled, what)
-                reply, shapes = unpack_head(self._connection.recv_bytes())
-                if "beat" not in reply:
-                    break
-            arrays = {name: self._receive(dtype, shape, what) for name, dtype, shape in shapes}
-        except (OSError, EOFError, ValueError) as error:
-            raise self._died(what) from error
-        except Cancelled:
-            self._restart()
-            raise
-        if "error" in reply:
-            raise SourceError(str(reply["error"]))
-        return reply, arrays
-
-    def _receive(self, dtype: np.dtype, shape: tuple[int, ...], what: str) -> NDArray:
-        self._wait(None, what)
-        return np.frombuffer(bytearray(self._connection.recv_bytes()), dtype).reshape(shape)
-
-    def _wait(self, cancelled: threading.Event | None, what: str) -> None:
-        start = checked = time.monotonic()
-        while not self._connection.poll(self._poll_s):
-            self._check_cancelled(cancelled)
-            now = time.monotonic()
-            if now - start > self._timeout_s:
-                self._restart()
-                raise SourceError(
-                    f"Reading {what} made no progress for {self._timeout_s:g} s and was stopped; check the"
-                    " file and its disk."
-                )
-            if now - checked > MEMORY_CHECK_S:
-                checked = now
-                self._check_memory(what)
-
-    def _check_memory(self, what: str) -> None:
-        try:
-            used = psutil.Process(self._process.pid).memory_info().rss
-        except psutil.Error:
-            return
-        if used > MEMORY_LIMIT + (self._info.frame_bytes if self._info else 0):
-            self._restart()
-            raise SourceError(
-                f"Reading {what} took {used / 2**30:.1f} GiB of memory and was stopped; the file is"
-                " damaged or stored in too large pieces."
-            )
-
-    def _died(self, what: str) -> SourceError:
-        self._process.kill()
-        code: Any = self._process.wait()
-        cause = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
-        self._restart()
-        return SourceError(f"Reading {what} ended its process ({cause}); check that file.")
+        return self._process.ask(message, cancelled, what or (self._place[0] if self._place else "the file"))

@@ -237,6 +237,21 @@ def test_unpacking_is_made_ready_in_the_background(tmp_path, monkeypatch):
     assert set(asked) == {np.dtype("u2")}
 
 
+def test_what_cannot_be_compiled_is_tried_once_and_left_to_hdf5(tmp_path, monkeypatch, caplog):
+    tried = []
+
+    def fail(dtype):
+        tried.append(dtype)
+        raise RuntimeError("no compiler here")
+
+    monkeypatch.setattr(chunks, "_ready", {})
+    monkeypatch.setattr(chunks, "_compiled", fail)
+    assert chunks.prepare(np.dtype("u2")) is None
+    assert direct_frames(pack(tmp_path / "a.h5", frames("u2"))) == [None] * 5
+    assert tried == [np.dtype("u2")]
+    assert "no compiler here" in caplog.text
+
+
 def test_what_is_prepared_is_what_reads(tmp_path, monkeypatch):
     kinds = set()
     monkeypatch.setattr(

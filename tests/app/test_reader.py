@@ -16,8 +16,7 @@ import pytest
 import tifffile
 
 from braggscope.app.engine.jobs import Cancelled
-from braggscope.app.sources import channel
-from braggscope.app.sources import reader as reader_module
+from braggscope.app.sources import channel, reader_process
 from braggscope.app.sources.protocol import SourceError
 from braggscope.app.sources.reader import Reader
 
@@ -184,7 +183,7 @@ def test_a_reader_killed_between_requests_is_started_again(reader, series):
 
 def test_too_much_memory_is_stopped(reader, series, monkeypatch):
     reader.open(series)
-    monkeypatch.setattr(reader_module, "MEMORY_LIMIT", 1 << 20)
+    monkeypatch.setattr(reader_process, "MEMORY_LIMIT", 1 << 20)
     os.kill(reader.pid, signal.SIGSTOP)
     with pytest.raises(SourceError, match="GiB of memory"):
         reader.read(4)

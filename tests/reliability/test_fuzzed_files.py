@@ -17,7 +17,8 @@ from mutations import damaged
 from braggscope.app.engine.axis import AxisError, read_axis
 from braggscope.app.engine.jobs import Cancelled
 from braggscope.app.sources.protocol import SourceError, SourceInfo
-from braggscope.app.sources.reader import MEMORY_LIMIT, Reader
+from braggscope.app.sources.reader import Reader
+from braggscope.app.sources.reader_process import MEMORY_LIMIT
 from braggscope.app.state.session import SessionError, load_session
 from braggscope.resources.loader import WeightsError, load_weights
 
