@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from braggscope.models.cdi.coherence import Coherence, Lags, blur
 from braggscope.models.cdi.fourier import (
@@ -55,6 +57,26 @@ def test_projection_on_the_modulus_is_idempotent():
     np.testing.assert_allclose(twice, once, atol=2e-4)
     assert change > 0.1
     assert again < 1e-4
+
+
+@given(
+    seed=st.integers(0, 1000), hidden=st.floats(0, 0.5), angle=st.floats(-3, 3), twin=st.booleans(),
+    shift=st.tuples(*(st.integers(-9, 9) for _ in SHAPE)),
+)  # fmt: skip
+def test_projections_know_no_phase_no_place_and_no_twin(seed, hidden, angle, twin, shift):
+    def moved(values):
+        """Voxels at r go to shift + r, or to shift - r with the other sign of the phase."""
+        values = np.roll(np.conj(values[::-1, ::-1, ::-1]), 1, (0, 1, 2)) if twin else values
+        return np.roll(values, shift, (0, 1, 2))
+
+    rng = np.random.default_rng(seed)
+    target = np.abs(forward(volume(seed)))
+    target[rng.random(SHAPE) < hidden] = -1
+    start, turn = volume(seed + 1), np.complex64(np.exp(1j * angle))
+    one, change = Phaser(target, start, box(), Settings(every=0)).project()
+    other, same = Phaser(target, moved(start) * turn, moved(box()), Settings(every=0)).project()
+    np.testing.assert_allclose(other, moved(one) * turn, atol=1e-4)
+    assert same == pytest.approx(change, rel=1e-4)
 
 
 def test_unmeasured_voxels_keep_what_the_object_says():

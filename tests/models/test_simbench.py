@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reliability.amounts import costly
 
 from braggscope.models.bounds import peak_counts, used_pixels
 from braggscope.models.simbench import (
@@ -105,6 +106,7 @@ def test_statistics_of_a_known_method():
     assert np.isnan(never.coverage)
 
 
+@costly(40)
 @given(
     sigma=st.floats(0.4, 5.0), ratio=st.floats(1.0, 4.0), angle=st.floats(-1.6, 1.6), eta=st.floats(0, 1),
     snr=st.floats(2, 500), background=st.floats(1, 5000), slope=st.floats(0, 50), missing=st.integers(0, 5),

@@ -12,6 +12,8 @@ import os
 import re
 from pathlib import Path
 
+from hypothesis import settings
+
 
 def folder() -> Path | None:
     """Where figures are kept, or None in the short form."""
@@ -24,6 +26,11 @@ def amount(short: int, long: int) -> int:
     if folder() is None:
         return short
     return max(short, round(long * float(os.environ.get("BRAGGSCOPE_SOAK_SHARE", "1"))))
+
+
+def costly(short: int) -> settings:
+    """Decorates a property whose examples take long: so many in the short form, 20 times that in the long."""
+    return settings(max_examples=amount(short, 20 * short))
 
 
 def state(battery: str, tried: str, found: str, reached: bool = True) -> None:
