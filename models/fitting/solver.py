@@ -1,7 +1,8 @@
 """Levenberg-Marquardt for windows with one to three peaks, in numba: float64, one thread, no lock held.
 
 Marquardt's scaling of the normal equations (J. SIAM 11, 431, 1963); eta is kept in [0, 1] by an active set;
-counting statistics by Fisher scoring, :func:`.kernels.deviance`. Covariances come from the undamped normal equations.
+counting statistics by Fisher scoring, :func:`.kernels.deviance`. Covariances come from the undamped normal
+equations.
 """
 
 # ruff: noqa: ANN001, ANN202
