@@ -3,12 +3,15 @@
 import os
 import sys
 
+from braggscope.app.memory import keep_few_heaps
+
 INTERRUPTED = 130
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line, or open the window. Returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    keep_few_heaps()
     os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
     os.environ["HDF5_PLUGIN_PRELOAD"] = "::"  # no filters from folders that the environment names
     try:

@@ -8,7 +8,11 @@ import gc
 
 from PyQt6.QtCore import QObject, QTimer
 
+from braggscope.app.engine.jobs import Lane
+from braggscope.app.memory import give_back
+
 EVERY_MS = 1000
+GIVE_BACK_MS = 30_000
 
 
 class Collector(QObject):
@@ -31,6 +35,12 @@ class Collector(QObject):
         due = [generation for generation, (count, most) in enumerate(counted) if count > most]
         if due:
             gc.collect(max(due))
+
+    def give_back_in(self, lane: Lane) -> None:
+        """Give free pages back to the system now and then, in a lane: nobody waits for it."""
+        timer = QTimer(self)
+        timer.timeout.connect(lambda: lane.submit(lambda _: give_back(), lambda _: None))
+        timer.start(GIVE_BACK_MS)
 
     @staticmethod
     def keep_what_is_there() -> None:
