@@ -80,6 +80,10 @@ class Part:
         space.select_hyperslab(start, count)
         memory = h5py.h5s.create_simple(out.shape)
         self.dataset.id.read(memory, space, out, h5py.h5t.py_create(out.dtype))
+        if self.stored is not None and self.stored.miss(start, out):
+            raise SourceError(
+                f"{where} is not where its file should hold it; check that the file is complete."
+            )
 
 
 def make_part(dataset: Any, frame_axis: int | None, first: int, beat: Beat) -> Part:

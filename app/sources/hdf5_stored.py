@@ -47,6 +47,33 @@ class StoredChunks:
             self._is_there(place) for place[self._image[0]] in rows for place[self._image[1]] in columns
         )
 
+    def miss(self, start: tuple[int, ...], frame: NDArray) -> bool:
+        """Whether ``frame`` (H, W), read at ``start``, has zeros because HDF5 found no chunk there.
+
+        The list of a damaged file may name chunks that the search, by which HDF5 reads, does not come to.
+        """
+        if self.sparse and frame.any():
+            return False
+        place = [a // n for a, n in zip(start, self._chunks, strict=True)]
+        rows, columns = (self._chunks[k] for k in self._image)
+        empty = [
+            (i, k)
+            for i in range(self._counts[self._image[0]])
+            for k in range(self._counts[self._image[1]])
+            if not frame[i * rows : (i + 1) * rows, k * columns : (k + 1) * columns].any()
+        ]
+        found = (self._is_found(place, tile) for tile in empty[:MOST_LOOKED_UP])
+        return bool(empty) and not (any(found) if self.sparse else all(found))
+
+    def _is_found(self, place: list[int], tile: tuple[int, int]) -> bool:
+        for axis, number in zip(self._image, tile, strict=True):
+            place[axis] = number
+        try:
+            self._id.read_direct_chunk(tuple(k * n for k, n in zip(place, self._chunks, strict=True)))
+        except (RuntimeError, OSError):
+            return False
+        return True
+
     def _is_there(self, place: list[int]) -> bool:
         corner = tuple(k * n for k, n in zip(place, self._chunks, strict=True))
         return self._id.get_chunk_info_by_coord(corner).byte_offset is not None

@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 
 
 class SourceError(Exception):
-    """Bad input. The message is one sentence: what is wrong, where, and what to do."""
+    """Bad input. The message is one sentence: what is wrong, where, and what to do.
+
+    What cannot be printed, as in the names of a damaged file, is written as Python would.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,32 @@ def test_a_chunk_that_the_index_lost_is_not_shown_as_zeros(tmp_path, parts):
     source.close()
 
 
+@pytest.mark.parametrize("parts", [1, 4])
+def test_a_chunk_that_hdf5_does_not_find_is_not_shown_as_zeros(tmp_path, parts):
+    chunk = (1, ROWS // parts, COLUMNS)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("d", data=pixels(), chunks=chunk)
+    content = bytearray((tmp_path / "a.h5").read_bytes())
+    size = 2 * chunk[1] * chunk[2]
+    key = struct.pack("<II4Q", size, 0, 1, 0, 0, 0)
+    assert content.count(key) == 1
+    place = content.index(key)
+    content[place : place + len(key)] = struct.pack("<II4Q", size, 0, 1, 0, 0, 2)  # out of its order
+    (tmp_path / "a.h5").write_bytes(content)
+    source = open_source(str(tmp_path / "a.h5"))
+    for k in range(FRAMES):
+        try:
+            np.testing.assert_array_equal(source.read(k), pixels()[k])
+        except SourceError as error:
+            refused = str(error)
+    assert "a.h5" in refused
+    source.close()
+
+
+def test_names_that_cannot_be_printed_make_no_second_line():
+    assert str(SourceError("entry\x08\n of \udc95 ü is missing.")) == r"entry\x08\n of \udc95 ü is missing."
+
+
 def test_a_mask_does_not_stand_in_for_frames_that_cannot_be_opened(tmp_path):
     with h5py.File(tmp_path / "a.nxs", "w") as file:
         file["/entry/data/data"] = pixels()
