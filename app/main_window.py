@@ -80,6 +80,7 @@ class MainWindow(QMainWindow):
         self.setDocumentMode(True)
         self.resize(1600, 1000)
         self.actions_by_key: dict[str, QAction] = {}
+        self._enabled: dict[str, bool] = {}  # by what actions need
         self._workspace = "series"
         self._layouts: dict[str, QByteArray] = {}  # of workspaces that were left
         self._make_widgets()
@@ -268,9 +269,13 @@ class MainWindow(QMainWindow):
 
     def enable_actions(self, frames: bool, peak: bool) -> None:
         """Grey out what cannot be done now."""
+        wanted = {"frames": frames, "peak": frames and peak}
+        if wanted == self._enabled:
+            return
+        self._enabled = wanted
         for spec in ACTIONS:
-            wanted = {"": True, "frames": frames, "peak": frames and peak}[spec.needs]
-            self.actions_by_key[spec.key].setEnabled(wanted)
+            if spec.needs:
+                self.actions_by_key[spec.key].setEnabled(wanted[spec.needs])
 
     def commands(self) -> list[Command]:
         """All actions, for palette and help."""

@@ -23,7 +23,7 @@ from braggscope.widgets.marks import Marks
 MAX_MARKS = 20_000
 MAX_LABELS = 200
 NET_SCALE = 3.0  # screen px per image px from which the diamonds of the network are clear of the rings
-EXACT = 400  # up to so many visible marks are stroked one by one
+EXACT = 60  # up to so many visible marks are stroked one by one, and all that are much magnified
 Points = NDArray[np.float64]
 _QUIET = (Status.OK, Status.PENDING)
 
@@ -107,7 +107,7 @@ def paint(painter: QPainter, drawing: Drawing, font: QFont, device_ratio: float)
     """
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    if drawing.visible <= EXACT:
+    if drawing.dots or drawing.visible <= EXACT:
         _paint_exactly(painter, drawing)
     else:
         paint_stamps(painter, drawing, device_ratio)

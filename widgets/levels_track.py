@@ -28,7 +28,8 @@ def friendly(value: float) -> str:
     return f"{value:.3g}"
 
 
-def ticks(low: float, high: float, least: float) -> list[float]:
+@lru_cache(maxsize=8)
+def ticks(low: float, high: float, least: float) -> tuple[float, ...]:
     """Round values between two, ``least`` apart in asinh(value); decades before fives before twos."""
     top = math.floor(math.log10(max(abs(low), abs(high), 1e-12)))
     size = [f * 10.0**k for f in (1, 5, 2, 3) for k in range(top, min(top - 3, -1) - 1, -1)]
@@ -43,7 +44,7 @@ def ticks(low: float, high: float, least: float) -> list[float]:
         at = math.asinh(value)
         if low <= value <= high and all(abs(at - math.asinh(other)) >= least for other in chosen):
             chosen.append(value)
-    return sorted(chosen)
+    return tuple(sorted(chosen))
 
 
 def stretched(u: NDArray[np.float64], scale: Scale) -> NDArray[np.float64]:
@@ -169,12 +170,9 @@ class LevelsTrack(QWidget):
         widths = ground.width() * self._heights / top
         foot, head = self._range
         y = ground.bottom() - (self._borders - foot) / (head - foot) * ground.height()
-        points = [QPointF(ground.right(), float(y[0]))]
-        for k, width in enumerate(widths):
-            x = ground.right() - float(width)
-            points += [QPointF(x, float(y[k])), QPointF(x, float(y[k + 1]))]
-        points.append(QPointF(ground.right(), float(y[-1])))
-        shape = QPolygonF(points)
+        x = np.concatenate(([ground.right()], np.repeat(ground.right() - widths, 2), [ground.right()]))
+        places = zip(x.tolist(), np.repeat(y, 2).tolist(), strict=True)
+        shape = QPolygonF([QPointF(*place) for place in places])
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(colour("muted", 0.30))
         painter.drawPolygon(shape)

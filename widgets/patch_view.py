@@ -109,6 +109,7 @@ class PatchView(QWidget):
         self.sentence = QLabel(self)
         self.sentence.setWordWrap(True)
         self._status = Status.OK
+        self._blank = False
         self._arrange()
         self.previous.clicked.connect(lambda _: self.previous_requested.emit())
         self.next.clicked.connect(lambda _: self.next_requested.emit())
@@ -118,6 +119,9 @@ class PatchView(QWidget):
 
     def set_content(self, content: PatchContent | None) -> None:
         """Show a peak, or nothing."""
+        if content is None and self._blank:
+            return
+        self._blank = content is None
         for button in (self.previous, self.next, self.reject):
             button.setEnabled(content is not None)
         self._status = Status.OK if content is None else Status(content.status)
@@ -160,4 +164,6 @@ class PatchView(QWidget):
 
     def _restyle(self, colours: theme.Theme) -> None:
         quiet = self._status in (Status.OK, Status.PENDING, Status.REJECTED)
-        self.sentence.setStyleSheet(f"color: {colours.muted if quiet else colours.warning}")
+        sheet = f"color: {colours.muted if quiet else colours.warning}"
+        if sheet != self.sentence.styleSheet():  # Qt would lay everything out again
+            self.sentence.setStyleSheet(sheet)

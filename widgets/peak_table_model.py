@@ -15,9 +15,14 @@ from braggscope.models.results import COLUMN, COLUMNS, WORDS, PeakTable, Status
 from braggscope.widgets import theme
 
 _Role = Qt.ItemDataRole
+_ANSWERED = frozenset((_Role.DisplayRole, _Role.TextAlignmentRole, _Role.ForegroundRole, _Role.FontRole))
+_DISPLAY, _ALIGNMENT, _FOREGROUND = (
+    int(role) for role in (_Role.DisplayRole, _Role.TextAlignmentRole, _Role.ForegroundRole)
+)
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 NONE = "–"
+_REJECTED = int(Status.REJECTED)
 DEFAULT = ("peak", "score", "x", "y", "distance", "fwhm_major", "chi2", "status")
 _TITLES = {
     "distance": "Δ / px",
@@ -174,18 +179,17 @@ class PeakTableModel(QAbstractTableModel):
 
     def data(self, index: QModelIndex, role: int = _Role.DisplayRole) -> object:
         """Text, side, colour and strike-out of one cell."""
-        if not index.isValid():
+        if role not in _ANSWERED or not index.isValid():
             return None
-        name, row = FIELDS[index.column()].name, int(self.rows[index.row()])
-        if role == _Role.DisplayRole:
-            return self.text(row, name)
-        if role == _Role.TextAlignmentRole:
+        name = FIELDS[index.column()].name
+        if role == _ALIGNMENT:
             return LEFT if name in WORDS else RIGHT
-        if role == _Role.ForegroundRole:
+        row = int(self.rows[index.row()])
+        if role == _DISPLAY:
+            return self.text(row, name)
+        if role == _FOREGROUND:
             return self._colour(row, name)
-        if role == _Role.FontRole and self.table["status"][row] == Status.REJECTED and name != "status":
-            return self._struck
-        return None
+        return self._struck if name != "status" and self.table["status"][row] == _REJECTED else None
 
     def text(self, row: int, name: str) -> str:
         """What a cell says. A peak without a position is named by its pixel."""
@@ -201,11 +205,11 @@ class PeakTableModel(QAbstractTableModel):
         return NONE
 
     def _colour(self, row: int, name: str) -> QColor | None:
-        status = Status(int(self.table["status"][row]))
+        status = self.table["status"][row]
         if name == "status":
-            return _tone(theme.current(), status)
+            return _tone(theme.current(), Status(int(status)))
         value = self.table[name][row]
-        pale = value != value or status is Status.REJECTED
+        pale = value != value or status == _REJECTED
         return _colour_of(theme.current().muted) if pale else None
 
 

@@ -16,6 +16,7 @@ from braggscope.app.engine.setup import instrument_of
 from braggscope.app.shell.delivery import Delivery
 from braggscope.app.shell.settings import Settings
 from braggscope.app.sources.protocol import SourceInfo
+from braggscope.app.state.session import Session
 from braggscope.app.state.store import Store
 from braggscope.models.geometry import Instrument
 from braggscope.models.results import PeakTable
@@ -86,12 +87,14 @@ class Desk(QObject):
     weights_changed = pyqtSignal()
     device_changed = pyqtSignal()  # another device is wanted
     instrument_changed = pyqtSignal()
-    notice = pyqtSignal(str, str, str, str)  # level, sentence, action title, action key
+    notice = pyqtSignal(str, str, str, str)  # level, sentence, action title, key
+    settled = pyqtSignal(str)  # key of notices that hold no longer
     busy_changed = pyqtSignal()
 
     def __init__(self, store: Store, settings: Settings, delivery: Delivery) -> None:
         super().__init__()
         self.store = store
+        self._key: tuple[SourceInfo, Session, ViewKey] | None = None  # of these very objects
         self.settings = settings
         self.delivery = delivery
         self.lanes = Lanes.start(delivery)
@@ -129,8 +132,10 @@ class Desk(QObject):
         """What should be on screen now."""
         if self.engine is None:
             return None
-        state = self.store.state
-        return ViewKey.of(self.engine.info, state.frame, state.parameters)
+        info, state, known = self.engine.info, self.store.state, self._key
+        if known is None or known[0] is not info or known[1] is not state:
+            known = self._key = (info, state, ViewKey.of(info, state.frame, state.parameters))
+        return known[2]
 
     def is_current(self, key: ViewKey, *, any_threshold: bool = False) -> bool:
         """Whether a result belongs to what should be on screen; ``any_threshold``: to its image at least."""
@@ -144,13 +149,17 @@ class Desk(QObject):
         log.log({"error": logging.ERROR, "warning": logging.WARNING}.get(level, logging.INFO), sentence)
         self.notice.emit(level, sentence, action, key)
 
-    def fail(self, error: Exception) -> None:
+    def settle(self, key: str) -> None:
+        """Take back what was said under a key: it holds no longer."""
+        self.settled.emit(key)
+
+    def fail(self, error: Exception, key: str = "") -> None:
         """Tell the user about an exception; unexpected ones go to the log with their traceback."""
         from braggscope.app.errors import sentence
 
         if not getattr(error, "expected", False):
             log.debug("details", exc_info=error)
-        self.say("error", sentence(error))
+        self.say("error", sentence(error), key=key)
 
     def close(self) -> None:
         """Stop all work. Nothing is delivered afterwards; all lanes together have ``PATIENCE_S`` to end."""

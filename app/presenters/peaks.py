@@ -225,7 +225,7 @@ class PeakPresenter:
             self.select_peak(*wanted)
         row = self.selected_row()
         self._window.peak_table.select(row)
-        picture, table = self._desk.picture, self.shown_table()
+        picture, table = self._desk.picture, None if row is None else self.shown_table()
         if row is None or table is None or picture is None or picture.key.frame != table["frame"][row]:
             self._window.patch_view.set_content(None)
             return

@@ -295,6 +295,7 @@ def test_many_marks_are_stamped_where_few_are_stroked(view, monkeypatch):
     view.set_frame(np.full((48, 64), 0xFF606060, np.uint32), (48, 64))
     bare = view.canvas.grab().toImage().constBits().asarray(4 * 500 * 400)
     bare = np.frombuffer(bare, np.uint8).reshape(400, -1).astype(float)
+    monkeypatch.setattr(frame_marks, "EXACT", 1000)
     stroked = picture()
     monkeypatch.setattr(frame_marks, "EXACT", 0)
     stamped = picture()
