@@ -103,6 +103,7 @@ class Program(QObject):
         window, desk = self.window, self.desk
         self.store.subscribe(self._on_state)
         desk.notice.connect(window.notices.show_notice)
+        desk.settled.connect(window.notices.remove)
         window.notices.action_clicked.connect(self.trigger)
         desk.busy_changed.connect(self._refresh)
         desk.peaks_shown.connect(self._refresh)

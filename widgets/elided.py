@@ -14,6 +14,7 @@ class ElidedLabel(QLabel):
         super().__init__(text, parent)
         self.mode = MIDDLE
         self.minimum_width = 24
+        self.shorter: tuple[str, ...] = ()  # what to show where the whole has no room, the longest first
         if role:
             self.setProperty("role", role)
         self.setTextFormat(Qt.TextFormat.PlainText)
@@ -27,7 +28,11 @@ class ElidedLabel(QLabel):
 
     def shown_text(self) -> str:
         """The text as it fits now."""
-        return self.fontMetrics().elidedText(self.text(), self.mode, self.contentsRect().width())
+        metrics, room = self.fontMetrics(), self.contentsRect().width()
+        for text in (self.text(), *self.shorter):
+            if metrics.horizontalAdvance(text) <= room:
+                return text
+        return metrics.elidedText(self.text(), self.mode, room)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Qt: draw the shortened text in the colour of the style."""

@@ -16,6 +16,7 @@ class FrameViewport:
         self.shape = (1, 1)
         self.size = QSizeF(100, 100)
         self.orientation = Orientation()
+        self.margins = MARGIN, MARGIN  # screen px left and right, above and below a fitted frame
         self.scale = 1.0  # screen px per image px
         self.fitted = True
         self._centre = QPointF(0, 0)  # displayed px at the middle of the window
@@ -50,8 +51,8 @@ class FrameViewport:
     def fit(self) -> None:
         """Show the whole frame."""
         rows, columns = self.orientation.display_shape(self.shape)
-        wide = (self.size.width() - 2 * MARGIN) / columns
-        high = (self.size.height() - 2 * MARGIN) / rows
+        wide = (self.size.width() - 2 * self.margins[0]) / columns
+        high = (self.size.height() - 2 * self.margins[1]) / rows
         self.scale = min(max(min(wide, high), 1e-4), MAX_SCALE)
         self._centre = QPointF((columns - 1) / 2, (rows - 1) / 2)
         self.fitted = True

@@ -74,8 +74,10 @@ class NoticeBar(QFrame):
 
     def remove(self, key: str) -> None:
         """Take back the notice of that key, shown or waiting."""
-        self._queue = [notice for notice in self._queue if notice.key != key]
-        self._refresh()
+        left = [notice for notice in self._queue if notice.key != key]
+        if len(left) < len(self._queue):
+            self._queue = left
+            self._refresh()
 
     def clear(self) -> None:
         """Take back everything: what was said belongs to another file."""

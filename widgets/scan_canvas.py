@@ -20,7 +20,7 @@ from braggscope.models.regions import Region
 from braggscope.widgets import scan_paint, theme
 from braggscope.widgets.frame_overlay import paint_outline
 from braggscope.widgets.frame_tools import Tool, make_tool
-from braggscope.widgets.frame_viewport import FrameViewport
+from braggscope.widgets.frame_viewport import MARGIN, FrameViewport
 from braggscope.widgets.plotting import tick_font
 from braggscope.widgets.scan_paint import Line, Rectangle
 
@@ -29,6 +29,7 @@ ARROWS = {
 }  # fmt: skip
 CONTROL = Qt.KeyboardModifier.ControlModifier
 FAR = 10  # positions, with Shift
+WORDS = 12  # screen px that words and a scale bar need beside a map, and around them
 ROOM = 160  # screen px of a map: words and a scale bar would cover a smaller one
 LINE = "line"  # the tool that draws a profile
 
@@ -102,7 +103,7 @@ class ScanCanvas(QWidget):
     def set_regions(self, regions: dict[str, Rectangle]) -> None:
         """Rectangles by kind: keys of :data:`braggscope.widgets.scan_paint.REGIONS`."""
         self.regions = dict(regions)
-        self.update()
+        self._make_room()
 
     def set_line(self, line: Line | None) -> None:
         """Profile line in scan pixels."""
@@ -112,7 +113,7 @@ class ScanCanvas(QWidget):
     def set_step(self, step: tuple[float, str] | None) -> None:
         """Distance of two positions and its unit, for the scale bar."""
         self.step = step
-        self.update()
+        self._make_room()
 
     def set_axes(self, angles: tuple[float, float] | None) -> None:
         """Arrows of the strain's x and y: rad from right towards down, None for none."""
@@ -264,6 +265,13 @@ class ScanCanvas(QWidget):
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Qt: a fitted map stays fitted."""
         self.viewport.size = QSizeF(self.width(), self.height())
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Leave room for words and the scale bar above and below a map that they may not cover."""
+        named = self.covering and (self.step is not None or bool(self.named and self.regions))
+        words = scan_paint.box_size("", tick_font()).height() + WORDS
+        self.viewport.margins = MARGIN, max(MARGIN, words) if named and self.height() > ROOM else MARGIN
         if self.viewport.fitted:
             self.viewport.fit()
         self.update()

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt6.QtCore import QObject, Qt, pyqtSignal
+from PyQt6.QtCore import QObject, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QResizeEvent
-from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QLayout, QVBoxLayout, QWidget
 
 from braggscope.widgets.elided import ElidedLabel
 from braggscope.widgets.scan_canvas import ScanCanvas
@@ -16,7 +16,8 @@ from braggscope.widgets.strain_scale import ColourBar
 DIVERGING, RISING = "crameri:vik", "cividis"
 DIGITS = 3
 BESIDE, ABOVE = 34, 42  # px around a map
-SMALLEST = 40, 30  # px of a map: three of them under each other must not push the window apart
+SMALLEST = 40, 30  # px of a map
+LEAST = 160, 60  # px of all maps
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,11 @@ class MapCell(QWidget):
     def show_value(self) -> None:
         """Write the value under the cross-hair."""
         picture, at = self.picture, self.canvas.position
-        self.value.setText("" if picture is None or at is None else value_text(picture, *at))
+        text = "" if picture is None or at is None else value_text(picture, *at)
+        number, sign, _ = text.partition(" ± ")
+        unit = "" if picture is None else picture.unit
+        self.value.shorter = (f"{number} {unit}".rstrip(), number) if sign else ()
+        self.value.setText(text)
 
 
 class MapRow(QWidget):
@@ -99,6 +104,7 @@ class MapRow(QWidget):
         self._columns = 0
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)  # see minimumSizeHint
         self._grid.setSpacing(2)
 
     def set_pictures(self, pictures: list[MapPicture]) -> None:
@@ -113,6 +119,10 @@ class MapRow(QWidget):
                 cell.show_picture(pictures[k], last)
         self._shown, self._columns = len(pictures), 0
         self._lay_out()
+
+    def minimumSizeHint(self) -> QSize:
+        """Qt: the same for any maps, so that other ones never push the window apart."""
+        return QSize(*LEAST)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Qt: as many rows as make the maps largest."""

@@ -211,6 +211,10 @@ class StrainMapsPanel(QWidget):
         row.addWidget(self.bar)
         row.addWidget(self.progress_text)
         self.note = ElidedLabel(role="muted", parent=self)
+        self.note.mode = Qt.TextElideMode.ElideRight
+        policy = self.note.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)  # a note that comes must not push the window apart
+        self.note.setSizePolicy(policy)
 
     def _lay_out(self) -> None:
         head = QHBoxLayout()

@@ -223,7 +223,10 @@ def known_lattice(disks: Disks, shape: tuple[int, int], settings: Strain) -> Lat
         return propose(disks, shape)
     ax, ay, bx, by = settings.lattice
     if not len(disks):
-        raise ValueError("no disks were found; lower the threshold, or choose another probe")
+        raise ValueError(
+            "no disk was found; see whether there is a crystal in the patterns, the probe has the size of its"
+            " disks, and the threshold is low enough"
+        )
     order = np.lexsort((-disks.intensity, disks.pattern))
     first = order[np.unique(disks.pattern[order], return_index=True)[1]]
     x, y = float(np.median(disks.x[first])), float(np.median(disks.y[first]))

@@ -90,11 +90,14 @@ class _Run:
         self._context.progress(0, self._scan.positions, "probe")
         patterns, parameters, context = self._patterns, self._parameters, self._context
         self._probe = patiently(context, lambda: find_probe(patterns, parameters, context))
-        self._tools = patiently(
-            context, lambda: make_tools(patterns, self._probe, parameters, context, device)
-        )
-        self._notes = saturation_notes(patterns, self._probe, context)
         self._doubts = probe_doubts(patterns, self._probe, parameters.strain, context)
+        try:
+            self._tools = patiently(
+                context, lambda: make_tools(patterns, self._probe, parameters, context, device)
+            )
+        except StrainError as error:
+            raise self._explained(error) from error
+        self._notes = saturation_notes(patterns, self._probe, context)
         self._timing = replace(self._timing, probe=time.monotonic() - start)
 
     def find(self, positions: NDArray[np.int64], workers: int, gate: Gate | None) -> None:
@@ -129,14 +132,17 @@ class _Run:
             problem = next(iter(self._problems.values()), "there are no patterns")
             raise StrainError(f"No pattern of {self._scan.location} could be measured: {problem}")
         if not len(found.disks):
-            raise StrainError(
-                f"No disk was found in {self._scan.location}; lower the threshold, or choose another probe."
+            raise self._explained(
+                StrainError(
+                    f"No disk was found in {self._scan.location}; see whether there is a crystal in the"
+                    " patterns, the probe has the size of its disks, and the threshold is low enough."
+                )
             )
         try:
             shapes = self._scan.scan_shape, self._scan.shape
             maps = patiently(self._context, lambda: whole_maps(found, *shapes, self._parameters.strain))
         except ValueError as error:
-            raise worded(self._scan.location, error) from error
+            raise self._explained(worded(self._scan.location, error)) from error
         doubts = self._doubts + lattice_doubts(self._patterns, self._tools, found, self._context)
         self._timing = replace(self._timing, strain=time.monotonic() - start)
         made = self._made(found.disks, maps, images_of(found, self._scan.scan_shape), True)
@@ -145,6 +151,13 @@ class _Run:
             return replace(made, doubts=doubts)
         fitted = placed(empty_map(self._scan.positions), found.positions, found.lattices)
         return replace(made, fitted=fitted, doubts=doubts)
+
+    def _explained(self, error: StrainError) -> StrainError:
+        """Why nothing came of a run: the doubt about its probe, where there is one."""
+        if not self._doubts:
+            return error
+        doubt = self._doubts[0]
+        return StrainError(f"{self._scan.location}: no strain was found; {doubt[:1].lower()}{doubt[1:]}")
 
     def _recall(self, positions: NDArray[np.int64]) -> None:
         """What the journal holds of these positions."""

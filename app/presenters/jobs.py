@@ -58,13 +58,14 @@ class JobBoard:
 
         def done(result: T) -> None:
             on_end()
+            self._desk.settle(title)
             self._change(key, state="done", note=on_done(result), remaining_s=None)
 
         def failed(error: Exception) -> None:
             on_end()
             on_stopped()
             self._change(key, state="failed", note=sentence(error), remaining_s=None)
-            self._desk.fail(error)
+            self._desk.fail(error, title)  # until a job of that title is done
 
         def cancelled() -> None:
             on_end()

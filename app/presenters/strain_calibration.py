@@ -39,7 +39,10 @@ from braggscope.widgets.strain_calibration import STEPS
 SAMPLE = 1024  # patterns whose disks make the Bragg vector map, spread over the scan
 REGION = 1024  # patterns of a region whose mean is shown
 NO_PROBE = "There is no probe yet; choose a region in vacuum, a file, or type its radius."
-NO_DISKS = "No disk was found; lower the threshold, or choose another probe."
+NO_DISKS = (
+    "No disk was found; see whether there is a crystal in the patterns, the probe has the size of its disks,"
+    " and the threshold is low enough."
+)
 Work = Callable[[Context], Proposal]
 
 

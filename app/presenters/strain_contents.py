@@ -132,7 +132,7 @@ def _compared(
     titles = METHODS[result.parameters.strain.method].title, METHODS[view.beside].title
     values, errors, unit = _scaled(strain, name)
     limit = _end(view, name)
-    found = [MapPicture("one", f"{COMPONENTS[name]} {titles[0]}", values, errors, unit, -limit, limit,
+    found = [MapPicture("one", titles[0], values, errors, unit, -limit, limit,
                         DIVERGING, axes_on_scan(result), MEANING[name])]  # fmt: skip
     if other is None or other.exx.shape != strain.exx.shape:
         return found, found
@@ -141,8 +141,9 @@ def _compared(
     values, errors, _ = _scaled(difference(strain, other), name)
     known = np.abs(values[np.isfinite(values)])
     reach = min(nice(float(np.percentile(known, 98))), limit) if known.size else limit
-    title = f"{titles[0]} − {titles[1]}"
-    return [*found, MapPicture("difference", title, values, errors, unit, -reach, reach)], found
+    tip = f"{titles[0]} − {titles[1]}"
+    apart = MapPicture("difference", "Difference", values, errors, unit, -reach, reach, tip=tip)
+    return [*found, apart], found
 
 
 def _validity(result: StrainResult) -> list[MapPicture]:

@@ -25,6 +25,7 @@ from braggscope.widgets.strain_overlay import DiskMarks
 FAST: Method = "correlation"  # has a lane of its own: the others may take long to set up
 ORDER: tuple[Method, ...] = (FAST, "network", "lattice")
 PROBE = ("probe_file", "probe_region", "probe_radius")
+PROBE_KEY = "probe"  # of notices
 
 
 class LivePresenter:
@@ -92,8 +93,9 @@ class LivePresenter:
         def done(found: tuple[Probe, tuple[str, ...]]) -> None:
             probe, doubts = found
             if sought == self._sought and room.scan is scan:
+                room.desk.settle(PROBE_KEY)
                 for doubt in doubts:
-                    room.desk.say("warning", doubt)
+                    room.desk.say("warning", doubt, key=PROBE_KEY)
                 room.panels.disks.probe.set_probe(probe)
                 room.take_probe(probe)
 
@@ -101,7 +103,7 @@ class LivePresenter:
             if sought == self._sought and room.scan is scan:
                 room.panels.disks.probe.set_probe(None, "not found")
                 room.take_probe(None)
-                room.desk.fail(error)
+                room.desk.fail(error, PROBE_KEY)
 
         if self._seeking is not None:
             self._seeking.cancel()

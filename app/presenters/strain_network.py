@@ -22,6 +22,7 @@ from braggscope.app.state.session import Session
 from braggscope.resources.loader import SUFFIXES
 from braggscope.widgets.strain_network import Tuning
 
+WEIGHTS_KEY = "disk weights"  # of notices
 BETTER = "{before:.3f} → {after:.3f} px median error on {count} held-out simulated patterns like this scan's."
 STOPPED = "The adaptation {name} to {scan} was interrupted; it can go on from its last checkpoint."
 
@@ -67,11 +68,12 @@ class NetworkPresenter:
             return name
 
         def done(checked: str) -> None:
+            desk.settle(WEIGHTS_KEY)
             self._room.change(weights_file=checked, method="network")
             self._panel.set_weights(checked)
 
         desk = self._room.desk
-        desk.lanes.models.submit(run, done, on_error=desk.fail)
+        desk.lanes.models.submit(run, done, on_error=lambda error: desk.fail(error, WEIGHTS_KEY))
 
     def ask_file(self) -> None:
         """Choose a file of weights."""

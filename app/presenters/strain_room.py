@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 WORKSPACE = "strain"
 DEMO = "Open a 4D-STEM scan (HDF5, EMD, MIB, DM4, BLO, npy, raw), or the demo scan."
 NO_SHAPE = "A series of {frames:,} patterns: type rows × columns in the Scan panel to see it as a scan."
+REFUSED_KEY = "strain value"  # of notices
 ONE_IMAGE = "This is a single image, no scan. Open a 4D-STEM scan, or the demo scan."
 
 
@@ -140,6 +141,7 @@ class StrainRoom(QObject):
         except ValidationError as error:
             self.refuse(error)
             return
+        self.desk.settle(REFUSED_KEY)
         store.replace(store.state.with_parameters(parameters), merge=merge)
 
     def refuse(self, error: ValidationError) -> None:
@@ -147,7 +149,8 @@ class StrainRoom(QObject):
         first = error.errors()[0]
         name = " ".join(str(part) for part in first["loc"][:1]).replace("_", " ")
         message = first["msg"].removeprefix("Value error, ")
-        self.desk.say("warning", f"{name or 'Strain'}: {message}; the old value stays.".capitalize())
+        text = f"{name or 'Strain'}: {message}; the old value stays.".capitalize()
+        self.desk.say("warning", text, key=REFUSED_KEY)
         self.refused.emit()
 
     def take_probe(self, probe: Probe | None) -> None:

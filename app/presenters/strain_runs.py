@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from braggscope.models.disks.parameters import Method
 
 SETTLE_MS = 150
+DOUBTS_KEY = "strain doubts"  # of notices
 FILTERS = {
     "h5": "NeXus HDF5 (*.h5)", "tif": "TIFF (*.tif)", "csv": "CSV (*.csv)", "png": "PNG (*.png)",
     "pdf": "PDF (*.pdf)",
@@ -194,8 +195,9 @@ class StrainRuns(QObject):
                 self.finished.emit(result)
             for note in result.notes:
                 room.desk.say("info", note)
-            for doubt in result.doubts:
-                room.desk.say("warning", doubt)
+            room.desk.settle(DOUBTS_KEY)
+            if result.doubts:
+                room.desk.say("warning", " ".join(result.doubts), key=DOUBTS_KEY)
             if result.problems:
                 first = min(result.problems)
                 text = f"{len(result.problems):,} patterns failed; position {first}: {result.problems[first]}"

@@ -26,7 +26,10 @@ def propose(disks: Disks, shape: tuple[int, int]) -> Lattice:
     few = _sample(disks)
     _, counts = np.unique(few.pattern, return_counts=True)
     if not len(counts) or np.median(counts) < 2:
-        raise ValueError(f"{NONE}most patterns show one disk or none; lower the threshold")
+        raise ValueError(
+            f"{NONE}most patterns show one disk or none; see whether there is a crystal in the patterns, the"
+            " probe has the size of its disks, and the threshold is low enough"
+        )
     image = ndimage.gaussian_filter(difference_map(few, shape), BLUR)
     vectors, heights = _maxima(image)
     basis = _best_pair(vectors, heights)

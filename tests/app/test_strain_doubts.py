@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scans import correlation, small_scan
 
-from braggscope.app.engine.disk_tools import find_probe, make_tools
+from braggscope.app.engine.disk_tools import StrainError, find_probe, make_tools
 from braggscope.app.engine.jobs import silent_context
 from braggscope.app.engine.scan import patterns_of
 from braggscope.app.engine.strain import run_strain
@@ -109,3 +109,10 @@ def test_a_run_keeps_its_doubts(scan):
     result = run_strain(str(scan.path), parameters, None, silent_context(), workers=1)
     assert any("does not fit this scan" in doubt for doubt in result.doubts)
     assert not any("does not fit this scan" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("method", ["correlation", "lattice"])
+def test_where_nothing_is_found_a_doubtful_probe_is_the_reason(scan, method):
+    parameters = correlation(probe_radius=28.0).with_strain(method=method)
+    with pytest.raises(StrainError, match=r"no strain was found; the probe's radius of 28 px does not fit"):
+        run_strain(str(scan.path), parameters, None, silent_context(), workers=1)

@@ -3,11 +3,14 @@
 import h5py
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QFileDialog
 from stage import LEFT, NONE, drag, settle, until
 from strain_scan import COLUMNS, ROWS, STRAINED, measure, on_scan, panels, strain
+
+from braggscope.models.disks.parameters import Strain
 
 
 def test_a_run_gives_the_strain_and_the_reference_is_drawn_afterwards(scan, tmp_path, monkeypatch):
@@ -139,7 +142,7 @@ def test_the_lattice_fit_and_the_missing_method_are_one_click_away(scan):
     assert scan.state.parameters.strain.method == "lattice"
     assert scan.state.strain.beside == "correlation"
     until(lambda: sum(cell.isVisible() for cell in maps.maps.cells) == 3, "both maps and their difference")
-    until(lambda: maps.maps.cells[2].picture.title == "Lattice fit − Correlation", "the difference")
+    until(lambda: maps.maps.cells[2].picture.tip == "Lattice fit − Correlation", "the difference")
     assert strain(scan).runs.result("correlation") is one
     assert not maps.offer.isVisible()
     maps.view_changed.emit({"beside": "network"})
@@ -148,7 +151,7 @@ def test_the_lattice_fit_and_the_missing_method_are_one_click_away(scan):
     until(lambda: strain(scan).runs.running, "the network")
     until(lambda: not strain(scan).runs.running, "its end", 120)
     assert scan.state.parameters.strain.method == "lattice"
-    until(lambda: maps.maps.cells[2].picture.title == "Lattice fit − Network", "the difference")
+    until(lambda: maps.maps.cells[2].picture.tip == "Lattice fit − Network", "the difference")
 
 
 def test_a_refused_number_leaves_the_measurement_alone(scan):
@@ -170,3 +173,22 @@ def test_results_of_other_settings_are_not_taken_for_these(scan):
     measure(scan)
     maps.view_changed.emit({"beside": "correlation"})
     until(lambda: "Correlation: measured with other settings" in maps.note.text(), "the note")
+
+
+def test_an_error_goes_when_what_it_complained_of_succeeds(scan):
+    room = strain(scan).room
+    room.change(probe_file="/nowhere/probe.npy")
+    until(lambda: scan.notice is not None and scan.notice.level == "error", "the error")
+    assert "/nowhere/probe.npy" in scan.notice.text
+    room.change(probe_file=None)
+    until(lambda: room.probe is not None and scan.notice is None, "its end")
+    room.refuse(_wrong())
+    assert "the old value stays" in scan.notice.text
+    room.change(threshold=0.2)
+    assert scan.notice is None
+
+
+def _wrong():
+    with pytest.raises(ValidationError) as caught:
+        Strain(threshold=-1)
+    return caught.value

@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import QPointF, QRectF, QSizeF
 from PyQt6.QtGui import QColor
+from PyQt6.QtWidgets import QApplication
 from strain_hands import heard, picture, shown
 
 from braggscope.widgets import theme
-from braggscope.widgets.scan_paint import outside
+from braggscope.widgets.plotting import tick_font
+from braggscope.widgets.scan_canvas import ScanCanvas
+from braggscope.widgets.scan_paint import box_size, outside
 from braggscope.widgets.strain_bragg import BraggPanel, logarithmic
 from braggscope.widgets.strain_calibration import CalibrationPanel
 from braggscope.widgets.strain_disks import DisksPanel
-from braggscope.widgets.strain_map_row import best_columns, value_text
+from braggscope.widgets.strain_map_row import MapCell, best_columns, value_text
 from braggscope.widgets.strain_maps import StrainMapsPanel
 from braggscope.widgets.strain_plots import Along, Spread
 
@@ -203,3 +206,48 @@ def test_what_is_written_on_a_map_stands_beside_it_where_there_is_room(place, co
     near = QPointF(20, 40)
     found = outside(QRectF(*place), QRectF(0, 0, 200, 100), QSizeF(40, 20), near)
     assert (None if found is None else (found.x(), found.y())) == corner
+
+
+def test_no_maps_and_no_notes_ask_for_more_room_than_others(qtbot):
+    panel = shown(qtbot, StrainMapsPanel(), 940, 230)
+    values, asked = np.zeros((30, 8)), set()
+    for names in ((), ("exx",), ("exx", "eyy", "exy"), ("exx", "eyy", "exy", "theta")):
+        for note in ("", "138 of 140 positions"):
+            panel.set_pictures([picture(name, values, values) for name in names], "")
+            panel.set_note(note)
+            QApplication.processEvents()
+            asked.add((panel.minimumSizeHint().width(), panel.minimumSizeHint().height()))
+    assert len(asked) == 1
+
+
+def test_a_value_without_room_leaves_out_its_error_first(qtbot):
+    cell = shown(qtbot, MapCell(), 400, 200)
+    cell.canvas.set_position((1, 1))
+    cell.show_picture(picture("exx", np.full((3, 3), 1.25), np.full((3, 3), 0.5)), False)
+    assert cell.value.shown_text() == "1.250 ± 0.500 %"
+    words = cell.title.sizeHint().width() + cell.value.fontMetrics().horizontalAdvance("1.250 ± 0.500 %")
+    cell.resize(words, 200)
+    assert cell.value.shown_text() == "1.250 %"
+    assert cell.value.toolTip() == "1.250 ± 0.500 %"
+
+
+def test_what_is_long_in_a_note_ends_in_dots(qtbot):
+    panel = shown(qtbot, StrainMapsPanel(), 740, 230)
+    panel.set_note("measured with other settings · " * 9)
+    assert panel.note.shown_text().startswith("measured with other settings · measured")
+    assert panel.note.shown_text().endswith("…")
+
+
+@pytest.mark.parametrize("size", [(220, 320), (320, 220)])
+def test_words_beside_a_scan_do_not_lie_on_it(qtbot, size):
+    canvas = shown(qtbot, ScanCanvas(), *size)
+    canvas.set_values(np.zeros((60, 20)), 0, 1, "cividis")
+    before = canvas.viewport.frame_on_screen()
+    canvas.set_regions({"reference": (0, 20, 0, 10)})
+    canvas.set_step((2.0, "nm"))
+    place, room = canvas.viewport.frame_on_screen(), QRectF(canvas.rect())
+    for words in (box_size("reference", tick_font()), box_size("20 nm", tick_font()) + QSizeF(20, 7)):
+        assert outside(place, room, words, place.topLeft()) is not None
+    canvas.set_regions({})
+    canvas.set_step(None)
+    assert canvas.viewport.frame_on_screen() == before
