@@ -27,7 +27,8 @@ class Settings:
     shrink-wrap, ``every`` so many iterations, 0 never. ``twin_at``: iteration after which one half of the
     object is set to 0 once, to break the symmetry between the object and its twin; 0 never. ``release``:
     (sigma, threshold) during ER instead. A support too tight for voxels that are filled in part makes the
-    object settle where within a voxel it is most compact; released, it gets them back.
+    object settle where within a voxel it is most compact; released, it gets them back. ``cooled``: beta falls
+    to this in the course of every step of the sequence.
     """
 
     beta: float = 0.9
@@ -36,6 +37,7 @@ class Settings:
     every: int = 10
     twin_at: int = 0
     release: tuple[float, float] | None = None
+    cooled: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class Phaser:
             released = step.algorithm == "ER" and self.settings.release is not None
             for place in range(step.count):
                 projected, residual = self.project()
-                self._update(step.algorithm, projected)
+                self._update(step.algorithm, projected, place / step.count)
                 done += 1
                 if done == self.settings.twin_at:
                     self._halve()
@@ -116,8 +118,10 @@ class Phaser:
         sigma, threshold = s.release if released and s.release is not None else (s.sigma, s.threshold)
         return shrink_wrap(source, sigma, threshold)
 
-    def _update(self, algorithm: str, projected: Complex) -> None:
-        beta = self.settings.beta
+    def _update(self, algorithm: str, projected: Complex, passed: float) -> None:
+        beta, cooled = self.settings.beta, self.settings.cooled
+        if cooled is not None:
+            beta += (cooled - beta) * passed
         keep, outside = {
             "ER": (0.0, 0.0), "HIO": (1.0, -beta), "RAAR": (beta, 1 - 2 * beta), "SF": (0.0, -1.0)
         }[algorithm]  # fmt: skip

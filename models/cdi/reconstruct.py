@@ -5,8 +5,8 @@
    a few missing crosses among bright voxels can turn every start into the same wrong one.
 2. The best are iterated at full resolution. Which start goes first and, unless it is given, how tight the
    support is (shrink-wrap), is decided by chi and the likelihood of withheld voxels after a few iterations.
-3. A few iterations of ER with all voxels, then refinement with coherence and background. A tight support
-   moves meanwhile to the voxels where there is more than noise.
+3. A few iterations of ER with all voxels. Then, where the support is tight and may move, its voxels and the
+   place within a voxel are found (:mod:`settle`), and refinement with coherence and background follows.
 """
 
 from collections.abc import Callable, Generator, Iterator
@@ -29,15 +29,15 @@ from braggscope.models.cdi.metrics import compare_amplitudes, free_log_likelihoo
 from braggscope.models.cdi.outcome import Live, Outcome, Reconstruction, Refinement
 from braggscope.models.cdi.parameters import Phasing
 from braggscope.models.cdi.phasing import Phaser, Settings, State
-from braggscope.models.cdi.refine import Model, refine
+from braggscope.models.cdi.refine import Model, Refined, refine
 from braggscope.models.cdi.sequence import Step, length, parse
+from braggscope.models.cdi.settle import Settler, work
 from braggscope.models.cdi.starts import Improve, Starts, told
-from braggscope.models.cdi.support import Support, autocorrelation_support, shrink_wrap, significant
+from braggscope.models.cdi.support import Support, autocorrelation_support, shrink_wrap
 from braggscope.models.cdi.withheld import free_voxels, photon_unit
 
 LOOSE, TIGHT = (1.0, 0.05), (0.4, 0.2)  # (sigma, threshold) of which the free likelihood chooses
 RELEASED = (0.5, 0.12)  # of the tight one during ER
-SETTLED = (RELEASED, (0.4, 0.06), (0.0, 0.04))  # of the tight one in the stages of the refinement
 TRIED = 2  # starts of which chi after a few iterations chooses
 TRIAL = (Step(15, "RAAR"), Step(5, "ER"))
 FINISH = (Step(10, "ER"),)
@@ -164,45 +164,33 @@ class Reconstructor:
     def _refine(self) -> Iterator[Live]:
         best = self.outcome.best
         obj, support = to_corner(best.obj), to_corner(best.support)
-        last = None
-        for steps, tightness in self._stages(best.settings):
-            if tightness is not None:
-                obj, support = self._moved(obj, support, tightness)
-            model = self._model(support)
-            learned = None if last is None else last.learned
-            for last in refine(model, obj, steps, learned, self._check):
+        steps = self.parameters.refinement
+        if self._settles(best.settings):
+            target = self._target(self.amplitude.shape, withhold=False)
+            settler = Settler(target, obj, support, self.count, self._check)
+            for note, chi, residual_l1 in settler.iterate(steps // 3):
                 self._done += 1
-                yield Live(self._done, self._total, "refinement", last.chi_model, last.obj, support)
-            obj = obj if last is None else last.obj
-        if last is None:
-            return
+                yield Live(self._done, self._total, note, chi, settler.obj, settler.support, residual_l1)
+            obj, support, steps = settler.obj, settler.support, steps - 2 * (steps // 3)
+        model, last = self._model(support), None
+        for last in refine(model, obj, steps, None, self._check):
+            self._done += 1
+            yield Live(self._done, self._total, "refinement", last.chi_model, last.obj, support)
+        if last is not None:
+            self.outcome.refined = self._refined(model, last, support)
+
+    def _refined(self, model: Model, last: Refined, support: Support) -> Refinement:
         self._check()
         amplitude = to_centre(model.amplitude(model.pack(last.obj, last.learned)))
         self._check()
         coherent = compare_amplitudes(np.abs(to_centre(forward(last.obj))), self.amplitude, self.mask)
         self._check()
         fit = compare_amplitudes(amplitude, self.amplitude, self.mask)
-        self.outcome.refined = Refinement(
-            to_centre(last.obj), to_centre(support), fit, coherent, last.learned
-        )
+        return Refinement(to_centre(last.obj), to_centre(support), fit, coherent, last.learned)
 
-    def _stages(self, settings: Settings) -> list[tuple[int, tuple[float, float] | None]]:
-        """(iterations, how tight the support becomes before them) of the refinement."""
-        steps = self.parameters.refinement
-        if settings.release is None:
-            return [(steps, None)]
-        count = len(SETTLED)
-        return [(steps * (k + 1) // count - steps * k // count, pair) for k, pair in enumerate(SETTLED)]
-
-    def _moved(
-        self, obj: Complex, support: Support, tightness: tuple[float, float]
-    ) -> tuple[Complex, Support]:
-        """The object in the support that the measured modulus asks for, with its values where that is new."""
-        target = self._target(self.amplitude.shape, withhold=False)
-        asked, _ = Phaser(target, obj, support).project()
-        self._check()
-        moved = significant(asked, support, *tightness)
-        return np.where(moved, np.where(support, obj, asked), np.complex64(0)), moved
+    def _settles(self, settings: Settings) -> bool:
+        """Whether place and voxels of the support are found anew: where it is tight and may move."""
+        return settings.release is not None and settings.every > 0
 
     def _model(self, support: Support) -> Model:
         p = self.parameters
@@ -275,6 +263,8 @@ class Reconstructor:
         trials = 0 if starts == 1 and supports == 1 else min(TRIED, starts) + supports - 1
         full = trials * length(TRIAL) + min(p.runs, starts) * (length(parse(p.iterations)) + length(FINISH))
         total = p.refinement
+        if p.refinement and any(self._settles(settings) for settings in self._supports()):
+            total += work(p.refinement // 3)  # unless the loose support is chosen
         for method in self._methods():
             total += self._starts.work(method) * starts * (self.start is None)
             total += full * (method != "network-only")

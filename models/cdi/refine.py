@@ -65,8 +65,8 @@ class Model:
         self.support = support
         self.known = target >= 0
         self.target = np.where(self.known, target, np.float32(0))
-        self._offset = 0.375 * count
-        self._stable = np.sqrt(self.target**2 + np.float32(self._offset))
+        self.offset = 0.375 * count
+        self._stable = np.sqrt(self.target**2 + np.float32(self.offset))
         self.places = np.flatnonzero(support)
         self.norm = float(np.sum(self.target**2, dtype=np.float64)) or 1.0
         self.widths = 0 if coherence == "none" else 3
@@ -127,7 +127,7 @@ class Model:
             seen = scipy.fft.irfftn(lagged * factor, s=self.shape)
         check()
         model = np.maximum(seen, np.float32(0))
-        model += np.float32(learned.background + self._offset)
+        model += np.float32(learned.background + self.offset)
         root = np.sqrt(model)
         misfit = np.where(self.known, root - self._stable, np.float32(0))
         loss = float(np.sum(misfit * misfit, dtype=np.float64)) / self.norm
