@@ -64,6 +64,7 @@ class Program(QObject):
         self.delivery = Delivery()
         self.store = Store()
         self.desk = Desk(self.store, self.settings, self.delivery)
+        self.collector.give_back_in(self.desk.lanes.small)
         self.desk.setParent(self)  # goes with the program, and what listens to it
         self.preferences = PreferencesPresenter(self.desk)
         self.preferences.apply_theme()

@@ -1,7 +1,7 @@
 """How the C library keeps memory that is free: in few heaps, and not for good.
 
 glibc gives threads heaps of their own, up to eight times as many as there are cores. A window has twenty-one
-lanes: what each frees stays in its heap, among the little that is still in use, and the program grows though it
+lanes: what each frees stays in its heap, among the little still in use, and the program grows though it
 holds no more. Where the C library is another nothing is done.
 """
 
