@@ -1,4 +1,8 @@
-"""Whole series: 480 frames of 1024 x 1024, 4M-pixel frames with 200 peaks, the demo; all threads."""
+"""Whole series: 480 frames of 1024 x 1024, 4M-pixel frames with 200 peaks, the demo; all threads.
+
+Processor time: of this process and of the one that reads. On two cores 4M-pixel frames may take 80 ms for 25
+a second, the 480 frames 16.7 ms each for 4 s.
+"""
 
 import tempfile
 import time
@@ -33,6 +37,12 @@ def wide_series() -> Path:
     return path
 
 
+def processor_s() -> float:
+    """Seconds of the processor that this process and its ended children took."""
+    spent = psutil.Process().cpu_times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
+
+
 def measure(path: Path) -> dict:
     """Time of one warm whole-series run with fits, BraggNN and the localiser network."""
     networks = open_networks(Parameters().localize)
@@ -47,14 +57,14 @@ def measure(path: Path) -> dict:
 
     def once(frames: range) -> float:
         job = SeriesJob(str(path), frames, parameters, workers=workers)
-        start, begun = time.perf_counter(), time.process_time()
+        start, begun = time.perf_counter(), processor_s()
         run_series(
             job,
             networks,
             silent_context(),
             on_outcomes=lambda found: peaks.extend(int(o.table.detected.sum()) for o in found),
         )
-        spent.append((time.process_time() - begun) / len(frames))
+        spent.append((processor_s() - begun) / len(frames))
         return time.perf_counter() - start
 
     once(range(8))  # compile and warm up
