@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from braggscope.models.braggnn.attention import channels
 from braggscope.models.braggnn.network import CHANNELS, SLOPE, BraggNN, fold
 from braggscope.models.threads import use_one_thread
+from braggscope.models.usual import usual_size
 
 AxisOrder = Literal["xy", "yx"]
 CHUNK = 128  # patches whose 64 channels stay in the processor's cache
@@ -74,17 +75,17 @@ class Localizer:
     def _on_cpu(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         inner = self.window - 2
         chunk = -(-len(images) // -(-len(images) // CHUNK))  # equal parts of at most CHUNK
-        buffer = np.empty((chunk, inner * inner, CHANNELS[0]), np.float32)
+        buffer = np.zeros((usual_size(chunk), inner * inner, CHANNELS[0]), np.float32)
         result = np.empty((len(images), 2), np.float32)
         with torch.inference_mode():
             for start in range(0, len(images), chunk):
                 part = images[start : start + chunk]
-                n = len(part)
+                n, size = len(part), usual_size(len(part))
                 channels(part, *self._front, buffer[:n])
                 # positions before channels in memory is torch's channels_last: a view, no copy
-                x = torch.from_numpy(buffer[:n]).view(n, inner, inner, -1).permute(0, 3, 1, 2)
+                x = torch.from_numpy(buffer[:size]).view(size, inner, inner, -1).permute(0, 3, 1, 2)
                 x = self._network.cnn_layers[2:](x)
-                result[start : start + n] = self._network.dense_layers(x.flatten(1)).numpy()
+                result[start : start + n] = self._network.dense_layers(x.flatten(1))[:n].numpy()
         return result
 
     def _on_device(self, network: BraggNN, images: NDArray[np.float32]) -> NDArray[np.float32] | None:

@@ -5,11 +5,13 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from braggscope.models.localizer.network import LocalizerNet, lay_out, prepare
 from braggscope.models.threads import use_one_thread
+from braggscope.models.usual import usual_size
 
 CHUNK = 128  # patches whose features stay in the processor's cache
 DEVICE_BATCH = 16_384
@@ -119,10 +121,12 @@ def _run(network: LocalizerNet, counts: Tensor, valid: Tensor, batch: int, devic
         for start in range(0, len(counts), batch):
             part = slice(start, start + batch)
             inputs = prepare(counts[part].to(device), valid[part].to(device))
+            n = len(inputs)
+            inputs = F.pad(inputs, (0, 0, 0, 0, 0, 0, 0, usual_size(n) - n))
             output = network.calibrated(inputs.contiguous(memory_format=torch.channels_last))
-            result[part, :2] = output.offset
-            result[part, 2:4] = torch.exp(output.log_scale)
-            result[part, 4] = torch.sigmoid(output.overlap)
-            result[part, 5] = torch.sigmoid(output.quality)
-            result[part, 6:8] = output.second
+            result[part, :2] = output.offset[:n]
+            result[part, 2:4] = torch.exp(output.log_scale[:n])
+            result[part, 4] = torch.sigmoid(output.overlap[:n])
+            result[part, 5] = torch.sigmoid(output.quality[:n])
+            result[part, 6:8] = output.second[:n]
     return result
