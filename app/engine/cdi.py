@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from braggscope.app.engine.cdi_network import improver_of
 from braggscope.app.engine.jobs import Context
-from braggscope.app.sources.protocol import SourceError
+from braggscope.app.sources.protocol import SourceError, SourceInfo
 from braggscope.app.sources.reader import Reader
 from braggscope.models.cdi.after import Shape, Strain, bring_into_order, strain_along
 from braggscope.models.cdi.average import Ensemble, ensemble
@@ -70,18 +70,8 @@ def read_stack(
     info = reader.info
     if info is None:
         raise SourceError("No source is open; open a file first.")
-    if len([n for n in info.stack_shape if n > 1]) > 1:
-        sides = " x ".join(map(str, info.stack_shape))
-        raise SourceError(
-            f"{info.location} is a scan of {sides} patterns, phasing needs the 3-D stack of one rocking"
-            " curve; open that."
-        )
     chosen = range(info.frames) if frames is None else frames
-    if len(chosen) < 8:
-        raise SourceError(
-            f"{info.location} holds {len(chosen)} frame{'s' * (len(chosen) != 1)}, phasing needs a 3-D stack"
-            " of 8 or more; give a rocking curve."
-        )
+    _check_curve(info, len(chosen))
     shape = (len(chosen), *info.shape)
     check_memory(shape, info.frame_bytes)
     values, mask = np.empty(shape, info.dtype), np.zeros(shape, np.bool_)
@@ -104,6 +94,21 @@ def read_stack(
         for name in (dark_file, flat_file)
     )
     return Stack(values, mask, info.location, info.identity, dark, flat)
+
+
+def _check_curve(info: SourceInfo, frames: int) -> None:
+    """Raises SourceError where this is no rocking curve."""
+    if len([n for n in info.stack_shape if n > 1]) > 1:
+        sides = " x ".join(map(str, info.stack_shape))
+        raise SourceError(
+            f"{info.location} is a scan of {sides} patterns, phasing needs the 3-D stack of one rocking"
+            " curve; open that."
+        )
+    if frames < 8:
+        raise SourceError(
+            f"{info.location} holds {frames} frame{'s' * (frames != 1)}, phasing needs a 3-D stack"
+            " of 8 or more; give a rocking curve."
+        )
 
 
 def check_memory(shape: tuple[int, ...], frame_bytes: int = 0, available: int | None = None) -> None:

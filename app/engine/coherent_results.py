@@ -44,11 +44,17 @@ class Candidate:
 def candidates(
     phased: Phased, prepare: Preparation | None = None, weights: tuple[str, str] = ("", "")
 ) -> list[Candidate]:
-    """All runs of a result, the best by free likelihood first; the refined object stands for the best."""
+    """All runs of a result, the best by free likelihood first; the refined object stands for the best.
+
+    Spread and transfer function are those of the runs that agree; a run that does not goes without.
+    """
     best, refined = phased.outcome.best, phased.outcome.refined
+    kept = phased.spread.kept if phased.spread is not None else ()
+    alone = replace(phased, spread=None, transfer=None)
     rows = []
     for place, run in enumerate(phased.outcome.runs):
         first = place == 0 and refined is not None
+        ours = phased if place in kept else alone
         rows.append(
             Candidate(
                 run.method, run.start, run.agreement.chi, run.agreement.R,
@@ -56,7 +62,7 @@ def candidates(
                 refined.agreement.R if first and refined is not None else math.nan,
                 run.free,
                 math.nan if len(phased.outcome.runs) == 1 else _distance(run.obj, best.obj, best.support),
-                *(phased.outcome.final if first else (run.obj, run.support)), phased,
+                *(phased.outcome.final if first else (run.obj, run.support)), ours,
                 prepare or Preparation(), weights,
             )
         )  # fmt: skip
@@ -111,9 +117,11 @@ def facts(candidate: Candidate, particle: Particle) -> list[tuple[str, str]]:
         rows += [("chi model", f"{candidate.chi_model:.4f}")]
         rows += [("R model", f"{candidate.R_model:.4f}")]
     rows.append(("Free likelihood", f"{candidate.free:.3f}".replace("-", "−")))
-    spread = candidate.phased.spread
+    spread, runs = candidate.phased.spread, len(candidate.phased.outcome.runs)
     if spread is not None:
-        rows.append(("Averaged", f"{spread.members} of {counted(len(candidate.phased.outcome.runs), 'run')}"))
+        rows.append(("Averaged", f"{spread.members} of {counted(runs, 'run')}"))
+    elif runs > 1:
+        rows.append(("Averaged", "no, the runs are too unlike"))
     if transfer is not None:
         rows.append(("Resolution at 1/e", resolution_text(candidate.phased, particle)))
     rows.append(("Voxel z, y, x", _lengths(particle.spacing, particle)))

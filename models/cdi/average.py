@@ -16,7 +16,7 @@ class Ensemble:
     """``average`` complex64: aligned objects, mean; ``mode`` complex64: their first mode (largest
     eigenvector of the density matrix) with ``weight``, its share of the whole. ``modulus_spread``,
     ``phase_spread`` float32: standard deviation per voxel, the phase in rad relative to the mode.
-    ``members``: how many objects agree with the first; the others are left out.
+    ``kept``: places of the objects that agree with the first, itself among them; the others are left out.
     """
 
     average: NDArray[np.complex64]
@@ -24,7 +24,12 @@ class Ensemble:
     weight: float
     modulus_spread: NDArray[np.float32]
     phase_spread: NDArray[np.float32]
-    members: int
+    kept: tuple[int, ...]
+
+    @property
+    def members(self) -> int:
+        """How many objects agree."""
+        return len(self.kept)
 
 
 def ensemble(objects: list[NDArray[np.complex64]], check: Callable[[], None] = lambda: None) -> Ensemble:
@@ -40,7 +45,8 @@ def ensemble(objects: list[NDArray[np.complex64]], check: Callable[[], None] = l
         first,
         *(aligned(obj, first, check)[0] * (level / float(np.linalg.norm(obj))) for obj in objects[1:]),
     ]
-    stack = [obj for obj in stack if abs(np.vdot(first, obj)) >= AGREE * level**2]
+    kept = tuple(k for k, obj in enumerate(stack) if abs(np.vdot(first, obj)) >= AGREE * level**2)
+    stack = [stack[k] for k in kept]
     check()
     rows = np.stack([obj.ravel() for obj in stack])
     values, vectors = np.linalg.eigh(rows.conj() @ rows.T)  # small: one row and column per object
@@ -54,5 +60,5 @@ def ensemble(objects: list[NDArray[np.complex64]], check: Callable[[], None] = l
     return Ensemble(
         np.mean(stack, axis=0).astype(np.complex64), mode.astype(np.complex64),
         float(values[-1] / values.sum()), moduli.std(axis=0).astype(np.float32),
-        np.sqrt((turns**2).mean(axis=0)).astype(np.float32), len(stack),
+        np.sqrt((turns**2).mean(axis=0)).astype(np.float32), kept,
     )  # fmt: skip

@@ -15,11 +15,11 @@ from braggscope.models.cdi.fourier import good_length, to_centre, to_corner
 from braggscope.models.cdi.parameters import Phasing
 from braggscope.models.cdi.support import autocorrelation
 
+Volume = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 OFF_CENTRE = 2  # voxels that a peak may lie off the middle and stay: it only gives the object a ramp
 CONTRAST = 20.0  # of the middle of a Bragg peak over the mean of the stack
-OVERSAMPLING = (
-    1.7  # about where the autocorrelation begins to overlap itself so much that its end is not seen
-)
+OVERSAMPLING = 1.7  # below, the autocorrelation overlaps itself so much that its end is not seen
 HOT = 8.0  # times its brightest neighbour
 _EDGE = 0.02  # of the autocorrelation's maximum counts as its end
 _TAPER = 1.18  # what that misses, for polyhedra of 4 to 20 planes
@@ -62,25 +62,12 @@ def prepare(
     X), of the intensity. Raises PreparationError: no 3-D stack, no Bragg peak, saturated middle, too little
     oversampling. ``check`` is called between the steps and may raise to stop.
     """
-    if stack.ndim != 3 or min(stack.shape) < 8:
-        size = " x ".join(map(str, stack.shape))
-        raise PreparationError(
-            f"Phasing needs a 3-D stack of at least 8 frames of 8 x 8 pixels, not {size}; give a"
-            " rocking curve."
-        )
     notes: list[str] = []
     steps: dict[str, str] = {}
-    values = stack.astype(np.float32)
-    bad = ~np.isfinite(values) | (values < 0)
-    if mask is not None:
-        bad |= mask
-    values[bad] = 0
-    if parameters.input == "amplitude":
-        values *= values
+    values, bad = _intensity(stack, parameters, mask)
     values, bad = _calibrated(values, bad, dark, flat)
-    steps["calibration"] = (
-        ", ".join(n for n, i in (("dark", dark), ("flat", flat)) if i is not None) or "none"
-    )
+    applied = [name for name, image in (("dark", dark), ("flat", flat)) if image is not None]
+    steps["calibration"] = ", ".join(applied) or "none"
     steps["gaps"] = f"{np.count_nonzero(bad):,} voxels"
     check()
     values, bad = _cleaned(values, bad, parameters, steps, notes)
@@ -93,37 +80,61 @@ def prepare(
     check()
     steps["crop"] = " × ".join(map(str, values.shape))
     if parameters.aliens:
-        found, count = aliens(values, bad, check)
-        bad |= found
-        values[found] = 0
-        steps["aliens"] = f"{count} peak{'s' * (count != 1)}, {np.count_nonzero(found):,} voxels"
-        if count:
-            notes.append(f"{count} alien peak{'s were' if count != 1 else ' was'} masked.")
+        values, bad = _without_aliens(values, bad, steps, notes, check)
     values, bad, first = _binned(values, bad, parameters.binning)
     steps["binning"] = " × ".join(map(str, values.shape))
     if bad.any():
         notes.append(f"{100 * bad.mean():.1f} % of the voxels are masked.")
     amplitude = np.sqrt(values)
     check()
-    sampling = oversampling(amplitude)
+    sampling = _sufficient(oversampling(amplitude))
     steps["oversampling"] = ", ".join(f"{side:.1f}" for side in sampling)
+    z, y, x = (s + f for s, f in zip(start, first, strict=True))
+    return Pattern(amplitude, bad, cut, sampling, tuple(notes), steps, (z, y, x))
+
+
+def _intensity(stack: NDArray, parameters: Phasing, mask: Mask | None) -> tuple[Volume, Mask]:
+    """(Z, Y, X) intensity, 0 where bad, and what is bad."""
+    if stack.ndim != 3 or min(stack.shape) < 8:
+        size = " x ".join(map(str, stack.shape))
+        raise PreparationError(
+            f"Phasing needs a 3-D stack of at least 8 frames of 8 x 8 pixels, not {size}; give a"
+            " rocking curve."
+        )
+    values = stack.astype(np.float32)
+    bad = ~np.isfinite(values) | (values < 0)
+    if mask is not None:
+        bad |= mask
+    values[bad] = 0
+    if parameters.input == "amplitude":
+        values *= values
+    return values, bad
+
+
+def _without_aliens(
+    values: Volume, bad: Mask, steps: dict[str, str], notes: list[str], check: Callable[[], None]
+) -> tuple[Volume, Mask]:
+    found, count = aliens(values, bad, check)
+    steps["aliens"] = f"{count} peak{'s' * (count != 1)}, {np.count_nonzero(found):,} voxels"
+    if count:
+        notes.append(f"{count} alien peak{'s were' if count != 1 else ' was'} masked.")
+    return np.where(found, np.float32(0), values), bad | found
+
+
+def _sufficient(sampling: tuple[float, float, float]) -> tuple[float, float, float]:
+    """The same. Raises PreparationError where it is too little."""
     if min(sampling) < OVERSAMPLING:
         axis = "zyx"[int(np.argmin(sampling))]
         raise PreparationError(
             f"The pattern is oversampled only {min(sampling):.1f} times along {axis}, it needs 2; measure"
             " with finer steps or farther away, or bin less."
         )
-    z, y, x = (s + f for s, f in zip(start, first, strict=True))
-    return Pattern(amplitude, bad, cut, sampling, tuple(notes), steps, (z, y, x))
+    return sampling
 
 
 def _cleaned(
-    values: NDArray[np.float32],
-    bad: NDArray[np.bool_],
-    parameters: Phasing,
-    steps: dict[str, str],
-    notes: list[str],
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    values: Volume, bad: Mask, parameters: Phasing, steps: dict[str, str], notes: list[str]
+) -> tuple[Volume, Mask]:
     """Without hot voxels and what was masked by hand."""
     if parameters.hot_voxels:
         hot = _hot(values, bad)

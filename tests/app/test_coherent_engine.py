@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,9 +16,11 @@ from braggscope.app.engine.coherent_views import frames_of, particle_of, scene
 from braggscope.app.engine.coherent_volume import fresh, geometry_note, preparation_key, prepared
 from braggscope.app.engine.jobs import Cancelled, Context, Ticket, silent_context
 from braggscope.app.sources.protocol import SourceInfo
+from braggscope.models.cdi.average import ensemble
 from braggscope.models.cdi.diffraction import CoherentSpec, grow, measure
 from braggscope.models.cdi.geometry import BraggGeometry, scattering_vector
-from braggscope.models.cdi.outcome import Live
+from braggscope.models.cdi.metrics import Transfer
+from braggscope.models.cdi.outcome import Live, Outcome
 from braggscope.models.cdi.parameters import Phasing, Stroke
 from braggscope.models.cdi.scene import Clip
 
@@ -191,6 +194,29 @@ def test_another_start_can_be_written_as_the_result(phased):
     assert len(made.outcome.runs) == 2
     first = candidates(phased)[0]
     assert as_phased(first, geometry_of(first, QUICK)).outcome.refined is phased.outcome.refined
+
+
+def test_a_run_that_was_left_out_is_shown_and_written_without_the_others_spread(phased):
+    runs = phased.outcome.runs
+    alien = replace(
+        runs[1], obj=np.roll(runs[1].obj, 7, 2)[::-1] * np.exp(1j * np.indices((32,) * 3)[2] ** 2)
+    )
+    curve = Transfer(np.linspace(0, 0.5, 8), np.ones(8), 4.0, True)
+    group = ensemble([runs[0].obj, runs[0].obj, alien.obj])
+    assert group.kept == (0, 1)
+    outcome = Outcome([runs[0], runs[0], alien], phased.outcome.refined)
+    mixed = replace(phased, outcome=outcome, spread=group, transfer=curve)
+    first, _, last = candidates(mixed)
+    told = dict(look_at(first, QUICK, "measured", "strain").facts)
+    assert told["Averaged"] == "2 of 3 runs"
+    assert "Resolution at 1/e" in told
+    alone = look_at(last, QUICK, "measured", "strain")
+    assert dict(alone.facts)["Averaged"] == "no, the runs are too unlike"
+    assert "Resolution at 1/e" not in dict(alone.facts)
+    assert alone.resolution == ""
+    made = as_phased(last, geometry_of(last, QUICK))
+    assert (made.spread, made.transfer) == (None, None)
+    assert as_phased(first, geometry_of(first, QUICK)).spread is group
 
 
 # ---- volume ----

@@ -107,7 +107,7 @@ def test_an_ensemble_is_its_members_aligned():
     assert noisy.phase_spread[np.abs(obj) > 0.5].mean() == pytest.approx(0.1, abs=0.03)
     assert (found.members, noisy.members) == (3, 2)
     another = ensemble([obj, np.roll(obj, 1, 0), np.abs(obj) * np.exp(1j * np.indices(SHAPE)[2] ** 2)])
-    assert another.members == 2  # the one that does not agree is left out
+    assert another.kept == (0, 1)  # the one that does not agree is left out
     np.testing.assert_allclose(np.abs(another.average), np.abs(obj), atol=1e-3)
     with pytest.raises(ValueError, match="no reconstruction"):
         ensemble([])
