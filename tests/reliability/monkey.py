@@ -24,14 +24,16 @@ from gestures import Gestures
 from PyQt6.QtCore import QEvent, QLocale, Qt, QTimer
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication, QDialog, QMenu
+from warming import rest, warm_up
 from witness import Heartbeat, Witness, resident_mb, slope
 from world import World, answer_dialogs, make_world, small_demos
 
 from braggscope.app.composition import Program
+from braggscope.app.memory import give_back, keep_few_heaps
 from braggscope.app.shell.settings import load_settings
 
 STUCK_S = 0.3  # a gesture that takes longer is inside the event loop of a menu or a drag
-LOOK_EVERY = 50  # actions between two looks at the memory
+LOOK_EVERY = 250  # actions between two looks at the memory
 
 
 class Monkey(Gestures):
@@ -70,9 +72,7 @@ class Monkey(Gestures):
 
     def close_window(self) -> None:
         start = time.monotonic()
-        self._close_popups()
-        for dialog in [w for w in QApplication.topLevelWidgets() if isinstance(w, QDialog) and w.isVisible()]:
-            dialog.reject()
+        self.shut()
         self.window.close()
         self.closings.append(time.monotonic() - start)
         self.window.deleteLater()
@@ -86,6 +86,17 @@ class Monkey(Gestures):
         """Close the window and start anew on the last session, or on another file."""
         self.close_window()
         self.open_window()
+
+    def held_mb(self) -> float:
+        """Resident memory at rest, without the frames that the program keeps up to its stated limit, MB.
+
+        What the program does now and then, it does now: collect garbage, give free pages back.
+        """
+        rest(self)
+        gc.collect()
+        give_back()
+        engine = self.program.desk.engine
+        return resident_mb() - (0.0 if engine is None else engine.cached_bytes / 1e6)
 
     # -- one action -----------------------------------------------------------------------------------------
 
@@ -102,11 +113,22 @@ class Monkey(Gestures):
         else:
             weights, gestures = zip(*self.gestures, strict=True)
             (gesture,) = self.rng.choices(gestures, weights)
+        what = self.guarded(gesture)
+        QTest.qWait(self.rng.choice((0, 0, 0, 0, 1, 2, 5, 15)) if self.rng.random() > 0.02 else 60)
+        return f"{gesture.__name__} {what or ''}"
+
+    def guarded(self, gesture: Callable[[], object]) -> object:
+        """What a gesture says; the menus that it opens in an event loop of their own are left again."""
         self._busy_since = time.monotonic()
         what = gesture()
         self._busy_since = None
-        QTest.qWait(self.rng.choice((0, 0, 0, 0, 1, 2, 5, 15)) if self.rng.random() > 0.02 else 60)
-        return f"{gesture.__name__} {what or ''}"
+        return what
+
+    def shut(self) -> None:
+        """Close menus and dialogs."""
+        self._close_popups()
+        for dialog in [w for w in QApplication.topLevelWidgets() if isinstance(w, QDialog) and w.isVisible()]:
+            dialog.reject()
 
     def _leave_loop(self) -> None:
         """Called within menus that run an event loop of their own."""
@@ -136,8 +158,13 @@ def picture(monkey: Monkey, path: Path) -> dict[str, object]:
     return {"picture": (grabbed.width(), grabbed.height()), "scale": monkey.window.devicePixelRatio()}
 
 
-def run(scratch: Path, actions: int, seed: int, look: Path | None = None) -> dict[str, object]:
-    """Let the monkey act; what it saw, as plain values. ``look``: file of a picture of the window."""
+def run(
+    scratch: Path, actions: int, seed: int, look: Path | None = None, warm: bool = False
+) -> dict[str, object]:
+    """Let the monkey act; what it saw, as plain values. ``look``: file of a picture of the window.
+
+    ``warm``: everything was used once before the first action, so that memory can be compared.
+    """
     world = make_world(scratch / "world")
     os.chdir(world.out)
     rng, witness = random.Random(seed), Witness()
@@ -147,13 +174,15 @@ def run(scratch: Path, actions: int, seed: int, look: Path | None = None) -> dic
         small_demos(world, patch)
         monkey = Monkey(world, rng, witness)
         looked = picture(monkey, look) if look is not None else {}
+        if warm:
+            warm_up(monkey)
         begun, memory = time.process_time(), []
         for k in range(actions):
             said = monkey.act()
             witness.lately.append(said)
             log.write(f"{k} {said}\n")
             if k % LOOK_EVERY == 0:
-                memory.append((float(k), resident_mb()))
+                memory.append((float(k), monkey.held_mb()))
         used = time.process_time() - begun
         monkey.close_window()
         monkey.beat.close()
@@ -175,15 +204,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--locale", default="")
     parser.add_argument("--picture", type=Path)
+    parser.add_argument("--warm", action="store_true", help="use everything once before the first action")
     given = parser.parse_args()
     os.environ["BRAGGSCOPE_HOME"] = str(given.scratch / "home")
     if given.locale:
         QLocale.setDefault(QLocale(given.locale))
         with contextlib.suppress(locale.Error):  # not installed everywhere
             locale.setlocale(locale.LC_ALL, f"{given.locale}.UTF-8")
+    keep_few_heaps()
     application = QApplication(sys.argv[:1])
     application.setApplicationName("Braggscope")
-    print(json.dumps(run(given.scratch.resolve(), given.actions, given.seed, given.picture)))
+    print(json.dumps(run(given.scratch.resolve(), given.actions, given.seed, given.picture, given.warm)))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from witness import Witness, resident_mb
 from world import make_world
 
 from braggscope.app.composition import Program
+from braggscope.app.memory import keep_few_heaps
 from braggscope.app.shell.settings import Settings
 
 PATIENCE_S = 60.0
@@ -28,6 +29,7 @@ PATIENCE_S = 60.0
 def main() -> None:
     scratch, cycles = Path(sys.argv[1]), int(sys.argv[2])
     os.environ["BRAGGSCOPE_HOME"] = str(scratch / "home")
+    keep_few_heaps()
     places = _places(scratch)
     application = QApplication(sys.argv[:1])
     program = Program(Settings(preferences={"theme": "dark", "memory_mb": 256}))

@@ -11,12 +11,15 @@ import json
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 from witness import resident_mb
+
+from braggscope.app.memory import keep_few_heaps
 
 KINDS, SIDE = 500, 32
 THRESHOLD = 60.0  # far above the background: as many peaks as there are
@@ -98,7 +101,7 @@ def batch(path: Path, frames: int) -> Samples:
         while not ended.wait(0.2):
             if journal.exists():
                 try:
-                    with sqlite3.connect(f"file:{journal}?mode=ro", uri=True) as connection:
+                    with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as connection:
                         (done,) = connection.execute("SELECT COUNT(*) FROM frames").fetchone()
                 except sqlite3.Error:
                     continue
@@ -117,5 +120,6 @@ def batch(path: Path, frames: int) -> Samples:
 if __name__ == "__main__":
     scratch, count, way = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     os.environ["BRAGGSCOPE_HOME"] = str(scratch / "home")
+    keep_few_heaps()
     write_frames(scratch / "frames.h5", count)
     print(json.dumps({"rows": {"window": window, "batch": batch}[way](scratch / "frames.h5", count).rows}))

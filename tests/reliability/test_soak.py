@@ -12,7 +12,6 @@ from amounts import amount, folder, state
 
 HERE = Path(__file__).parent
 FLAT, LOSS = 0.05, 0.05
-WARMING = 0.2  # of the short form, whose second half still fills pools and caches
 pytestmark = pytest.mark.timeout(0)  # a busy machine takes its time
 
 
@@ -35,6 +34,6 @@ def test_the_last_frames_are_as_the_first(tmp_path, way):
         f" {loss:+.1%} from the first half to the second",
         flat,
     )
-    assert change <= (WARMING if folder() is None else FLAT)
+    assert change <= FLAT
     if folder() is not None:  # over seconds the CPU time of a shared machine differs by more
         assert loss <= LOSS

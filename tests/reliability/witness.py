@@ -99,7 +99,8 @@ class Heartbeat(QObject):
             return
         now, cpu = time.monotonic(), time.thread_time()
         if now - self._last > LATE_S:
-            (where, _), *_ = self._seen.most_common(1) or [("?", 0)]
+            seen = dict(self._seen)  # at once: the next signal may add to it
+            where = max(seen, key=seen.__getitem__, default="?")
             self.stalls.append((now - self._last, cpu - self._cpu, where))
         self.forgive()
 
