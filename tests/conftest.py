@@ -15,7 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A property never fails by the time that it takes. The short form tries the same examples every time.
 _common = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("short", _common, max_examples=amount(100, 2_000), derandomize=True)
+settings.register_profile("short", _common, max_examples=amount(100, 2_000), derandomize=True, database=None)
 settings.register_profile("long", _common, max_examples=amount(100, 2_000), print_blob=True)
 settings.load_profile("short" if folder() is None else "long")
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
@@ -29,7 +29,20 @@ def pieces(curve: np.ndarray) -> list[np.ndarray]:
     return [part[~np.isnan(part[:, 0])] for part in np.split(curve, breaks)]
 
 
+def densely(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Points of a line, at most a quarter of a pixel apart."""
+    return a + (b - a) * np.linspace(0, 1, 2 + int(4 * np.hypot(*(b - a))))[:, None]
+
+
+NEARLY_STRAIGHT = Instrument(
+    wavelength_angstrom=1.0, distance_m=0.0024634559562130365, pixel_size_m=(0.0001, 0.00015),
+    poni_m=(0.03834422985881858, -0.006163617361067905),
+    rot_rad=(-1.019437149663014, 0.924870837732376, -0.5435094033945911),
+)  # fmt: skip
+
+
 @given(instruments, st.floats(0.05, 2.9))
+@example(NEARLY_STRAIGHT, 1.5)
 def test_lines_follow_the_ring_and_leave_nothing_out(instrument, two_theta):
     curve = ring_curve(instrument, two_theta, SHAPE)
     inner = instrument.two_theta(XX, YY) < two_theta
@@ -38,9 +51,7 @@ def test_lines_follow_the_ring_and_leave_nothing_out(instrument, two_theta):
     if not len(curve):
         return
     parts = pieces(curve)
-    dense = np.concatenate(
-        [a + (b - a) * np.linspace(0, 1, 40)[:, None] for part in parts for a, b in pairwise(part)]
-    )
+    dense = np.concatenate([densely(a, b) for part in parts for a, b in pairwise(part)])
     low, high = dense.min(axis=0), dense.max(axis=0)
     assert (low >= -0.5 - 1e-9).all()
     assert (high <= [SHAPE[1] - 0.5 + 1e-9, SHAPE[0] - 0.5 + 1e-9]).all()
