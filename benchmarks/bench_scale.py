@@ -87,7 +87,7 @@ def role(process: psutil.Process, first: int) -> str:
     line = " ".join(process.cmdline())
     if process.pid == first:
         return "command"
-    return "reader" if "sources.child" in line else "worker" if "spawn_main" in line else "other"
+    return "reader" if "braggscope.app.sources" in line else "worker" if "spawn_main" in line else "other"
 
 
 class Watched(NamedTuple):

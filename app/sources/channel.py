@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
 WINDOWS = sys.platform == "win32"
-MODULE = "braggscope.app.sources.child"
+MODULE = "braggscope.app.sources"
 
 
 class SharedMemory:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braggscope.app.sources.base import Location, Source, reason
-from braggscope.app.sources.channel import SharedMemory, connect, end_with_parent
+from braggscope.app.sources.channel import SharedMemory, connect
 from braggscope.app.sources.images import load_image
 from braggscope.app.sources.protocol import SourceError
 from braggscope.app.sources.registry import dataset_tree, open_source
@@ -205,13 +205,8 @@ def limit_memory() -> None:
 
 
 def main() -> None:
-    """Entry of the process: handles of the pipe and of the memory are its arguments."""
-    end_with_parent()
+    """Serve; handles of the pipe and of the memory are the arguments of the process."""
     limit_memory()
     connection = connect(sys.argv[1])
     connection.send_bytes(pack({"beat": 1})[0])  # a slow start is no request without progress
     Child(connection, SharedMemory(sys.argv[2])).run()
-
-
-if __name__ == "__main__":
-    main()

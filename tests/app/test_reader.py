@@ -43,12 +43,14 @@ def series(tmp_path) -> str:
 HANGING = """
 import ctypes
 from braggscope.app.sources import child
+from braggscope.app.sources.channel import end_with_parent
 
 def hang(*arguments):
     ctypes.PyDLL(None).sleep(1000)  # in C, with the interpreter locked, like a library on a damaged file
 
 plain = child.open_source
 child.open_source = lambda location, *rest: (hang if "stuck" in location else plain)(location, *rest)
+end_with_parent()
 child.main()
 """
 
@@ -260,3 +262,28 @@ def test_the_process_ends_with_a_killed_parent_which_never_imports_the_formats(s
         assert psutil.pid_exists(int(pid))
         parent.kill()
     assert gone(int(pid))
+
+
+STARTING = """
+import os, sys, time
+from braggscope.app.sources.channel import start_child
+os.environ["PYTHONPATH"] = sys.argv[1]
+process, *others = start_child()
+print(process.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_process_that_still_imports_ends_with_its_parent(tmp_path):
+    (tmp_path / "numpy.py").write_text(
+        "import pathlib, time\npathlib.Path(__file__ + '.here').touch()\ntime.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", STARTING, tmp_path], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        while not (tmp_path / "numpy.py.here").exists():
+            time.sleep(0.01)
+        parent.kill()
+    assert gone(pid)

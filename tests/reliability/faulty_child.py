@@ -9,6 +9,7 @@ import os
 import time
 
 from braggscope.app.sources import base, child
+from braggscope.app.sources.channel import end_with_parent
 
 FAULT = os.environ["BRAGGSCOPE_TEST_FAULT"]
 FAULTY = 1
@@ -40,4 +41,5 @@ def read_into(self: base.Source, index: int, out: object) -> None:
 base.Source.read_into = read_into
 
 if __name__ == "__main__":
+    end_with_parent()
     child.main()

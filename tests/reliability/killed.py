@@ -179,10 +179,19 @@ def check(job: Job, complete: bool) -> None:
     for name in job.names:
         found = job.read(name)
         if found != job.whole[name] and (complete or found is not OLD):
-            raise RuntimeError(f"{name} is neither old nor whole")
+            raise RuntimeError(f"{name} is neither old nor whole: {difference(found, job.whole[name])}")
     strange = {p.name for p in job.folder.iterdir()} - {*job.names, *job.beside}
     if strange := {name for name in strange if not name.startswith(".")}:
         raise RuntimeError(f"left behind: {sorted(strange)}")
+
+
+def difference(found: object, whole: object) -> str:
+    """The first rows or columns that differ."""
+    if isinstance(found, list) and isinstance(whole, list):
+        return str(next((pair for pair in zip(found, whole, strict=False) if pair[0] != pair[1]), "length"))
+    if isinstance(found, dict) and isinstance(whole, dict):
+        return ", ".join(sorted(k for k in {*found, *whole} if found.get(k) != whole.get(k)))
+    return "other content"
 
 
 def run(job: Job, moments: int, seed: int) -> dict[str, object]:
