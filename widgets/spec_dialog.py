@@ -42,9 +42,11 @@ class SpecDialog(QDialog):
         column.addWidget(ElidedLabel(location, role="muted", parent=self))
         self.scans = QListWidget(self)
         self.scans.setAccessibleName("Scans")
+        self.scans.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)  # long ones are elided
         for key, command in scans:
             item = QListWidgetItem(f"{key}   {command}", self.scans)
             item.setData(KEY, key)
+            item.setToolTip(command)
         keys = [key for key, _ in scans]
         self.scans.setCurrentRow(keys.index(current) if current in keys else len(keys) - 1)
         column.addWidget(self.scans, 1)

@@ -2,7 +2,9 @@
 
 The journal is ``scans.json`` beside the files: one entry for every finished scan with the identity of its
 stack, the parameters and what the files hold that they name. A scan where all that is the same and whose
-file is there is not phased again.
+file is there is not phased again. It is written whole, beside the old one, after every scan, so that a run
+that is killed loses the scan under way at most; the journal of frames knows one source, whose entries go
+when the run is complete, and tables of peaks only.
 """
 
 import glob
@@ -12,7 +14,7 @@ import math
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -163,7 +165,9 @@ def _journal(folder: Path) -> dict[str, dict[str, object]]:
 def _fingerprint(parameters: Parameters, weights: str) -> str:
     """Parameters, the hash of the weights, and size and time of mask, dark and flat."""
     files = files_of(parameters.prepare)
-    text = f"{parameters.phasing.model_dump_json()} {files} {[_stamp(name) for name in files]} {weights}"
+    held = [field.name for field in fields(Scan)]  # what an entry of another version may lack
+    stamps = [_stamp(name) for name in files]
+    text = f"{parameters.phasing.model_dump_json()} {files} {stamps} {weights} {held}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -223,6 +223,29 @@ def test_scans_go_on_after_a_bad_one_and_are_not_done_twice(crystal, tmp_path):
     assert {p: p.stat().st_mtime_ns for p in out.glob("*.h5")} != stamps
 
 
+def test_a_killed_series_loses_the_scan_under_way_at_most(crystal, tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    names = [str(tmp_path / f"{k}.npy") for k in range(3)]
+    for name in names:
+        np.save(name, measure(crystal, SPEC).counts)
+    out, parameters, phased = tmp_path / "out", Parameters(phasing=QUICK), []
+
+    def phase(stack, *rest):
+        phased.append(stack.location)
+        if len(phased) == 2:
+            raise Killed
+        return phase_stack(stack, *rest)
+
+    monkeypatch.setattr("braggscope.app.engine.coherent_scans.phase_stack", phase)
+    with pytest.raises(Killed):
+        phase_scans(names, parameters, out, silent_context())
+    again = phase_scans(names, parameters, out, silent_context())
+    assert all(scan.done for scan in again)
+    assert [Path(location).stem for location in phased] == ["0", "1", "1", "2"]
+
+
 def test_a_mask_drawn_anew_is_no_scan_that_is_done(crystal, tmp_path):
     np.save(tmp_path / "a.npy", measure(crystal, SPEC).counts)
     mask = np.zeros((32, 32), np.uint8)
