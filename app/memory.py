@@ -6,10 +6,11 @@ holds no more. Where the C library is another nothing is done.
 """
 
 import ctypes
+import os
 import sys
 from functools import cache
 
-HEAPS = 2  # the interpreter lets one thread allocate at a time anyway, kernels allocate rarely
+HEAPS = max(2, (os.cpu_count() or 1) // 4)  # most threads wait most of the time
 _ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
 
 

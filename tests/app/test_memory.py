@@ -15,14 +15,15 @@ from braggscope.app.memory import keep_few_heaps
 
 if sys.argv[1] == "few":
     keep_few_heaps()
-libc, gate = ctypes.CDLL(None), threading.Barrier(13)
+libc, threads = ctypes.CDLL(None), int(sys.argv[2])
+gate = threading.Barrier(threads + 1)
 def allocate():
     libc.free(ctypes.c_void_p(address(ctypes.c_size_t(100_000))))
     gate.wait()
     gate.wait()
 address = libc.malloc
 address.restype = ctypes.c_void_p
-for _ in range(12):
+for _ in range(threads):
     threading.Thread(target=allocate).start()
 gate.wait()
 libc.fopen.restype = ctypes.c_void_p
@@ -59,7 +60,8 @@ def said(program: str, *words: str) -> float:
 
 
 def test_many_threads_share_few_heaps():
-    assert said(HEAPS, "few") <= memory.HEAPS < said(HEAPS, "many")
+    threads = str(6 * memory.HEAPS)
+    assert said(HEAPS, "few", threads) <= memory.HEAPS < said(HEAPS, "many", threads)
 
 
 def test_free_memory_goes_back_to_the_system():
