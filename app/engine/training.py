@@ -80,6 +80,7 @@ class _Run:
     seconds: float
     curve: list[str]
     strict: bool = False  # weights that are no better than the base are refused
+    loss: float = math.nan  # mean over the latest steps
 
 
 def train_network(
@@ -150,7 +151,9 @@ def _prepare(plan: _Plan, identity: str, resume: bool, context: Context) -> _Run
     restored = chosen.trainer(int(saved["steps"]))
     restored.restore(saved["trainer"])
     before = (float(saved["before"][0]), float(saved["before"][1]))
-    return _Run(restored, chosen, identity, before, float(saved["seconds"]), list(saved["curve"]), strict)
+    run = _Run(restored, chosen, identity, before, float(saved["seconds"]), list(saved["curve"]), strict)
+    run.loss = float(saved.get("loss", math.nan))
+    return run
 
 
 def steps_for(minutes: float, trial: "AveragedTrainer[Any]", context: Context) -> int:
@@ -169,22 +172,22 @@ def steps_for(minutes: float, trial: "AveragedTrainer[Any]", context: Context) -
 def _loop(run: _Run, out: Path, context: Context) -> None:
     trainer, total = run.trainer, run.trainer.schedule.steps
     every = min(CURVE_STEPS, max(1, total // 20))
-    mean_loss, started, saved = math.nan, time.monotonic() - run.seconds, time.monotonic()
+    started, saved = time.monotonic() - run.seconds, time.monotonic()
     while trainer.step < total:
         rate = trainer.rate()
         loss = trainer.advance()
-        mean_loss = loss if math.isnan(mean_loss) else 0.99 * mean_loss + 0.01 * loss
+        run.loss = loss if math.isnan(run.loss) else 0.99 * run.loss + 0.01 * loss
         run.seconds = time.monotonic() - started
         if trainer.step % every == 0 or trainer.step == total:
             median, p95 = run.recipe.measure(trainer.average)
             samples = trainer.step * trainer.schedule.batch
             run.curve.append(
-                f"{trainer.step},{samples},{run.seconds:.1f},{rate:.3e},{mean_loss:.4f},{median:.5f},{p95:.5f}"
+                f"{trainer.step},{samples},{run.seconds:.1f},{rate:.3e},{run.loss:.4f},{median:.5f},{p95:.5f}"
             )
         if time.monotonic() - saved > CHECKPOINT_SECONDS:
             _save(run, out)
             saved = time.monotonic()
-        context.progress(trainer.step, total, f"loss {mean_loss:.3f}")
+        context.progress(trainer.step, total, f"loss {run.loss:.3f}")
 
 
 def _save(run: _Run, out: Path) -> None:
@@ -195,6 +198,7 @@ def _save(run: _Run, out: Path) -> None:
         "before": list(run.before),
         "seconds": run.seconds,
         "curve": run.curve,
+        "loss": run.loss,
         "settings": json.dumps(asdict(run.recipe.settings(run.trainer))),
     }
     save_checkpoint(out, state)
