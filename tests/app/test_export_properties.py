@@ -87,10 +87,17 @@ def with_places(parts, seed):
     out = []
     for part in parts:
         x, y, *profile = random.uniform(-1, 5000, (6, len(part)))
+        birth = np.abs(x)  # every peak has one
         x[random.random(len(part)) < 0.2] = np.nan
         fits = np.where(random.random(len(part)) < 0.2, np.nan, np.abs(profile))
         names = ("amplitude", "background", "fwhm_major", "fwhm_minor")
-        places = {"x": x, "y": np.where(np.isnan(x), np.nan, y), "score": np.abs(y), "angle": x / 5000}
+        places = {
+            "x": x,
+            "y": np.where(np.isnan(x), np.nan, y),
+            "birth": birth,
+            "score": np.abs(y),
+            "angle": x / 5000,
+        }
         out.append(part.with_columns(**places, **dict(zip(names, fits, strict=True))))
     return out
 
