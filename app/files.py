@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 RESERVE = 4 << 20  # bytes that stay free on a disk
+HELPERS = (errno.EPIPE, errno.ECHILD, errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # not of the file
 LEFT_S = 600.0  # after which a temporary file that did not change belongs to nobody
 _TEMPORARY = re.compile(r"\.[0-9a-f]{12}(\..*)?")
 
@@ -74,10 +75,10 @@ def says_what(final: Path, temporary: Path) -> Iterator[None]:
         if error.errno is None or (error.filename and not str(error.filename).startswith(str(temporary))):
             raise
         why = os.strerror(error.errno)
-        if error.filename:
-            text = f"{final} could not be written ({why}); choose another place or name."
-        else:  # of the writing, or of a pipe or process that it needed
+        if error.errno in HELPERS:
             text = f"{final} was not written, something that it needed failed ({why}); try again."
+        else:
+            text = f"{final} could not be written ({why}); choose another place or name."
         raise NotWrittenError(text) from error
 
 

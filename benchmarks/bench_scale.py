@@ -199,7 +199,7 @@ def write(lines: list[str]) -> None:
     """Print rows; put them into the page where ``--write`` asks for it."""
     from benchmarks.run import machine  # late: it runs other benchmarks, which use the series of this one
 
-    lines = [f"| machine | {machine()} |", *lines]
+    lines = [f"{line} {machine()} |" for line in lines]
     print("\n".join(lines))
     if "--write" in sys.argv:
         PAGE.write_text(renewed(PAGE.read_text("utf-8"), lines), "utf-8")
@@ -210,8 +210,8 @@ def renewed(page: str, lines: list[str]) -> str:
     head, _, table = page.partition(MEASURED)
     rows = {line.split("|")[1].strip(): line for line in table.splitlines() if line.startswith("| ")}
     rows |= {line.split("|")[1].strip(): line for line in lines}
-    del rows[""]
-    return "\n".join([f"{head}{MEASURED}\n", "| | |", "|---|---|", *rows.values(), ""])
+    rows.pop("", None)
+    return "\n".join([f"{head}{MEASURED}\n", "| | | |", "|---|---|---|", *rows.values(), ""])
 
 
 def main() -> None:

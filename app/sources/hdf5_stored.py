@@ -23,6 +23,7 @@ class StoredChunks:
 
     def __init__(self, dataset: Any, layout: Layout) -> None:
         self._id, self._image, self._chunks = dataset.id, layout.image, dataset.chunks
+        self._fill, self._is_float = dataset.fillvalue, dataset.dtype.kind == "f"
         self._counts = tuple(-(-n // c) for n, c in zip(dataset.shape, dataset.chunks, strict=True))
         self._listed: NDArray[np.bool_] | None = None
         expected = math.prod(self._counts)
@@ -48,11 +49,13 @@ class StoredChunks:
         )
 
     def miss(self, start: tuple[int, ...], frame: NDArray) -> bool:
-        """Whether ``frame`` (H, W), read at ``start``, has zeros because HDF5 found no chunk there.
+        """Whether ``frame`` (H, W), read at ``start``, is filled up because HDF5 found no chunk there.
 
         The list of a damaged file may name chunks that the search, by which HDF5 reads, does not come to.
+        They come in runs: of more than ``MOST_LOOKED_UP`` chunks of nothing but the fill value only so many
+        are looked up.
         """
-        if self.sparse and not _is_empty(frame):
+        if self.sparse and not self._is_filling(frame):
             return False
         place = [a // n for a, n in zip(start, self._chunks, strict=True)]
         rows, columns = (self._chunks[k] for k in self._image)
@@ -60,10 +63,16 @@ class StoredChunks:
             (i, k)
             for i in range(self._counts[self._image[0]])
             for k in range(self._counts[self._image[1]])
-            if _is_empty(frame[i * rows : (i + 1) * rows, k * columns : (k + 1) * columns])
+            if self._is_filling(frame[i * rows : (i + 1) * rows, k * columns : (k + 1) * columns])
         ]
-        found = (self._is_found(place, tile) for tile in empty[:MOST_LOOKED_UP])
+        found = (self._is_found(place, tile) for tile in empty[:: -(-len(empty) // MOST_LOOKED_UP) or 1])
         return bool(empty) and not (any(found) if self.sparse else all(found))
+
+    def _is_filling(self, values: NDArray) -> bool:
+        for part in (values[::16], values):  # a few rows tell it soon of most frames
+            if not np.array_equal(part, np.broadcast_to(self._fill, part.shape), equal_nan=self._is_float):
+                return False
+        return True
 
     def _is_found(self, place: list[int], tile: tuple[int, int]) -> bool:
         for axis, number in zip(self._image, tile, strict=True):
@@ -91,7 +100,3 @@ class StoredChunks:
             with contextlib.suppress(RuntimeError, OSError):  # those up to the damage are known
                 self._id.chunk_iter(note)
         return found
-
-
-def _is_empty(values: NDArray) -> bool:
-    return not values[::16].any() and not values.any()  # a few rows tell it soon of most frames

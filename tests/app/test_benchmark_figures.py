@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import bench_device, peers
+from benchmarks import bench_device, bench_scale, peers
 from benchmarks.bench_growth import bend, exponent
 from benchmarks.gate import Moved, compare, report
 from benchmarks.run import ratios, table
@@ -71,3 +71,15 @@ def test_other_programs_that_cannot_be_built_are_left_out_with_a_note(monkeypatc
     finally:
         peers.interpreter.cache_clear()
     assert peers.problems == ["The environment of the other programs could not be built (no network)."]
+
+
+def test_rows_that_were_measured_replace_older_ones():
+    head = "Words.\n\n<!-- measured -->\n\n| | | |\n|---|---|---|\n"
+    page = f"{head}| frames | 10 | here |\n| memory | 5 MB | here |\n"
+    new = bench_scale.renewed(page, ["| memory | 6 MB | there |", "| kills | 20 | there |"])
+    assert new == f"{head}| frames | 10 | here |\n| memory | 6 MB | there |\n| kills | 20 | there |\n"
+    assert bench_scale.renewed(new, []) == new
+    assert (
+        bench_scale.renewed("Words.\n\n<!-- measured -->\n", ["| a | 1 | here |"])
+        == f"{head}| a | 1 | here |\n"
+    )

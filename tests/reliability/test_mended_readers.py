@@ -57,11 +57,12 @@ def test_a_chunk_that_the_index_lost_is_not_shown_as_zeros(tmp_path, parts):
     source.close()
 
 
+@pytest.mark.parametrize("fill", [0, 65535])
 @pytest.mark.parametrize("parts", [1, 4])
-def test_a_chunk_that_hdf5_does_not_find_is_not_shown_as_zeros(tmp_path, parts):
+def test_a_chunk_that_hdf5_does_not_find_is_not_filled_up(tmp_path, parts, fill):
     chunk = (1, ROWS // parts, COLUMNS)
     with h5py.File(tmp_path / "a.h5", "w") as file:
-        file.create_dataset("d", data=pixels(), chunks=chunk)
+        file.create_dataset("d", data=pixels(), chunks=chunk, fillvalue=fill)
     content = bytearray((tmp_path / "a.h5").read_bytes())
     size = 2 * chunk[1] * chunk[2]
     key = struct.pack("<II4Q", size, 0, 1, 0, 0, 0)

@@ -21,6 +21,7 @@ def test_all_properties_hold(tmp_path):
         [*command, "-m", "hypothesis", f"--junitxml={report}", TESTS],
         cwd=TESTS.parent, capture_output=True, text=True, check=False,
     )  # fmt: skip
+    assert report.exists(), run.stdout[-20_000:] + run.stderr
     cases = list(ElementTree.parse(report).iter("testcase"))
     wrong = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
     skipped = sum(case.find("skipped") is not None for case in cases)
