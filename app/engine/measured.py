@@ -65,6 +65,8 @@ def read_measured(path: Path, window: int) -> tuple["Measured", "Measured"]:
 
 def _peaks(path: Path, file: Any) -> NDArray[np.float64]:
     """(N, 3): frame, row, column of the usable peaks."""
+    from braggscope.app.sources.hdf5_checks import table_values
+
     missing = [name for name in PEAKS if name not in file]
     if missing:
         raise TrainingError(
@@ -72,7 +74,7 @@ def _peaks(path: Path, file: Any) -> NDArray[np.float64]:
             f" need {', '.join(PEAKS)}."
         )
     names = [*PEAKS, *(name for name in ("npeaks", "deviations") if name in file)]
-    columns = {name: np.asarray(file[name][()]) for name in names}
+    columns = {name: np.asarray(table_values(file[name])) for name in names}
     if any(column.ndim != 1 for column in columns.values()) or len({len(c) for c in columns.values()}) != 1:
         shapes = ", ".join(f"{name} {column.shape}" for name, column in columns.items())
         raise TrainingError(f"The peak datasets of {path} must be lists of one length, not {shapes}.")
@@ -86,9 +88,11 @@ def _peaks(path: Path, file: Any) -> NDArray[np.float64]:
 
 
 def _cut(path: Path, frames: Any, peaks: NDArray[np.float64], window: int) -> tuple["Measured", "Measured"]:
+    from braggscope.app.sources.hdf5_checks import refuse_broken
     from braggscope.models.braggnn.measured import MARGIN, Measured
     from braggscope.models.peaks.patches import cut_patches
 
+    refuse_broken(frames)
     if frames.ndim != 3 or frames.dtype.kind not in "uif":
         raise TrainingError(
             f"'frames' in {path} must be a stack (frame, row, column) of numbers, not {frames.dtype} of shape"

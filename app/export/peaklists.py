@@ -59,7 +59,7 @@ def _columns(path: Path) -> Mapping[str, NDArray]:
         return _from_arrow(parquet.read_table(path))
     import h5py
 
-    from braggscope.app.sources.hdf5_checks import refuse_raw_storage
+    from braggscope.app.sources.hdf5_checks import refuse_raw_storage, table_values
 
     with h5py.File(path, "r") as file:
         refuse_raw_storage(file)
@@ -69,7 +69,7 @@ def _columns(path: Path) -> Mapping[str, NDArray]:
             group = file.get(name)
             if isinstance(group, h5py.Group) and any(set(pair) <= set(group) for pair in PLACES):
                 wanted = {*sum(PLACES, ()), *FRAMES, "visible"}
-                return {key: group[key][()] for key in group if key in wanted}
+                return {key: table_values(group[key]) for key in group if key in wanted}
     return {}
 
 
@@ -93,8 +93,10 @@ def _from_arrow(data: Any) -> Mapping[str, NDArray]:
 
 
 def _from_cxi(group: Any) -> Mapping[str, NDArray]:
-    counts = np.asarray(group["nPeaks"][()], np.int64)
-    x, y = (np.asarray(group[name][()], np.float64) for name in ("peakXPosRaw", "peakYPosRaw"))
+    from braggscope.app.sources.hdf5_checks import table_values
+
+    counts = np.asarray(table_values(group["nPeaks"]), np.int64)
+    x, y = (np.asarray(table_values(group[name]), np.float64) for name in ("peakXPosRaw", "peakYPosRaw"))
     used = np.arange(x.shape[1]) < counts[:, None]
-    frames = np.asarray(group["frame"][()]) if "frame" in group else np.arange(len(counts))
+    frames = np.asarray(table_values(group["frame"])) if "frame" in group else np.arange(len(counts))
     return {"frame": np.repeat(frames, used.sum(axis=1)), "x": x[used], "y": y[used]}

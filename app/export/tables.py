@@ -227,14 +227,14 @@ def _nexus_skeleton(file: Any, provenance: Provenance) -> Any:
 def _read_hdf5(path: Path) -> PeakTable:
     import h5py
 
-    from braggscope.app.sources.hdf5_checks import refuse_raw_storage
+    from braggscope.app.sources.hdf5_checks import refuse_raw_storage, table_values
 
     with h5py.File(path, "r") as file:
         refuse_raw_storage(file)
         group = file["entry/peaks"]
         columns: dict[str, NDArray] = {}
         for column in COLUMNS:
-            values = group[column.name][()]
+            values = table_values(group[column.name])
             if column.name in Words:
                 codes = {word.encode(): i for i, word in enumerate(Words[column.name])}
                 values = np.array([codes[word] for word in values.tolist()], column.dtype)

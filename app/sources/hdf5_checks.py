@@ -13,6 +13,8 @@ from braggscope.app.sources.hdf5_links import find_file, follow, walk
 from braggscope.app.sources.protocol import SourceError
 
 MAX_NESTING = 8
+MOST_CHECKED = 200_000  # entries of a file of tables, and
+DEEPEST_CHECKED = 256  # levels of its groups
 FILTER_NAMES = {
     4: "szip", 305: "lzo", 307: "bzip2", 32000: "lzf", 32001: "blosc", 32004: "lz4",
     32008: "bitshuffle", 32013: "zfp", 32015: "zstd", 32017: "sz", 32018: "fcidecomp",
@@ -57,18 +59,63 @@ def plain_values(dataset: Any) -> Any:
     return dataset[()]
 
 
+def refuse_broken(dataset: Any) -> None:
+    """Raise SourceError if a virtual dataset lacks any of its sources, which HDF5 would show as zeros."""
+    if getattr(dataset, "is_virtual", False) and (problems := virtual_map(dataset).problems):
+        raise SourceError(problems[0])
+
+
+def table_values(dataset: Any) -> Any:
+    """All values of a column. Raise SourceError where some are in no file, or in a forbidden one."""
+    refuse_broken(dataset)
+    return plain_values(dataset)
+
+
 def refuse_raw_storage(file: Any) -> None:
     """Raise SourceError if any dataset of a file, or that it leads to, keeps its values in another one.
 
-    Sources of virtual datasets may, beside their file, as when frames are read.
+    Sources of virtual datasets may, beside their file, as when frames are read. What is broken in another
+    way holds no values, and is refused where it is read.
     """
-    for _, dataset, _ in walk(file, most=np.inf, deepest=np.inf):  # what is broken holds no values
+    looked_at: set[tuple[str, str]] = set()
+    for _, dataset, _ in walk(file, most=MOST_CHECKED, deepest=DEEPEST_CHECKED, whole=True):
         if dataset is None:
             continue
         if dataset.external:
             plain_values(dataset)
-        if dataset.is_virtual and (problems := virtual_map(dataset).problems):
-            raise SourceError(problems[0])
+        waiting = _sources_of(dataset)
+        while waiting:
+            name, path = waiting.pop()
+            key = os.path.realpath(name), path
+            if key not in looked_at:
+                looked_at.add(key)
+                waiting += _sources_behind(name, path)
+
+
+def _sources_of(dataset: Any) -> list[tuple[str, str]]:
+    """File and path of what a virtual dataset is assembled from, as far as the files are there."""
+    if not dataset.is_virtual:
+        return []
+    here = dataset.file.filename
+    names = {(entry.file_name, entry.dset_name) for entry in dataset.virtual_sources()}
+    found = [(here if name == "." else _find_source(name, here), path) for name, path in names]
+    return [(name, path.replace("%b", "0")) for name, path in found if name is not None]
+
+
+def _sources_behind(name: str, path: str) -> list[tuple[str, str]]:
+    """The sources of a source, whose own raw storage is checked."""
+    try:
+        with h5py.File(name, "r") as file:
+            source = file[path]
+            if not isinstance(source, h5py.Dataset):
+                return []
+            for part, offset, size in source.external or ():
+                _check_raw_storage(os.fsdecode(part), offset, size, source, where_is(source))
+            return _sources_of(source)
+    except SourceError:
+        raise
+    except (KeyError, OSError, RuntimeError, ValueError):
+        return []
 
 
 def _check_raw_storage(name: str, offset: int, size: int, dataset: Any, where: str) -> None:
@@ -185,9 +232,8 @@ def _check_source(
     if file_name == ".":
         _check_inside(dataset.file, path, needed, where, beat, depth)
         return Stamp.of(here)
-    if "%b" in file_name or "%b" in path:  # numbered sources of an unlimited dataset: the first must be there
-        file_name, path = file_name.replace("%b", "0"), path.replace("%b", "0")
-    found = find_file(file_name, here)
+    path = path.replace("%b", "0")
+    found = _find_source(file_name, here)
     if found is None:
         raise SourceError(
             f"{where} is assembled from {file_name}, which is missing; put that file where it was."
@@ -200,6 +246,11 @@ def _check_source(
             f"{where} is assembled from {file_name}, which cannot be opened ({reason(error)}); copy it again."
         ) from error
     return Stamp.of(found)
+
+
+def _find_source(name: str, beside: str) -> str | None:
+    """A source's file; of numbered ones, of an unlimited dataset, the first must be there."""
+    return find_file(name.replace("%b", "0"), beside)
 
 
 def _check_inside(file: Any, path: str, needed: tuple[int, ...], where: str, beat: Beat, depth: int) -> None:

@@ -61,25 +61,32 @@ def _broken(link: Any, where: str, error: Exception) -> str:
 
 
 def walk(
-    root: Any, beat: Beat = silent, most: float = MAX_ENTRIES, deepest: float = MAX_DEPTH
+    root: Any, beat: Beat = silent, most: int = MAX_ENTRIES, deepest: int = MAX_DEPTH, whole: bool = False
 ) -> Iterator[tuple[str, Any, str]]:
     """Yield (path, dataset or None, problem) of everything below ``root``, also behind links.
 
-    Every group is entered once, down to ``deepest``, until there are ``most`` entries.
+    Every group is entered once, down to ``deepest``, until there are ``most`` entries. ``whole``: raise
+    SourceError where there is more.
     """
-    seen: set[tuple[int, int]] = set()
+    seen: set[tuple[str, int]] = set()
     waiting: list[tuple[Any, int]] = [(root, 0)]
     count = 0
     while waiting:
         group, depth = waiting.pop()
         key = _key(group)
-        if key in seen or depth > deepest:
+        if key in seen:
+            continue
+        if depth > deepest:
+            if whole:
+                raise _too_much(root, f"groups nested more than {deepest:,} deep")
             continue
         seen.add(key)
         deeper = []
         for name in group:
             count += 1
             if count > most:
+                if whole:
+                    raise _too_much(root, f"more than {most:,} entries")
                 return
             beat()
             path = f"{(group.name or '').rstrip('/')}/{name}"
@@ -95,6 +102,13 @@ def walk(
         waiting += reversed(deeper)
 
 
-def _key(group: Any) -> tuple[int, int]:
-    found = h5py.h5o.get_info(group.id)
-    return int(found.fileno), int(found.addr)
+def _too_much(root: Any, what: str) -> SourceError:
+    return SourceError(
+        f"{root.file.filename} has {what}, which is too much to look through; copy what is needed to another"
+        " file."
+    )
+
+
+def _key(group: Any) -> tuple[str, int]:
+    """The same for a file that was closed and opened again, whose number in HDF5 is not."""
+    return os.path.realpath(group.file.filename), int(h5py.h5o.get_info(group.id).addr)
