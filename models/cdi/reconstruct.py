@@ -9,8 +9,9 @@
    place within a voxel are found (:mod:`settle`), and refinement with coherence and background follows.
 """
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +76,7 @@ class Reconstructor:
         )
         self._bare = False  # whether a start tells nothing of the object's extent
         self._done = 0
+        self._search = self._searched(self._supports())
         self._total = self._work()
 
     def iterate(self) -> Iterator[Live]:
@@ -87,6 +89,8 @@ class Reconstructor:
 
     def _solve(self, method: str) -> Iterator[Live]:
         """Add the runs of one method to the outcome."""
+        if method == "network-only":
+            self._expect(self._supports()[:1])
         self._bare = method == "iterative" and self.parameters.start != "coarse" and self.start is None
         candidates: list[tuple[float, int, Complex]] = []
         for number in range(self.parameters.starts if self.start is None else 1):
@@ -98,6 +102,8 @@ class Reconstructor:
                 self.outcome.runs.append(replace(self._as_it_is(obj, number), method=method))
             return
         settings, order = yield from self._choice([(number, obj) for _, number, obj in candidates])
+        if method == self._methods()[-1]:
+            self._expect([settings, *(run.settings for run in self.outcome.runs)])
         for number, obj in order[: self.parameters.runs]:
             found = yield from self._full(obj, number, settings, parse(self.parameters.iterations))
             run = yield from self._finish(found)
@@ -165,6 +171,7 @@ class Reconstructor:
         best = self.outcome.best
         obj, support = to_corner(best.obj), to_corner(best.support)
         steps = self.parameters.refinement
+        self._expect([best.settings])
         if self._settles(best.settings):
             target = self._target(self.amplitude.shape, withhold=False)
             settler = Settler(target, obj, support, self.count, self._check)
@@ -172,9 +179,13 @@ class Reconstructor:
                 self._done += 1
                 yield Live(self._done, self._total, note, chi, settler.obj, settler.support, residual_l1)
             obj, support, steps = settler.obj, settler.support, steps - 2 * (steps // 3)
+            self._total = self._done + steps  # L-BFGS may have ended early
         model, last = self._model(support), None
-        for last in refine(model, obj, steps, None, self._check):
+        for last, following in pairwise(chain(refine(model, obj, steps, None, self._check), (None,))):
+            assert last is not None
             self._done += 1
+            if following is None:
+                self._total = self._done
             yield Live(self._done, self._total, "refinement", last.chi_model, last.obj, support)
         if last is not None:
             self.outcome.refined = self._refined(model, last, support)
@@ -262,10 +273,18 @@ class Reconstructor:
         supports = len(self._supports())
         trials = 0 if starts == 1 and supports == 1 else min(TRIED, starts) + supports - 1
         full = trials * length(TRIAL) + min(p.runs, starts) * (length(parse(p.iterations)) + length(FINISH))
-        total = p.refinement
-        if p.refinement and any(self._settles(settings) for settings in self._supports()):
-            total += work(p.refinement // 3)  # unless the loose support is chosen
+        total = p.refinement + self._search
         for method in self._methods():
             total += self._starts.work(method) * starts * (self.start is None)
             total += full * (method != "network-only")
         return total
+
+    def _searched(self, candidates: Iterable[Settings]) -> int:
+        """Iterations of the search for place and support where one of ``candidates`` asks for it."""
+        steps = self.parameters.refinement
+        return work(steps // 3) if steps and any(map(self._settles, candidates)) else 0
+
+    def _expect(self, candidates: Iterable[Settings]) -> None:
+        """Correct the total: one of ``candidates`` is what will be refined."""
+        before, self._search = self._search, self._searched(candidates)
+        self._total += self._search - before

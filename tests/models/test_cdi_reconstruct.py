@@ -1,17 +1,21 @@
 import os
 import time
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
+from braggscope.models.cdi import reconstruct, settle
 from braggscope.models.cdi.diffraction import CoherentSpec, grow, measure
 from braggscope.models.cdi.fourier import diffract
 from braggscope.models.cdi.metrics import against_truth, agreement
 from braggscope.models.cdi.parameters import Phasing
 from braggscope.models.cdi.prepare import prepare
 from braggscope.models.cdi.reconstruct import Reconstructor
+from braggscope.models.cdi.refine import refine
 from braggscope.models.parameters import Parameters
 
 
@@ -82,14 +86,37 @@ def test_figures_can_be_computed_again_from_the_object(found, amplitude):
 def test_progress_counts_to_the_end_and_says_what_goes_on(found):
     outcome, steps = found
     assert [step.done for step in steps] == list(range(1, len(steps) + 1))
-    assert steps[-1].done <= steps[-1].total
-    assert steps[-1].done > steps[-1].total - 30  # a refinement may end early
+    assert steps[-1].done == steps[-1].total
     assert steps[0].note == "start 1, 48 voxels, RAAR"
     assert steps[-1].note == "refinement"
     assert steps[-1].residual < 0.1
     frees = [run.free for run in outcome.runs]
     assert len(frees) == 2
     assert frees == sorted(frees, reverse=True)
+
+
+@pytest.mark.parametrize("refinement", [2, 30])
+def test_the_total_is_right_where_the_loose_support_is_chosen(crystal, refinement):
+    soft = gaussian_filter(np.abs(crystal.obj), 1.5)
+    counts = np.random.default_rng(3).poisson(1e3 * (np.abs(diffract(soft)) / soft.sum() * 32**1.5) ** 2)
+    outcome, steps = reconstructed(np.sqrt(counts), refinement=refinement, coarse_iterations="60*RAAR+10*ER")
+    assert outcome.best.settings.release is None
+    finished = next(k for k, step in enumerate(steps) if step.note == "refinement")
+    assert steps[-1].done == steps[-1].total
+    assert steps[0].total > steps[-1].total
+    final = [step.total for step in steps if step.note.startswith(("run 1, all", "run 2, all"))]
+    assert set(final) == {finished + refinement}  # known as soon as the support is
+
+
+def test_the_total_is_right_where_refinement_ends_early(amplitude, crystal, monkeypatch):
+    def few(model, obj, steps, *rest):
+        return islice(refine(model, obj, steps, *rest), steps // 2)
+
+    monkeypatch.setattr(reconstruct, "refine", few)
+    monkeypatch.setattr(settle, "refine", few)
+    _, steps = reconstructed(amplitude, None, crystal.obj, iterations="5*ER", refinement=12)
+    assert [step.done for step in steps] == list(range(1, len(steps) + 1))
+    assert steps[-1].done == steps[-1].total < steps[0].total
 
 
 def test_no_iteration_keeps_a_canceller_waiting(amplitude):
