@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from braggscope.models.cdi.alignment import shifted
 from braggscope.models.cdi.fourier import Complex, Real, forward
 from braggscope.models.cdi.phasing import Phaser, Settings
-from braggscope.models.cdi.refine import Check, Floats, Model, refine
+from braggscope.models.cdi.refine import Check, Floats, Model, Refined, refine
 from braggscope.models.cdi.sequence import Step
 from braggscope.models.cdi.support import Support, grow_to_margin, significant
 
@@ -42,18 +42,26 @@ class Sparse(Model):
     """The loss of the refinement and log(1 + |x|^2 / count) / 2 for every voxel, in units of it."""
 
     def __call__(self, vector: Floats, check: Check = lambda: None) -> tuple[float, Floats]:
-        """(loss, gradient); ``chi`` is that of the modulus alone."""
+        """(loss, gradient)."""
         loss, gradient = super().__call__(vector, check)
-        self.chi = math.sqrt(loss)
+        price, slope = self.price(vector)
+        gradient[: 2 * len(self.places)] += slope
+        return loss + price, gradient
+
+    def price(self, vector: Floats) -> tuple[float, Floats]:
+        """What the voxels cost, in units of the loss, and the gradient by their real and imaginary parts."""
         half = len(self.places)
         count = self.offset / 0.375
         real, imag = vector[:half], vector[half : 2 * half]
         share = (real * real + imag * imag) / count
-        loss += 0.5 * count / self.norm * float(np.log1p(share).sum())
         slope = 1 / (self.norm * (1 + share))
-        gradient[:half] += slope * real
-        gradient[half : 2 * half] += slope * imag
-        return loss, gradient
+        price = 0.5 * count / self.norm * float(np.log1p(share).sum())
+        return price, np.concatenate([slope * real, slope * imag])
+
+    def chi(self, found: Refined) -> float:
+        """Relative L2 difference of the modulus: the loss at ``found`` without the price."""
+        price, _ = self.price(self.pack(found.obj, found.learned))
+        return math.sqrt(max(found.chi_model**2 - price, 0.0))
 
 
 class Settler:
@@ -112,6 +120,7 @@ class Settler:
     def _best_half(self) -> Iterator[tuple[str, float, float]]:
         """Move half a voxel along the axes along which the object then fits better into fewer voxels."""
         asked, around, best = self._asked(), grow_to_margin(self.support), math.inf
+        kept = self.obj, self.support
         for move in itertools.product((0.0, 0.5), repeat=3):
             self.support = around
             self._taken(shifted(asked, move), TRIED)
@@ -135,7 +144,7 @@ class Settler:
         model = Sparse(self.target, grow_to_margin(self.support), "none", True, self._count)
         for found in refine(model, self.obj, steps, None, self._check):
             self.obj = found.obj
-            yield "place and support, L-BFGS", model.chi, math.nan
+            yield "place and support, L-BFGS", model.chi(found), math.nan
         modulus = np.abs(self.obj)
         self.support = modulus > FAINT * float(modulus.max())
         self.obj = np.where(self.support, self.obj, np.complex64(0))
