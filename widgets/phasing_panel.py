@@ -184,7 +184,8 @@ class PhasingPanel(QWidget):
         grid = FieldGrid(section, 92)
         self.steps = self._spin(0, 10_000, lambda value: self._change(refinement=value))
         self.coherence = choice("Coherence", COHERENCE, lambda value: self._change(coherence=value))
-        grid.add("Steps", self.steps, "", "L-BFGS steps of the object itself; 0 = none")
+        said = "L-BFGS; 0 = none. For a tight support 150 ER, and 10 RAAR for every 3 steps, are added"
+        grid.add("Steps", self.steps, "", said)
         grid.add("Coherence", self.coherence, "", "Blur of the pattern that is learned with the object")
         section.add(grid)
         self.background = QCheckBox("Learn a background", section)
