@@ -39,7 +39,7 @@ COST = 8.0  # of a voxel in units of -log likelihood, about the logarithm of (mo
 
 
 class Sparse(Model):
-    """The loss of the refinement and log(1 + |x|^2 / count) / 2 for every voxel, in units of it."""
+    """The loss of the refinement and, in -log likelihood, log(1 + |x|^2 / count) for every voxel."""
 
     def __call__(self, vector: Floats, check: Check = lambda: None) -> tuple[float, Floats]:
         """(loss, gradient)."""
