@@ -12,7 +12,7 @@ from braggscope.app.errors import sentence
 from braggscope.app.sources.protocol import SourceError
 from braggscope.app.sources.reader import Reader
 from braggscope.models.disks.correlate import Correlator
-from braggscope.models.disks.lattice import propose
+from braggscope.models.disks.propose import ADVICE, propose
 from braggscope.models.disks.parameters import Strain
 from braggscope.models.disks.probe import measure_probe, probe_from_patterns, synthetic_probe
 from braggscope.models.disks.results import Disks, Lattice, LatticeMap, Probe
@@ -223,10 +223,7 @@ def known_lattice(disks: Disks, shape: tuple[int, int], settings: Strain) -> Lat
         return propose(disks, shape)
     ax, ay, bx, by = settings.lattice
     if not len(disks):
-        raise ValueError(
-            "no disk was found; see whether there is a crystal in the patterns, the probe has the size of its"
-            " disks, and the threshold is low enough"
-        )
+        raise ValueError(f"no disk was found; {ADVICE}")
     order = np.lexsort((-disks.intensity, disks.pattern))
     first = order[np.unique(disks.pattern[order], return_index=True)[1]]
     x, y = float(np.median(disks.x[first])), float(np.median(disks.y[first]))

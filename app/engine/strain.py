@@ -27,6 +27,7 @@ from braggscope.app.engine.strain_records import Found
 from braggscope.app.engine.strain_result import StrainResult, Timing
 from braggscope.app.sources.protocol import SourceError
 from braggscope.models.disks.parameters import Rectangle
+from braggscope.models.disks.propose import ADVICE
 from braggscope.models.disks.results import Disks
 from braggscope.models.disks.virtual import annulus, virtual_image
 from braggscope.models.parameters import Parameters
@@ -132,12 +133,7 @@ class _Run:
             problem = next(iter(self._problems.values()), "there are no patterns")
             raise StrainError(f"No pattern of {self._scan.location} could be measured: {problem}")
         if not len(found.disks):
-            raise self._explained(
-                StrainError(
-                    f"No disk was found in {self._scan.location}; see whether there is a crystal in the"
-                    " patterns, the probe has the size of its disks, and the threshold is low enough."
-                )
-            )
+            raise self._explained(StrainError(f"No disk was found in {self._scan.location}; {ADVICE}."))
         try:
             shapes = self._scan.scan_shape, self._scan.shape
             maps = patiently(self._context, lambda: whole_maps(found, *shapes, self._parameters.strain))
@@ -153,11 +149,8 @@ class _Run:
         return replace(made, fitted=fitted, doubts=doubts)
 
     def _explained(self, error: StrainError) -> StrainError:
-        """Why nothing came of a run: the doubt about its probe, where there is one."""
-        if not self._doubts:
-            return error
-        doubt = self._doubts[0]
-        return StrainError(f"{self._scan.location}: no strain was found; {doubt[:1].lower()}{doubt[1:]}")
+        """Why nothing came of a run, with the doubt about its probe, where there is one."""
+        return StrainError(" ".join((str(error), *self._doubts))) if self._doubts else error
 
     def _recall(self, positions: NDArray[np.int64]) -> None:
         """What the journal holds of these positions."""

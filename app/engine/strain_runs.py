@@ -16,6 +16,7 @@ from braggscope.app.engine.journal import FORMAT, Journal, JournalError
 from braggscope.app.engine.runs import prune
 from braggscope.app.engine.scan import Scan
 from braggscope.app.engine.strain import run_strain
+from braggscope.app.engine.strain_doubts import residual_doubts
 from braggscope.app.engine.strain_key import strain_key
 from braggscope.app.engine.strain_maps import whole_maps
 from braggscope.app.engine.strain_records import IMAGES, Found
@@ -78,4 +79,9 @@ def renewed(result: StrainResult, parameters: Parameters) -> StrainResult:
         lattices, lattice, strain = whole_maps(found, scan.scan_shape, scan.shape, settings)
     except ValueError as error:
         raise worded(scan.location, error) from error
-    return replace(result, lattices=lattices, lattice=lattice, strain=strain, parameters=parameters)
+    before = residual_doubts(result.disks, result.lattices, result.probe.radius)
+    doubts = tuple(doubt for doubt in result.doubts if doubt not in before)
+    doubts += residual_doubts(result.disks, lattices, result.probe.radius)
+    return replace(
+        result, lattices=lattices, lattice=lattice, strain=strain, parameters=parameters, doubts=doubts
+    )

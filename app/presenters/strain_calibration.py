@@ -31,7 +31,7 @@ from braggscope.app.presenters.strain_steps import (
 from braggscope.app.state.session import Session
 from braggscope.models.disks.bragg_map import bragg_map
 from braggscope.models.disks.calibrate import origins
-from braggscope.models.disks.propose import propose
+from braggscope.models.disks.propose import ADVICE, propose
 from braggscope.models.disks.results import Disks, Lattice
 from braggscope.models.parameters import Parameters
 from braggscope.widgets.strain_calibration import STEPS
@@ -39,10 +39,6 @@ from braggscope.widgets.strain_calibration import STEPS
 SAMPLE = 1024  # patterns whose disks make the Bragg vector map, spread over the scan
 REGION = 1024  # patterns of a region whose mean is shown
 NO_PROBE = "There is no probe yet; choose a region in vacuum, a file, or type its radius."
-NO_DISKS = (
-    "No disk was found; see whether there is a crystal in the patterns, the probe has the size of its disks,"
-    " and the threshold is low enough."
-)
 Work = Callable[[Context], Proposal]
 
 
@@ -130,7 +126,7 @@ class CalibrationPresenter:
         def run(context: Context) -> tuple[NDArray[np.float32], tuple[float, float] | None, int]:
             disks = gather(context)
             if not len(disks):
-                raise StrainError(NO_DISKS)
+                raise StrainError(f"No disk was found; {ADVICE}.")
             places = origins(disks, scan.scan_shape, "measured")
             try:
                 origin = propose(disks, scan.shape).origin

@@ -94,8 +94,8 @@ class LivePresenter:
             probe, doubts = found
             if sought == self._sought and room.scan is scan:
                 room.desk.settle(PROBE_KEY)
-                for doubt in doubts:
-                    room.desk.say("warning", doubt, key=PROBE_KEY)
+                if doubts:
+                    room.desk.say("warning", " ".join(doubts), key=PROBE_KEY)
                 room.panels.disks.probe.set_probe(probe)
                 room.take_probe(probe)
 

@@ -104,10 +104,8 @@ class StrainRuns(QObject):
         if not room.active or room.scan is None or self.running:
             return
         for method, result in self.results.items():
-            if result.complete and self.is_current(result):
+            if result.complete and self.is_current(result) and not self.agrees(result):
                 wanted = self._parameters_of(result)
-                if wanted.fingerprint("strain") == result.parameters.fingerprint("strain"):
-                    continue
                 if renewable(result, wanted):
                     self._renew(method, result, wanted)
                 elif method == room.strain.method:
@@ -119,6 +117,8 @@ class StrainRuns(QObject):
         def done(new: StrainResult) -> None:
             if self.results.get(method) is result:
                 self.results[method] = new
+                if new.doubts != result.doubts:
+                    self._say_doubts(new)
                 self._timer.start()  # more may have changed meanwhile
                 self.changed.emit()
 
@@ -195,9 +195,7 @@ class StrainRuns(QObject):
                 self.finished.emit(result)
             for note in result.notes:
                 room.desk.say("info", note)
-            room.desk.settle(DOUBTS_KEY)
-            if result.doubts:
-                room.desk.say("warning", " ".join(result.doubts), key=DOUBTS_KEY)
+            self._say_doubts(result)
             if result.problems:
                 first = min(result.problems)
                 text = f"{len(result.problems):,} patterns failed; position {first}: {result.problems[first]}"
@@ -211,6 +209,11 @@ class StrainRuns(QObject):
         )
         self._resumable = False
         room.panels.maps.set_running(True, 0, job.scan.positions, "starting")
+
+    def _say_doubts(self, result: StrainResult) -> None:
+        self._room.desk.settle(DOUBTS_KEY)
+        if result.doubts:
+            self._room.desk.say("warning", " ".join(result.doubts), key=DOUBTS_KEY)
 
     def _progressed(self, progress: Progress) -> None:
         text = f"{progress.done:,} / {progress.total:,}"
@@ -279,7 +282,7 @@ class StrainRuns(QObject):
             room.desk.say("info", f"Strain maps exported: {names}.")
             return names
 
-        self._jobs.submit(room.desk.lanes.export, f"Export {path.name}", run, done)
+        self._jobs.submit(room.desk.lanes.export, f"Export {path.name}", run, done, about=path)
 
     def copy(self, kind: str) -> None:
         """Put ``python`` or ``command`` on the clipboard: it gives the maps on screen again."""

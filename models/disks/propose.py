@@ -13,6 +13,10 @@ NEAR = 0.12  # of an index, within which a vector counts as explained
 EXPLAINED = 0.4  # of the vectors that a lattice must explain
 SHORT = 24  # candidates for basis vectors
 NONE = "no lattice was found: "
+ADVICE = (
+    "see whether there is a crystal in the patterns, the probe has the size of its disks, and the threshold is"
+    " low enough"
+)  # where there are too few disks
 
 
 def propose(disks: Disks, shape: tuple[int, int]) -> Lattice:
@@ -26,10 +30,7 @@ def propose(disks: Disks, shape: tuple[int, int]) -> Lattice:
     few = _sample(disks)
     _, counts = np.unique(few.pattern, return_counts=True)
     if not len(counts) or np.median(counts) < 2:
-        raise ValueError(
-            f"{NONE}most patterns show one disk or none; see whether there is a crystal in the patterns, the"
-            " probe has the size of its disks, and the threshold is low enough"
-        )
+        raise ValueError(f"{NONE}most patterns show one disk or none; {ADVICE}")
     image = ndimage.gaussian_filter(difference_map(few, shape), BLUR)
     vectors, heights = _maxima(image)
     basis = _best_pair(vectors, heights)

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scans import correlation, small_scan
+from scans import correlation, small_scan, written
 
 from braggscope.app.engine.disk_tools import StrainError, find_probe, make_tools
 from braggscope.app.engine.jobs import silent_context
@@ -15,6 +15,7 @@ from braggscope.app.engine.strain_doubts import (
     share_on,
 )
 from braggscope.app.engine.strain_records import Found
+from braggscope.app.engine.strain_runs import renewed
 from braggscope.models.disks.results import Disks, LatticeMap
 
 
@@ -112,7 +113,26 @@ def test_a_run_keeps_its_doubts(scan):
 
 
 @pytest.mark.parametrize("method", ["correlation", "lattice"])
-def test_where_nothing_is_found_a_doubtful_probe_is_the_reason(scan, method):
+def test_where_nothing_is_found_a_doubtful_probe_is_said_with_it(scan, method):
     parameters = correlation(probe_radius=28.0).with_strain(method=method)
-    with pytest.raises(StrainError, match=r"no strain was found; the probe's radius of 28 px does not fit"):
+    with pytest.raises(StrainError, match=r"; .*\. The probe's radius of 28 px does not fit this scan"):
         run_strain(str(scan.path), parameters, None, silent_context(), workers=1)
+
+
+def test_a_doubtful_probe_does_not_hide_what_is_wrong_with_the_reference(scan, tmp_path):
+    patterns = scan.patterns.copy()
+    patterns[:, :2] = 0
+    path = written(tmp_path / "vacuum.h5", patterns)
+    with pytest.raises(StrainError, match=r"no position in the reference region has a lattice.*\. The probe"):
+        run_strain(path, correlation(probe_radius=4.6), None, silent_context(), workers=1)
+
+
+def test_other_lattices_of_the_same_disks_have_their_own_doubts(scan):
+    good = correlation()
+    first = run_strain(str(scan.path), good, None, silent_context(), workers=1)
+    assert first.doubts == ()
+    first = replace(first, doubts=("The probe is odd.",))
+    doubtful = renewed(first, good.with_strain(lattice=(26.0, 2.0, -2.0, 25.0)))
+    assert doubtful.doubts[0] == "The probe is odd."
+    assert "lie on the lattice" in doubtful.doubts[1]
+    assert renewed(doubtful, good).doubts == ("The probe is odd.",)
