@@ -173,7 +173,7 @@ class AgreementPresenter:
             return f"{sample.seen:,} peaks, {len(sample.unmatched.x):,} only in the list"
 
         if title:
-            self._jobs.submit(self._desk.lanes.export, title, run, done)
+            self._jobs.submit(self._desk.lanes.export, title, run, done, about=reference.key)
         else:
             self._desk.lanes.small.submit(run, show, on_error=self._desk.fail)
 

@@ -78,7 +78,7 @@ class CoherentExports:
             room.desk.say("info", f"The crystal was written to {path.name}.")
             return path.name
 
-        room.jobs.submit(room.desk.lanes.export, f"Crystal {path.name}", run, done)
+        room.jobs.submit(room.desk.lanes.export, f"Crystal {path.name}", run, done, about=path)
 
     def _work(
         self, key: str, path: Path, looked: Looked, provenance: Provenance

@@ -116,7 +116,7 @@ class ExportPresenter:
                 self._desk.say("info", f"{what}.")
             return what
 
-        self._jobs.submit(self._desk.lanes.export, f"Table {path.name}", run, done)
+        self._jobs.submit(self._desk.lanes.export, f"Table {path.name}", run, done, about=path)
 
     def inputs(self) -> list[str | None]:
         """Files that an export must not replace."""
@@ -157,7 +157,7 @@ class ExportPresenter:
             self._desk.say("info", f"Figure written to {path.name}.")
             return path.name
 
-        self._jobs.submit(self._desk.lanes.export, f"Figure {path.name}", lambda _: draw(), done)
+        self._jobs.submit(self._desk.lanes.export, f"Figure {path.name}", lambda _: draw(), done, about=path)
 
     def _overlay(self, path: Path) -> Callable[[], object] | None:
         paint = self._painting(size=1024)
@@ -246,7 +246,7 @@ class ExportPresenter:
             self._desk.say("info", f"Movie of {frames:,} frames written to {path.name}.")
             return f"{frames:,} frames"
 
-        self._jobs.submit(self._desk.lanes.export, f"Movie {path.name}", run, done)
+        self._jobs.submit(self._desk.lanes.export, f"Movie {path.name}", run, done, about=path)
 
     def _preview(self) -> None:
         paint = self._painting(480)

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 from braggscope.app.engine.jobs import Context, Lane, Progress, Ticket
@@ -41,12 +42,14 @@ class JobBoard:
         on_progress: Callable[[Progress], None] | None = None,
         on_end: Callable[[], None] = lambda: None,
         on_stopped: Callable[[], None] = lambda: None,
+        about: str | Path = "",
     ) -> str:
         """Run a job; ``on_done`` returns the sentence that its row ends with. Returns the job's key.
 
-        ``on_end`` follows in every case, ``on_stopped`` after an error or a cancel.
+        ``on_end`` follows in every case, ``on_stopped`` after an error or a cancel. ``about``: the file of
+        jobs whose title has its name only; what is said of a failure holds until the same work is done.
         """
-        key = f"job{next(self._numbers)}"
+        key, work = f"job{next(self._numbers)}", f"{title} {about}"
 
         def progressed(progress: Progress) -> None:
             self._change(
@@ -58,14 +61,14 @@ class JobBoard:
 
         def done(result: T) -> None:
             on_end()
-            self._desk.settle(title)
+            self._desk.settle(work)
             self._change(key, state="done", note=on_done(result), remaining_s=None)
 
         def failed(error: Exception) -> None:
             on_end()
             on_stopped()
             self._change(key, state="failed", note=sentence(error), remaining_s=None)
-            self._desk.fail(error, title)  # until a job of that title is done
+            self._desk.fail(error, work)
 
         def cancelled() -> None:
             on_end()

@@ -71,4 +71,4 @@ class ReportPresenter:
             desk.say("info", f"Report of {len(frames):,} frames written to {path.name}.")
             return path.name
 
-        self._jobs.submit(desk.lanes.export, f"Report {path.name}", run, done)
+        self._jobs.submit(desk.lanes.export, f"Report {path.name}", run, done, about=path)

@@ -80,7 +80,7 @@ class SourcePresenter:
             self._opened(engine, frame_axis, keep or self._fresh(parameters or Parameters()))
             return f"{engine.info.frames:,} frames"
 
-        self._jobs.submit(desk.lanes.files, f"Opening {Path(location).name}", run, done)
+        self._jobs.submit(desk.lanes.files, f"Opening {Path(location).name}", run, done, about=location)
 
     def _opened(self, engine: FrameEngine, frame_axis: int | None, state: Session) -> None:
         desk, info = self._desk, engine.info

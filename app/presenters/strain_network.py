@@ -129,7 +129,7 @@ class NetworkPresenter:
         self._running = self._jobs.submit(
             self._room.desk.lanes.training, f"Fine-tune disks · {job.out.stem}",
             partial(_run, job, resume), self._done, on_progress=self._progressed, on_end=self._ended,
-            on_stopped=self.look,
+            on_stopped=self.look, about=job.out,
         )  # fmt: skip
 
     def _progressed(self, progress: Progress) -> None:

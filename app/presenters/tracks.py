@@ -267,5 +267,5 @@ class TracksPresenter:
         self._jobs.submit(
             self._desk.lanes.export, f"Tracks to {path.name}",
             lambda _: write_linked(path, linked, axes, provenance, inputs),
-            lambda names: f"written: {', '.join(names)}",
+            lambda names: f"written: {', '.join(names)}", about=path,
         )  # fmt: skip

@@ -117,6 +117,7 @@ class TrainingPresenter:
             partial(self._work, job, resume),
             self._done,
             on_progress=self._progressed,
+            about=job.out,
             on_end=self._ended,
         )
 
