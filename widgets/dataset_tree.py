@@ -7,6 +7,7 @@ from PyQt6.QtGui import QBrush, QColor, QFont, QKeyEvent, QResizeEvent
 from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem, QWidget
 
 from braggscope.widgets import theme
+from braggscope.widgets.tips import as_written
 
 _ENTRY = Qt.ItemDataRole.UserRole
 _NAME_SHARE = 0.45  # of the width that the names keep, however long the shapes are
@@ -74,7 +75,7 @@ class DatasetTree(QTreeWidget):
         top: QTreeWidgetItem | None = None
         if root:
             top = QTreeWidgetItem([root, ""])
-            top.setToolTip(0, tooltip or root)
+            top.setToolTip(0, as_written(tooltip or root))
             top.setFlags(Qt.ItemFlag.ItemIsEnabled)
             self.addTopLevelItem(top)
             top.setFirstColumnSpanned(True)
@@ -140,7 +141,7 @@ class DatasetTree(QTreeWidget):
             if isinstance(child, dict):
                 item.setFlags(Qt.ItemFlag.ItemIsEnabled)
                 item.setFirstColumnSpanned(True)
-                item.setToolTip(0, label)
+                item.setToolTip(0, as_written(label))
                 self._grow(item, child)
             else:
                 self._leaf(item, child)
@@ -152,7 +153,7 @@ class DatasetTree(QTreeWidget):
         item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         tip = f"{entry.path}\n{text}" + (f"\n{entry.problem}" if entry.problem else "")
         for column in (0, 1):
-            item.setToolTip(column, tip)
+            item.setToolTip(column, as_written(tip))
         if entry.path == self._current:
             font = QFont(self.font())
             font.setWeight(QFont.Weight.DemiBold)

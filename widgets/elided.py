@@ -4,6 +4,8 @@ from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PyQt6.QtWidgets import QLabel, QLineEdit, QSizePolicy, QStyle, QStyleOption, QWidget
 
+from braggscope.widgets.tips import as_written
+
 MIDDLE = Qt.TextElideMode.ElideMiddle
 
 
@@ -56,7 +58,7 @@ class ElidedLabel(QLabel):
         self._tip()
 
     def _tip(self) -> None:
-        self.setToolTip(self.text() if self.shown_text() != self.text() else "")
+        self.setToolTip(as_written(self.text()) if self.shown_text() != self.text() else "")
 
 
 class ElidedField(QLineEdit):
@@ -108,4 +110,4 @@ class ElidedField(QLineEdit):
         )
 
     def _tip(self) -> None:
-        self.setToolTip(self.text() if self.shown_text() != self.text() else "")
+        self.setToolTip(as_written(self.text()) if self.shown_text() != self.text() else "")

@@ -14,6 +14,7 @@ from braggscope.models.compare import GATE_PX
 from braggscope.widgets import theme
 from braggscope.widgets.plot_hint import PlotHint
 from braggscope.widgets.plotting import make_plot
+from braggscope.widgets.tips import as_written
 
 QUANTITIES = {  # key: choice, axis
     "median": ("median |fit − BraggNN|", "distance / px"),
@@ -53,7 +54,7 @@ class _Legend(QWidget):
 
     def show_entries(self, entries: list[tuple[str, str, str]]) -> None:
         self.entries = entries
-        self.setToolTip("\n".join(f"{name}  {value}" for name, _, value in entries))
+        self.setToolTip(as_written("\n".join(f"{name}  {value}" for name, _, value in entries)))
         self.update()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:

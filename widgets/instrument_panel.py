@@ -14,6 +14,7 @@ from braggscope.widgets.cell_fields import CellFields
 from braggscope.widgets.instrument_sections import DEGREE, RefineSection, SizeSection, button, row
 from braggscope.widgets.prepare_fields import FieldGrid, NumberField
 from braggscope.widgets.section import Section, SectionPage
+from braggscope.widgets.tips import as_written
 
 
 class _Entry(NamedTuple):
@@ -163,7 +164,7 @@ class InstrumentPanel(QWidget):
         """Show whose rings are drawn."""
         known = cell in self._cells
         self.cells.setCurrentIndex(self._cells.index(cell) if known else len(self._cells))
-        self.cells.setToolTip(cell.source)
+        self.cells.setToolTip(as_written(cell.source))
         self.own.set_cell(cell)
         self.own.setVisible(not known)
         self.sections["rings"].set_summary(cell.name)

@@ -9,6 +9,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBo
 from braggscope.widgets.elided import ElidedLabel
 from braggscope.widgets.prepare_fields import restyle, small_button
 from braggscope.widgets.section import SectionPage
+from braggscope.widgets.tips import as_written
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 _SLIM = """
@@ -109,7 +110,7 @@ class JobRow(QWidget):
         self.bar.setVisible(running)
         self.cancel.setVisible(not ended)
         self.cancel.setAccessibleName(f"Cancel {job.title}")
-        self.setToolTip(job.note)
+        self.setToolTip(as_written(job.note))
         self._role(self.title, "muted" if ended else "value")
         for label in (self.text, self.result):
             self._role(label, ROLES[job.state])

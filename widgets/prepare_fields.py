@@ -21,6 +21,7 @@ from PyQt6.QtWidgets import (
 
 from braggscope.widgets.elided import ElidedLabel
 from braggscope.widgets.icons import icon
+from braggscope.widgets.tips import as_written
 
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")  # 60,000 but not 7,5
 
@@ -104,7 +105,7 @@ class FileRow(QWidget):
         self.file.setText(PurePath(path).name if path else "none")
         self.file.setProperty("role", "value" if path else "muted")
         restyle(self.file)
-        self.file.setToolTip(path or "")
+        self.file.setToolTip(as_written(path or ""))
         self.clear.setVisible(bool(path))
 
 

@@ -22,6 +22,7 @@ from PyQt6.QtWidgets import (
 from braggscope.widgets import theme
 from braggscope.widgets.dataset_tree import DatasetTree, Entry
 from braggscope.widgets.icons import icon
+from braggscope.widgets.tips import as_written
 
 __all__ = ["Entry", "Recent", "SourcePanel"]
 
@@ -177,7 +178,7 @@ class _RecentList(QTreeWidget):
             item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             tip = file.location if file.exists else f"{file.location}\nThis file is no longer there."
             for column in (0, 1):
-                item.setToolTip(column, tip)
+                item.setToolTip(column, as_written(tip))
             if not file.exists:
                 item.setFlags(Qt.ItemFlag.NoItemFlags)
             self.addTopLevelItem(item)

@@ -14,6 +14,7 @@ from PyQt6.QtWidgets import (
 
 from braggscope.widgets.elided import ElidedLabel
 from braggscope.widgets.prepare_fields import restyle
+from braggscope.widgets.tips import as_written
 
 KEY = Qt.ItemDataRole.UserRole
 
@@ -35,22 +36,15 @@ class SpecDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Geometry from a SPEC file")
         self.resize(520, 400)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(16, 14, 16, 14)
-        column.setSpacing(10)
-        column.addWidget(QLabel("Which scan is the rocking curve?", self))
-        column.addWidget(ElidedLabel(location, role="muted", parent=self))
         self.scans = QListWidget(self)
         self.scans.setAccessibleName("Scans")
         self.scans.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)  # long ones are elided
         for key, command in scans:
             item = QListWidgetItem(f"{key}   {command}", self.scans)
             item.setData(KEY, key)
-            item.setToolTip(command)
+            item.setToolTip(as_written(command))
         keys = [key for key, _ in scans]
         self.scans.setCurrentRow(keys.index(current) if current in keys else len(keys) - 1)
-        column.addWidget(self.scans, 1)
-        column.addWidget(QLabel("Motors, where the usual names do not hold", self))
         self.names = QLineEdit(names, self)
         self.names.setAccessibleName("Motors")
         self.names.setPlaceholderText("energy=mono, gamma=-nu, step=th, axis=y")
@@ -58,7 +52,6 @@ class SpecDialog(QDialog):
             "energy, wavelength, delta, gamma, step = name of a motor; minus where it turns the other way;"
             " axis = x or y"
         )
-        column.addWidget(self.names)
         kinds = QDialogButtonBox.StandardButton
         self.buttons = QDialogButtonBox(kinds.Ok | kinds.Cancel, self)
         ok = self.buttons.button(kinds.Ok)
@@ -70,8 +63,19 @@ class SpecDialog(QDialog):
         self.buttons.accepted.connect(self._chosen)
         self.buttons.rejected.connect(self.reject)
         self.scans.itemDoubleClicked.connect(lambda _: self._chosen())
-        column.addWidget(self.buttons)
+        self._arrange(location)
         self.scans.setFocus()
+
+    def _arrange(self, location: str) -> None:
+        column = QVBoxLayout(self)
+        column.setContentsMargins(16, 14, 16, 14)
+        column.setSpacing(10)
+        column.addWidget(QLabel("Which scan is the rocking curve?", self))
+        column.addWidget(ElidedLabel(location, role="muted", parent=self))
+        column.addWidget(self.scans, 1)
+        column.addWidget(QLabel("Motors, where the usual names do not hold", self))
+        column.addWidget(self.names)
+        column.addWidget(self.buttons)
 
     def _chosen(self) -> None:
         item = self.scans.currentItem()

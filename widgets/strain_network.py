@@ -19,6 +19,7 @@ from PyQt6.QtWidgets import (
 from braggscope.widgets.jobs_panel import time_text
 from braggscope.widgets.prepare_fields import FieldGrid, restyle
 from braggscope.widgets.section import Section
+from braggscope.widgets.tips import as_written
 
 SHIPPED = {
     "disks": ("U-Net", "The default: a real-valued U-Net, 737 thousand parameters"),
@@ -166,7 +167,7 @@ class NetworkSection(Section):
         self.weights.clear()
         for key, title in titles.items():
             self.weights.addItem(title, key)
-            tip = SHIPPED[key][1] if key in SHIPPED else key
+            tip = SHIPPED[key][1] if key in SHIPPED else as_written(key)
             self.weights.setItemData(self.weights.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
         self.weights.addItem(FILE, "")
         self.weights.setCurrentIndex(self.weights.findData(self._weights))

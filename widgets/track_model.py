@@ -9,6 +9,7 @@ from PyQt6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
 
 from braggscope.widgets import theme
 from braggscope.widgets.peak_table_model import LEFT, NONE, RIGHT, sorted_rows
+from braggscope.widgets.tips import as_written
 
 _Role = Qt.ItemDataRole
 FIELDS: tuple[tuple[str, str, str], ...] = (  # name, heading, explanation
@@ -120,8 +121,10 @@ class TrackModel(QAbstractTableModel):
         if not index.isValid():
             return None
         track, name = int(self.rows[index.row()]), NAMES[index.column()]
-        if role in (_Role.DisplayRole, _Role.EditRole, _Role.ToolTipRole):
+        if role in (_Role.DisplayRole, _Role.EditRole):
             return self.text(track, name)
+        if role == _Role.ToolTipRole:
+            return as_written(self.text(track, name))
         if role == _Role.TextAlignmentRole:
             return LEFT if name in ("name", "origin") else RIGHT
         if role == _Role.DecorationRole and name == "name" and track in self.colours:

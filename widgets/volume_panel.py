@@ -21,6 +21,7 @@ from braggscope.widgets.elided import ElidedLabel
 from braggscope.widgets.phasing_choices import entry_sentence
 from braggscope.widgets.prepare_fields import FieldGrid, FileRow, NumberField, Segmented, small_button
 from braggscope.widgets.section import Section, SectionPage
+from braggscope.widgets.tips import as_written
 from braggscope.widgets.volume_geometry import VolumeGeometry
 
 SWITCHES = {  # field of Phasing: step, title, tooltip
@@ -217,7 +218,7 @@ class VolumePanel(QWidget):
         self.oversampling.setText(
             f"Oversampling z, y, x: {steps.get('oversampling', '')} (2 or more is safe)"
         )
-        self.oversampling.setToolTip("\n".join(notes))
+        self.oversampling.setToolTip(as_written("\n".join(notes)))
 
     def set_possible(self, possible: bool, hint: str = HINT) -> None:
         """Whether a stack is open; otherwise what to do first."""

@@ -17,6 +17,7 @@ from PyQt6.QtWidgets import (
 )
 
 from braggscope.widgets.elided import ElidedLabel
+from braggscope.widgets.tips import as_written
 
 HEADINGS = ("scan", "chi", "chi model", "size", "mean strain", "rms strain", "state")
 HINT = "Choose several stacks; all are phased with the parameters on the right, one file for each."
@@ -83,7 +84,7 @@ class ScansPanel(QWidget):
                 left = column in (0, len(HEADINGS) - 1)
                 side = Qt.AlignmentFlag.AlignLeft if left else Qt.AlignmentFlag.AlignRight
                 item.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
-                item.setToolTip(text)
+                item.setToolTip(as_written(text))
                 self.table.setItem(place, column, item)
         self.note.setText(note or HINT)
         self._update()
