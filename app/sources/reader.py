@@ -57,6 +57,7 @@ class Reader:
         """Open ``path``, ``file.h5::/dataset``, a folder or a glob instead of what was open."""
         with self._turn(cancelled):
             self._place, self._info, self._opened_by = (location, frame_axis), None, 0
+            self._process.frame_bytes = 0  # not what the source before this one was allowed
             try:
                 self._ensure_open(cancelled)
             except (SourceError, Cancelled):

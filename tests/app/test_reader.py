@@ -191,6 +191,17 @@ def test_too_much_memory_is_stopped(reader, series, monkeypatch):
         reader.read(4)
 
 
+def test_a_source_that_is_opened_is_not_allowed_what_the_last_one_was(reader, series, monkeypatch):
+    reader.open(series)
+    allowed, ask = [], reader._process.ask
+    monkeypatch.setattr(
+        reader._process, "ask", lambda *what: allowed.append(reader._process.frame_bytes) or ask(*what)
+    )
+    reader.open(series)
+    assert allowed[0] == 0
+    assert reader._process.frame_bytes == DATA[0].nbytes
+
+
 def test_a_bomb_ends_in_a_sentence_and_within_memory(reader, tmp_path):
     import gzip
 
