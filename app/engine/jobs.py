@@ -136,24 +136,27 @@ class Lane:
         A closed lane takes nothing in: the ticket comes back cancelled, and nothing follows.
         """
         request = _Request(Ticket(next(self._numbers)), run, on_done, on_error, on_progress, on_cancelled)
-        dropped: list[_Request] = []
         with self._changed:
             if self._closed:
                 request.ticket.cancel()
                 return request.ticket
-            if self._order is Order.LATEST:
-                dropped.extend(self._waiting)
-                self._waiting.clear()
-                for old in dropped:
-                    old.ticket.cancel()
-                if self._newest is not None:  # running, or done and waiting to be delivered
-                    self._newest.cancel()
+            dropped = self._drop() if self._order is Order.LATEST else []
             self._newest = request.ticket
             self._waiting.append(request)
             self._changed.notify()
         for old in dropped:  # outside the lock: a callback may submit again
             self._finish_cancelled(old)
         return request.ticket
+
+    def _drop(self) -> list[_Request]:
+        """Cancel all, also what is done and waits to be delivered; returns what was not begun."""
+        dropped = list(self._waiting)
+        self._waiting.clear()
+        for request in dropped:
+            request.ticket.cancel()
+        if self._newest is not None:
+            self._newest.cancel()
+        return dropped
 
     @property
     def busy(self) -> bool:
