@@ -3,13 +3,14 @@
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from braggscope.app.engine.jobs import Context, Lane, Progress, Ticket
 from braggscope.app.errors import sentence
 from braggscope.app.presenters.desk import Desk
-from braggscope.widgets.jobs_panel import Job, JobsPanel
+from braggscope.widgets.jobs_panel import Job, JobsPanel, State
 
 T = TypeVar("T")
 KEPT = 8  # finished jobs that stay in the list
@@ -64,23 +65,24 @@ class JobBoard:
             self._desk.settle(work)
             self._change(key, state="done", note=on_done(result), remaining_s=None)
 
-        def failed(error: Exception) -> None:
+        def stopped(state: State, note: str) -> None:
             on_end()
             on_stopped()
-            self._change(key, state="failed", note=sentence(error), remaining_s=None)
+            self._change(key, state=state, note=note, remaining_s=None)
+
+        def failed(error: Exception) -> None:
+            stopped("failed", sentence(error))
             self._desk.fail(error, work)
 
-        def cancelled() -> None:
-            on_end()
-            on_stopped()
-            self._change(key, state="cancelled", note="cancelled", remaining_s=None)
-
-        job = Job(key=key, title=title, done=0, total=0, remaining_s=None, state="waiting", note="")
+        cancelled = partial(stopped, "cancelled", "cancelled")
         ticket = lane.submit(run, done, on_error=failed, on_progress=progressed, on_cancelled=cancelled)
-        self._entries[key] = _Entry(job, ticket)
+        self._add(Job(key=key, title=title, state="waiting"), ticket)
+        return key
+
+    def _add(self, job: Job, ticket: Ticket) -> None:
+        self._entries[job.key] = _Entry(job, ticket)
         self._trim()
         self._show()
-        return key
 
     def cancel(self, key: str) -> None:
         """Ask a job to stop."""
