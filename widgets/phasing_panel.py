@@ -264,9 +264,8 @@ class PhasingPanel(QWidget):
     def _change(self, **changes: Any) -> None:
         values = {**dict(self._value), **changes}
         if values["runs"] > values["starts"]:
-            values["starts" if "runs" in changes else "runs"] = values[
-                "runs" if "runs" in changes else "starts"
-            ]
+            given, other = ("runs", "starts") if "runs" in changes else ("starts", "runs")
+            values[other] = values[given]
         try:
             new = Phasing.model_validate(values)
         except ValidationError as error:

@@ -12,9 +12,9 @@ from braggscope.app.errors import sentence
 from braggscope.app.sources.protocol import SourceError
 from braggscope.app.sources.reader import Reader
 from braggscope.models.disks.correlate import Correlator
-from braggscope.models.disks.propose import ADVICE, propose
 from braggscope.models.disks.parameters import Strain
 from braggscope.models.disks.probe import measure_probe, probe_from_patterns, synthetic_probe
+from braggscope.models.disks.propose import ADVICE, propose
 from braggscope.models.disks.results import Disks, Lattice, LatticeMap, Probe
 from braggscope.models.parameters import Parameters
 

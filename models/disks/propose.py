@@ -14,8 +14,8 @@ EXPLAINED = 0.4  # of the vectors that a lattice must explain
 SHORT = 24  # candidates for basis vectors
 NONE = "no lattice was found: "
 ADVICE = (
-    "see whether there is a crystal in the patterns, the probe has the size of its disks, and the threshold is"
-    " low enough"
+    "see whether there is a crystal in the patterns, the probe has the size of its disks, and the threshold"
+    " is low enough"
 )  # where there are too few disks
 
 
