@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 
@@ -18,6 +19,9 @@ _common = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("short", _common, max_examples=amount(100, 2_000), derandomize=True, database=None)
 settings.register_profile("long", _common, max_examples=amount(100, 2_000), print_blob=True)
 settings.load_profile("short" if folder() is None else "long")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of tests in the background of a shell; programs
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # that are started would ignore it, too
 
 gc.disable()  # threads of pytest's own would collect widgets, which must die in the main thread
 

@@ -1,5 +1,7 @@
 """Chunks read as they are stored: the same pixels as HDF5 gives, and never zeros for broken ones."""
 
+import logging
+
 import h5py
 import hdf5plugin
 import numpy as np
@@ -246,6 +248,8 @@ def test_what_cannot_be_compiled_is_tried_once_and_left_to_hdf5(tmp_path, monkey
 
     monkeypatch.setattr(chunks, "_ready", {})
     monkeypatch.setattr(chunks, "_compiled", fail)
+    monkeypatch.setattr(chunks, "log", logging.Logger("alone"))  # others may be told to keep still
+    chunks.log.addHandler(caplog.handler)
     assert chunks.prepare(np.dtype("u2")) is None
     assert direct_frames(pack(tmp_path / "a.h5", frames("u2"))) == [None] * 5
     assert tried == [np.dtype("u2")]
