@@ -104,6 +104,11 @@ def test_what_a_start_does_not_load(module, forbidden):
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
+def test_one_place_says_how_many_threads_torch_may_use():
+    places = {module_name(path) for path in FILES if "set_num_threads" in path.read_text("utf-8")}
+    assert places == {"braggscope.models.threads"}
+
+
 def test_one_version():
     from braggscope.app.version import VERSION
 

@@ -23,9 +23,9 @@ def main() -> None:
         say({"progress": [progress.done, progress.total, progress.note]})
 
     job = DiskTuning.parse(sys.argv[1])
-    import torch
+    from braggscope.models.threads import use_one_thread
 
-    torch.set_num_threads(1)
+    use_one_thread()
     say(answer_of(job, sys.argv[2] == "resume", Context(Ticket(0), report)))
 
 

@@ -78,13 +78,13 @@ def fine_tune(
     :class:`Live`. Stops within one step when cancelled, leaving a checkpoint for ``resume``; ``gate``: the
     training waits there. Raises TrainingError, SourceError, WeightsError.
     """
-    import torch
+    from braggscope.models.threads import use_one_thread
 
     if job.minutes <= 0 and job.steps is None:
         raise TrainingError(
             f"Training needs a positive time, not {job.minutes:g} minutes; give --minutes above 0."
         )
-    torch.set_num_threads(1)
+    use_one_thread()
     begun = time.monotonic()
     subject = open_trainable(job.network, job.weights)
     context.check()

@@ -26,13 +26,13 @@ BLOCKS, FIRST_BLOCK = 4, 100  # simulated samples for the figures, beyond those 
 
 def ship(weights: Path) -> dict[str, Any]:
     """Ship ``weights`` and return the entry of the manifest."""
-    import torch
     from safetensors import safe_open
     from safetensors.torch import save_file
 
     from braggscope.models.cdi.network.build import build_cdi
+    from braggscope.models.threads import use_one_thread
 
-    torch.set_num_threads(1)
+    use_one_thread()
     with safe_open(weights, "pt") as file:
         state = {key: file.get_tensor(key).half() for key in file.keys()}  # noqa: SIM118
         record = json.loads((file.metadata() or {})["training"])

@@ -31,13 +31,13 @@ SEED = 5
 
 def ship(weights: Path, name: str) -> dict[str, Any]:
     """Ship ``weights`` as ``name`` and return the entry of the manifest."""
-    import torch
     from safetensors import safe_open
     from safetensors.torch import save_file
 
     from braggscope.models.disks.network.build import build_network
+    from braggscope.models.threads import use_one_thread
 
-    torch.set_num_threads(1)
+    use_one_thread()
     with safe_open(weights, "pt") as file:
         state = {key: file.get_tensor(key).half() for key in file.keys()}  # noqa: SIM118
         metadata = file.metadata() or {}
