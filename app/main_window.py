@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from PyQt6.QtCore import QByteArray, Qt, pyqtSignal
+from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import (
     QAction,
     QCloseEvent,
     QDragEnterEvent,
     QDropEvent,
     QKeyEvent,
-    QKeySequence,
     QResizeEvent,
 )
 from PyQt6.QtWidgets import (
-    QDockWidget,
     QHBoxLayout,
     QLabel,
     QMainWindow,
-    QMenu,
-    QMenuBar,
     QStackedWidget,
     QStatusBar,
     QTabWidget,
@@ -29,12 +24,10 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from braggscope.app.shell.actions import ACTIONS, GESTURES, MENUS, Action
 from braggscope.app.shell.coherent_panels import CoherentPanels
-from braggscope.app.shell.docks import DOCKS, VERSION, WORKSPACES, arrange, set_title_bars
+from braggscope.app.shell.layouts import Layouts
+from braggscope.app.shell.menus import Menus
 from braggscope.app.shell.strain_panels import StrainPanels
-from braggscope.app.shell.toolbar import Toolbar
-from braggscope.widgets import theme
 from braggscope.widgets.agreement_plot import AgreementPlot
 from braggscope.widgets.bench_view import BenchView
 from braggscope.widgets.command_palette import Command, CommandPalette
@@ -42,7 +35,6 @@ from braggscope.widgets.error_plot import ErrorPlot
 from braggscope.widgets.export_panel import ExportPanel
 from braggscope.widgets.frame_view import FrameView
 from braggscope.widgets.help_overlay import HelpOverlay
-from braggscope.widgets.icons import icon
 from braggscope.widgets.instrument_panel import InstrumentPanel
 from braggscope.widgets.jobs_panel import JobsPanel
 from braggscope.widgets.levels_panel import LevelsPanel
@@ -62,7 +54,7 @@ from braggscope.widgets.tracks_plot import TracksPlot
 from braggscope.widgets.training_panel import TrainingPanel
 from braggscope.widgets.waterfall import WaterfallView
 
-GAP = 8  # px between the edge of a dock and what is in it
+FIRST = "series"  # the workspace that stands there at the start
 
 
 class MainWindow(QMainWindow):
@@ -76,16 +68,12 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.setWindowTitle("Braggscope")
         self.setAcceptDrops(True)
-        self.setDockNestingEnabled(True)
         self.setDocumentMode(True)
         self.resize(1600, 1000)
         self.actions_by_key: dict[str, QAction] = {}
-        self._enabled: dict[str, bool] = {}  # by what actions need
-        self._workspace = "series"
-        self._layouts: dict[str, QByteArray] = {}  # of workspaces that were left
         self._make_widgets()
         self.setCentralWidget(self._centre())
-        self._make_docks()
+        self._layouts = Layouts(self, self._panels(), FIRST)
         self._make_status()
 
     # -- building -----------------------------------------------------------------------------
@@ -152,18 +140,6 @@ class MainWindow(QMainWindow):
         column.addWidget(self.pages, 1)
         return centre
 
-    def _make_docks(self) -> None:
-        self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
-        self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.BottomDockWidgetArea)
-        self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
-        self._docks: dict[str, QDockWidget] = {}
-        for key, widget in self._panels().items():
-            dock = QDockWidget(DOCKS[key], self)
-            dock.setObjectName(f"dock-{key}")
-            dock.setWidget(_padded(widget))
-            self._docks[key] = dock
-        arrange(self, self._docks, self._workspace)
-
     def _panels(self) -> dict[str, QWidget]:
         """The widget of every dock."""
         return {
@@ -199,103 +175,35 @@ class MainWindow(QMainWindow):
         bar.setSizeGripEnabled(False)
         self.setStatusBar(bar)
 
-    def install_actions(self, handlers: dict[str, Callable[[], object]]) -> None:
+    def install_actions(self, handlers: Mapping[str, Callable[[], object]]) -> None:
         """Make menus, keys and the tool bar from the table of actions."""
-        bar = QMenuBar(self)
-        bar.setNativeMenuBar(False)
-        self.setMenuBar(bar)
-        menus = {name: QMenu(name, bar) for name in MENUS}
-        for menu in menus.values():
-            bar.addMenu(menu)
-        for spec in ACTIONS:
-            action = self._action(spec, handlers[spec.key])
-            menus[spec.menu].addAction(action)
-            self.addAction(action)
-            self.actions_by_key[spec.key] = action
-        panels = QMenu("Panels", menus["View"])
-        menus["View"].addMenu(panels)
-        for dock in self._docks.values():
-            panels.addAction(dock.toggleViewAction())
-        self._make_toolbar()
-        theme.on_change(self._refresh_icons)
-
-    def _action(self, spec: Action, handler: Callable[[], object]) -> QAction:
-        action = QAction(spec.title, self)
-        action.setShortcuts([QKeySequence(keys) for keys in spec.shortcuts])
-        action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
-        action.setCheckable(spec.checkable)
-        keys = f"  ({spec.shortcuts[0]})" if spec.shortcuts else ""
-        action.setToolTip(spec.title.rstrip("…") + keys)
-        action.triggered.connect(lambda *_: handler())
-        return action
-
-    def _make_toolbar(self) -> None:
-        self._toolbar = Toolbar(self.actions_by_key, self)
-        self._fit_toolbar()
-        menus = self.menuBar()
-        if menus is not None:  # one row for menus and tools: height is precious on small screens
-            menus.setCornerWidget(self._toolbar, Qt.Corner.TopRightCorner)
-
-    def _fit_toolbar(self) -> None:
-        menus = self.menuBar()
-        self._toolbar.fit(self.width())
-        if menus is not None:
-            menus.updateGeometry()
-
-    def _refresh_icons(self, _: theme.Theme) -> None:
-        for spec in ACTIONS:
-            if spec.icon:
-                self.actions_by_key[spec.key].setIcon(icon(spec.icon))
+        self._menus = Menus(self, handlers)
+        self._menus.add_panels(self._layouts.toggles())
+        self.actions_by_key = self._menus.actions
 
     # -- what presenters ask ------------------------------------------------------------------
 
     def set_workspace(self, name: str) -> None:
         """Show the page of a workspace, and its docks as they were when it was left."""
-        self._toolbar.show_workspace(name)
-        if name != self._workspace:
-            self._layouts[self._workspace] = self.saveState(VERSION)
-            self._workspace = name
-            self._lay_out()
+        self._menus.show_workspace(name)
+        self._layouts.enter(name)
         self.pages.setCurrentWidget(self._page_of[name])
-
-    def _lay_out(self) -> None:
-        kept = self._layouts.get(self._workspace)
-        for dock in self._docks.values():  # or those of both workspaces stand there for a moment, and the
-            self.removeDockWidget(dock)  # window grows until they all fit
-        if kept is not None and self.restoreState(kept, VERSION):
-            set_title_bars(self._docks, self._workspace)
-        else:
-            arrange(self, self._docks, self._workspace)
-
-    def enable_actions(self, frames: bool, peak: bool) -> None:
-        """Grey out what cannot be done now."""
-        wanted = {"frames": frames, "peak": frames and peak}
-        if wanted == self._enabled:
-            return
-        self._enabled = wanted
-        for spec in ACTIONS:
-            if spec.needs:
-                self.actions_by_key[spec.key].setEnabled(wanted[spec.needs])
-
-    def commands(self) -> list[Command]:
-        """All actions, for palette and help."""
-        return [
-            Command(a.key, a.title, " ".join(a.shortcuts[:1]), a.menu, self.actions_by_key[a.key].isEnabled())
-            for a in ACTIONS
-        ]
-
-    def help_entries(self) -> list[Command]:
-        """All actions and the gestures that are none."""
-        gestures = [Command(title, title, keys, section, True) for title, keys, section in GESTURES]
-        return self.commands() + gestures
 
     def show_panel(self, key: str, height: int = 0) -> None:
         """Bring a dock to the front, and make it as high as that (px), if there is room."""
-        dock = self._docks[key]
-        dock.show()
-        dock.raise_()
-        if height > dock.height():
-            self.resizeDocks([dock], [height], Qt.Orientation.Vertical)
+        self._layouts.show(key, height)
+
+    def enable_actions(self, frames: bool, peak: bool) -> None:
+        """Grey out what cannot be done now."""
+        self._menus.enable(frames, peak)
+
+    def commands(self) -> list[Command]:
+        """All actions, for palette and help."""
+        return self._menus.commands()
+
+    def help_entries(self) -> list[Command]:
+        """All actions and the gestures that are none."""
+        return self._menus.help_entries()
 
     def set_readout(self, text: str) -> None:
         """What is under the cursor."""
@@ -312,23 +220,16 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(f"{name} — Braggscope" if name else "Braggscope")
 
     def layouts(self) -> dict[str, str]:
-        """Docks and tool bars of every workspace as text, for the settings."""
-        self._layouts[self._workspace] = self.saveState(VERSION)
-        return {name: base64.b64encode(state.data()).decode() for name, state in self._layouts.items()}
+        """The docks of every workspace as text, for the settings."""
+        return self._layouts.texts()
 
-    def restore_layouts(self, layouts: dict[str, str]) -> None:
+    def restore_layouts(self, layouts: Mapping[str, str]) -> None:
         """Inverse of :meth:`layouts`; anything unusable is ignored."""
-        self._layouts = {
-            name: QByteArray(base64.b64decode(text, validate=False))
-            for name, text in layouts.items()
-            if name in WORKSPACES
-        }
-        self._lay_out()
+        self._layouts.restore(layouts)
 
     def reset_layout(self) -> None:
         """Docks as delivered, in every workspace."""
-        self._layouts = {}
-        self._lay_out()
+        self._layouts.reset()
 
     # -- events -------------------------------------------------------------------------------
 
@@ -363,7 +264,7 @@ class MainWindow(QMainWindow):
         """Make room for all menus."""
         super().resizeEvent(event)
         if self.actions_by_key:
-            self._fit_toolbar()
+            self._menus.fit(self.width())
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Let the presenters put things in order."""
@@ -371,12 +272,3 @@ class MainWindow(QMainWindow):
             typed.clearFocus()  # what stands in a field counts, and counts before all is saved
         self.closing.emit()
         super().closeEvent(event)
-
-
-def _padded(widget: QWidget) -> QWidget:
-    """The widget with some air around it."""
-    frame = QWidget()
-    layout = QVBoxLayout(frame)
-    layout.setContentsMargins(GAP, GAP // 2, GAP, GAP // 2)
-    layout.addWidget(widget)
-    return frame
