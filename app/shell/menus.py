@@ -32,7 +32,6 @@ class Menus:
             self.actions[spec.key] = action
         self._toolbar = Toolbar(self.actions, window)
         self.fit(window.width())
-        self._bar.setCornerWidget(self._toolbar, Qt.Corner.TopRightCorner)
         theme.on_change(self._refresh_icons)
 
     def add_panels(self, toggles: Iterable[QAction]) -> None:
@@ -49,7 +48,7 @@ class Menus:
     def fit(self, width: int) -> None:
         """Make room for all menus in a window of ``width`` px."""
         self._toolbar.fit(width)
-        self._bar.updateGeometry()
+        self._bar.setCornerWidget(self._toolbar, Qt.Corner.TopRightCorner)  # asks for its width anew
 
     def enable(self, frames: bool, peak: bool) -> None:
         """Grey out what cannot be done now."""

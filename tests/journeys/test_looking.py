@@ -118,13 +118,14 @@ def _lonely(table) -> int:
     raise AssertionError("no lonely peak in this frame")
 
 
-@pytest.mark.parametrize("width", [1280, 1600])
-def test_all_menus_have_room_beside_the_tools(launch, width):
+@pytest.mark.parametrize("widths", [(1280,), (1600,), (1600, 1280)])
+def test_all_menus_have_room_beside_the_tools(launch, widths):
     program = launch()
-    program.window.resize(width, 800)
     bar = program.window.menuBar()
-    until(lambda: program.window.width() == width, "the size")
-    settle(0.05)
+    for width in widths:
+        program.window.resize(width, 800)
+        until(lambda w=width: program.window.width() == w, "the size")
+        settle(0.05)
     tools = bar.cornerWidget(Qt.Corner.TopRightCorner).geometry()
     ends = [bar.actionGeometry(action).right() for action in bar.actions()]
     assert ends == sorted(ends)
