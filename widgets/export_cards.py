@@ -75,14 +75,15 @@ class Card(QFrame):
         self.note.setWordWrap(True)
         self.column.addWidget(self.note)
 
-    def button_row(self, buttons: list[QPushButton]) -> None:
-        """Append buttons of equal width."""
-        row = QHBoxLayout()
-        row.setSpacing(6)
-        for button in buttons:
+    def button_rows(self, buttons: list[QPushButton]) -> None:
+        """Append buttons of equal width, three in a row, at the bottom."""
+        self.column.addStretch(1)
+        rows = QGridLayout()
+        rows.setSpacing(6)
+        for place, button in enumerate(buttons):
             button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-            row.addWidget(button, 1)
-        self.column.addLayout(row)
+            rows.addWidget(button, *divmod(place, 3))
+        self.column.addLayout(rows)
 
     def changeEvent(self, event: QEvent | None) -> None:
         """Qt: the sign follows the theme."""
@@ -113,6 +114,7 @@ class MovieCard(Card):
         grid.add("Format", self.format)
         grid.add("Speed", self.fps)
         grid.add("Frames", self._range(grid))
+        grid.add("Every", self.step, "frames", "Every how manyth frame")
         grid.add("Size", self.longer_side, "px", "Longer side of the picture")
         self.column.addWidget(grid)
         self.layers = {name: QCheckBox(text, self) for name, text in LAYERS}
@@ -132,7 +134,7 @@ class MovieCard(Card):
         self.write = QPushButton(icon("film", "on_accent"), "Write movie…", self)
         self.write.setProperty("role", "primary")
         self.write.clicked.connect(lambda: self.requested.emit(self.choice()))
-        self.button_row([self.write])
+        self.button_rows([self.write])
         self.format.activated.connect(lambda _: self._changed())
         self.set_frames(0)
 
@@ -165,10 +167,8 @@ class MovieCard(Card):
         row = QHBoxLayout(box)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(6)
-        tips = ("First frame (0-based)", "End, not included", "Every how manyth frame")
-        for spin, word, tip in zip(
-            (self.start, self.stop, self.step), ("", "to", "every"), tips, strict=True
-        ):
+        tips = ("First frame (0-based)", "End, not included")
+        for spin, word, tip in zip((self.start, self.stop), ("", "to"), tips, strict=True):
             if word:
                 label = QLabel(word, box)
                 label.setProperty("role", "muted")

@@ -2,10 +2,18 @@
 
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QImage, QPixmap, QResizeEvent
-from PyQt6.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import (
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from braggscope.widgets.export_cards import Card, MovieCard, MovieChoice
-from braggscope.widgets.icons import icon
 from braggscope.widgets.section import SectionPage
 
 __all__ = ["ExportPanel", "MovieChoice"]
@@ -16,7 +24,8 @@ FIGURES = (
     ("error", "Error against frame"),
     ("offsets", "Offsets Δx, Δy"),
 )
-COPIES = (("python", "Python", "python"), ("command", "Command line", "command"), ("json", "JSON", "copy"))
+MARGIN = 16  # px beside the cards
+COPIES = (("python", "Python"), ("command", "Command line"), ("json", "JSON"))
 
 
 class ExportPanel(QWidget):
@@ -31,6 +40,7 @@ class ExportPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.columns = 0
         self.page = SectionPage(self)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -38,21 +48,21 @@ class ExportPanel(QWidget):
         sheet = QWidget(self)
         sheet.setMaximumWidth(1040)
         self.grid = QGridLayout(sheet)
-        self.grid.setContentsMargins(20, 16, 20, 20)
+        self.grid.setContentsMargins(MARGIN, 16, MARGIN, 20)
         self.grid.setSpacing(14)
         self.movie = MovieCard(sheet)
         self.movie.requested.connect(self.movie_requested)
         self.movie.edited.connect(self.preview_requested)
-        self.grid.addWidget(self._preview_card(sheet), 0, 0)
-        self.grid.addWidget(self.movie, 0, 1)
-        self.grid.addWidget(self._table_card(sheet), 1, 0)
-        self.grid.addWidget(self._figure_card(sheet), 1, 1)
-        self.grid.addWidget(self._report_card(sheet), 2, 0)
-        self.grid.addWidget(self._copy_card(sheet), 2, 1)
-        self.grid.setColumnStretch(0, 1)
-        self.grid.setColumnStretch(1, 1)
-        self.page.column.insertWidget(0, sheet)
-        self.page.column.setAlignment(sheet, Qt.AlignmentFlag.AlignHCenter)
+        self.cards = (
+            self._preview_card(sheet), self.movie, self._table_card(sheet),
+            self._figure_card(sheet), self._report_card(sheet), self._copy_card(sheet),
+        )  # fmt: skip
+        self._arrange(columns=2)
+        row = QHBoxLayout()
+        row.addStretch(1)
+        row.addWidget(sheet, 100)
+        row.addStretch(1)
+        self.page.column.insertLayout(0, row)
         self.set_available(0, 0, 0)
         self.set_preview(None)
 
@@ -65,6 +75,8 @@ class ExportPanel(QWidget):
             note = "Open a series first."
         elif not has_peaks:
             note = "No peaks yet: analyse the series, or lower minval and minscore."
+        elif not analysed:
+            note = f"{peaks:,} peaks in the current frame; the series is not analysed yet."
         elif analysed < frames:
             note = f"{peaks:,} peaks in {analysed:,} of {frames:,} frames; the others are not analysed yet."
         else:
@@ -80,6 +92,24 @@ class ExportPanel(QWidget):
     def set_preview(self, image: QImage | None) -> None:
         """Show a picture of what the movie will look like, or what to do to get one."""
         self.preview.show_image(image)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Qt: two columns where they fit, or one: the page scrolls downwards only."""
+        super().resizeEvent(event)
+        sides = [max(card.minimumSizeHint().width() for card in self.cards[side::2]) for side in (0, 1)]
+        bar = self.page.verticalScrollBar()
+        room = self.width() - 2 * MARGIN - (bar.sizeHint().width() if bar is not None else 0)
+        self._arrange(2 if sum(sides) + self.grid.spacing() <= room else 1)
+
+    def _arrange(self, columns: int) -> None:
+        if columns == self.columns:
+            return
+        self.columns = columns
+        for place, card in enumerate(self.cards):
+            self.grid.removeWidget(card)
+            self.grid.addWidget(card, *divmod(place, columns))
+        self.grid.setColumnStretch(0, 1)
+        self.grid.setColumnStretch(1, columns - 1)
 
     def _preview_card(self, parent: QWidget) -> Card:
         card = Card("image", "Preview", parent)
@@ -97,8 +127,7 @@ class ExportPanel(QWidget):
             button.setToolTip(f"Write the peak table as *{suffix}")
             button.clicked.connect(lambda _, suffix=suffix: self.table_requested.emit(suffix))
             self.tables[suffix] = button
-        card.column.addStretch(1)
-        card.button_row(list(self.tables.values()))
+        card.button_rows(list(self.tables.values()))
         return card
 
     def _figure_card(self, parent: QWidget) -> Card:
@@ -118,8 +147,7 @@ class ExportPanel(QWidget):
                 lambda _, suffix=suffix: self.figure_requested.emit(self.figure.currentData(), suffix)
             )
             self.figures[suffix] = button
-        card.column.addStretch(1)
-        card.button_row(list(self.figures.values()))
+        card.button_rows(list(self.figures.values()))
         return card
 
     def _report_card(self, parent: QWidget) -> Card:
@@ -128,18 +156,18 @@ class ExportPanel(QWidget):
         self.report = QPushButton("Write report…", card)
         self.report.setToolTip("Write *.html of all analysed frames")
         self.report.clicked.connect(lambda _: self.report_requested.emit())
-        card.button_row([self.report])
+        card.button_rows([self.report])
         return card
 
     def _copy_card(self, parent: QWidget) -> Card:
         card = Card("copy", "Copy as", parent)
         card.note.setText("What you see here, as text that does it again.")
         self.copies: dict[str, QPushButton] = {}
-        for key, text, glyph in COPIES:
-            button = QPushButton(icon(glyph), text, card)
+        for key, text in COPIES:
+            button = QPushButton(text, card)
             button.clicked.connect(lambda _, key=key: self.copy_requested.emit(key))
             self.copies[key] = button
-        card.button_row(list(self.copies.values()))
+        card.button_rows(list(self.copies.values()))
         return card
 
     def _figure_state(self) -> None:

@@ -90,7 +90,7 @@ WORKSPACES: Mapping[str, Arrangement] = {
         bottom_height=210,
     ),
     "accuracy": Arrangement(bottom=(_NEWS,), bottom_height=160),
-    "export": Arrangement(left=(_FILE,), right=(Group(("sets",), 190),), bottom=(_NEWS,), bottom_height=200),
+    "export": Arrangement(left=(_FILE,), right=(Group(("sets",), 190),), bottom=(_NEWS,), bottom_height=160),
 }
 VERSION = zlib.crc32(" ".join(DOCKS).encode()) & 0x7FFF  # layouts saved with other docks are not restored
 

@@ -42,6 +42,8 @@ def test_what_is_missing_is_said_and_disabled(panel):
     buttons = [*panel.tables.values(), *panel.figures.values(), *panel.copies.values(), panel.movie.write]
     assert not any(button.isEnabled() for button in buttons)
     assert panel.table_note.text() == "Open a series first."
+    panel.set_available(22, 480, 0)
+    assert panel.table_note.text() == "22 peaks in the current frame; the series is not analysed yet."
     panel.set_available(0, 480, 0)
     assert "analyse the series" in panel.table_note.text()
     assert panel.movie.write.isEnabled()
@@ -51,6 +53,21 @@ def test_what_is_missing_is_said_and_disabled(panel):
     assert panel.table_note.text().startswith("5,812 peaks in 307 of 480 frames")
     panel.set_available(5812, 480, 480)
     assert panel.table_note.text() == "5,812 peaks in all 480 frames."
+
+
+@pytest.mark.parametrize("width", [480, 640, 700, 800, 1000, 1500])
+def test_no_card_is_cut(qtbot, panel, width):
+    panel.set_available(10, 480, 480)
+    panel.resize(width, 500)
+    qtbot.wait(20)
+    port = panel.page.viewport()
+    for card in panel.cards:
+        left = card.mapTo(port, card.rect().topLeft()).x()
+        assert left >= 0
+        assert left + card.width() <= port.width()
+        assert card.width() >= card.minimumSizeHint().width()
+        assert card.height() >= card.minimumSizeHint().height()
+    assert panel.columns == {480: 1, 1000: 2}.get(width, panel.columns)
 
 
 def test_tables_figures_and_copies(qtbot, panel):
