@@ -1,6 +1,7 @@
 """One frame of a movie: picture, marks, colour bar, frame number, thresholds. Pillow, no Qt."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,6 @@ class OverlayPainter:
         self.picture_size = (-(-width // self.step) * self.zoom, -(-height // self.step) * self.zoom)
         full = (self.picture_size[0] + MARGIN, self.picture_size[1] + CAPTION)
         self.size = (full[0] + full[0] % 2, full[1] + full[1] % 2)
-        self._font = caption_font(13)
         self._small = caption_font(11)
         self._table = lut(style.colormap)
         self._ground = self._paint_ground()
@@ -76,8 +76,9 @@ class OverlayPainter:
         self._marks(draw, table)
         self._scale_bar(draw)
         top = self.picture_size[1]
-        draw.text((8, top + 5), title, TEXT, self._font)
-        draw.text((8, top + 25), note, MUTED, self._small)
+        room = self.size[0] - 16
+        draw.text((8, top + 5), title, TEXT, fitting_font(title, 13, room))
+        draw.text((8, top + 25), note, MUTED, fitting_font(note, 11, room))
         return canvas
 
     def _picture(self, prepared: Prepared) -> Image.Image:
@@ -169,6 +170,13 @@ def _ring(
     shape((x - r, y - r, x + r, y + r), outline=colour, width=2)
 
 
+def fitting_font(text: str, size: int, width: float) -> ImageFont.FreeTypeFont:
+    """The largest font up to ``size`` px in which ``text`` is not wider than ``width`` px, at least 7 px."""
+    fonts = (caption_font(height) for height in range(size, 7, -1))
+    return next((font for font in fonts if font.getlength(text) <= width), caption_font(7))
+
+
+@cache
 def caption_font(size: int) -> ImageFont.FreeTypeFont:
     """A font that every installation has, ``size`` px."""
     import matplotlib

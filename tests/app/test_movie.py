@@ -15,7 +15,7 @@ from PIL import Image
 from braggscope.app.engine.jobs import Cancelled, Context, Ticket, silent_context
 from braggscope.app.engine.movies import MovieJob, make_movie
 from braggscope.app.export.movie import movie_sink
-from braggscope.app.export.overlay import BRAGGNN, FIT, OverlayPainter, OverlayStyle
+from braggscope.app.export.overlay import BRAGGNN, FIT, GROUND, OverlayPainter, OverlayStyle
 from braggscope.app.export.tables import ExportError
 from braggscope.app.sources.protocol import SourceError
 from braggscope.models.parameters import Parameters
@@ -247,3 +247,13 @@ def test_rejected_peaks_are_not_drawn():
     frame = prepared((64, 80))
     empty = painter.paint(frame, table.take(slice(0, 0)), "t", "n")
     assert np.array_equal(np.asarray(painter.paint(frame, table, "t", "n")), np.asarray(empty))
+
+
+@pytest.mark.parametrize("size", [256, 400])
+def test_captions_of_small_movies_are_whole(size):
+    painter = OverlayPainter((64, 64), OverlayStyle((0.0, 50.0), size=size))
+    note = "minval 120  minscore 150   21 peaks   + fit  ○ BraggNN  □ no fit"
+    title = "frame 240 / 480   time 7200 s   voltage 3.87337 V"
+    picture = painter.paint(prepared((64, 64)), PeakTable.blank(0), title, note)
+    beside = np.asarray(picture)[painter.picture_size[1] :, -8:]
+    assert np.array_equal(np.unique(beside.reshape(-1, 3), axis=0), [GROUND])
