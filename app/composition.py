@@ -13,8 +13,8 @@ from PyQt6.QtCore import QByteArray, QObject, Qt, QTimer
 from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QApplication, QMessageBox
 
+from braggscope.app.engine.loading import get_ready
 from braggscope.app.engine.localizers import NETWORK_TITLES, weights_in_use
-from braggscope.app.engine.warmup import warm_up
 from braggscope.app.main_window import MainWindow
 from braggscope.app.presenters.bench import BenchPresenter
 from braggscope.app.presenters.clipboard import ClipboardPresenter
@@ -220,7 +220,10 @@ class Program(QObject):
     def start(self, locations: list[str]) -> None:
         """Show the window, then open what was asked for, or the last session."""
         self.window.show()
-        self._warm_up()
+        painted = QTimer(self.window)  # of the window, or closing it at once would not stop it
+        painted.setSingleShot(True)
+        painted.timeout.connect(self._warm_up)
+        painted.start(0)
         if locations:
             self.sources.open_several(locations)
         else:
@@ -228,7 +231,7 @@ class Program(QObject):
         self.training.look(tell=True)
 
     def _warm_up(self) -> None:
-        """Load compiled kernels in the background; the first start ever compiles them, and says so."""
+        """Load what computes in the background; the first start ever compiles kernels, and says so."""
         patience = QTimer(self.window)
         patience.setSingleShot(True)
         patience.timeout.connect(
@@ -243,7 +246,7 @@ class Program(QObject):
             self.window.notices.remove("warmup")
             self.collector.keep_what_is_there()
 
-        self.desk.lanes.models.submit(lambda _: warm_up(), done, on_error=self.desk.fail)
+        self.desk.lanes.models.submit(lambda job: get_ready(job.check), done, on_error=self.desk.fail)
 
     def close(self) -> None:
         """Save, stop all work, let go of files and children."""

@@ -1,10 +1,10 @@
 """Turning exceptions into one sentence for the user."""
 
-from pydantic import ValidationError
-
 
 def sentence(error: BaseException) -> str:
     """One line that says what is wrong; expected errors already carry it, others are named."""
+    from pydantic import ValidationError  # late: the command line gives its help without it
+
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

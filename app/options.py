@@ -1,11 +1,14 @@
 """From command-line options to frames, parameters and thresholds."""
 
+from __future__ import annotations
+
 import argparse
 import json
 import math
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from braggscope.app.engine.batch import read_raw
 from braggscope.app.engine.setup import make_preparer
@@ -13,8 +16,9 @@ from braggscope.app.errors import sentence
 from braggscope.app.sources.protocol import SourceError, SourceInfo
 from braggscope.app.sources.reader import Reader
 from braggscope.models.parameters import Parameters
-from braggscope.models.peaks.detect import suggest_thresholds
-from braggscope.models.prepare import Prepared
+
+if TYPE_CHECKING:
+    from braggscope.models.prepare import Prepared
 
 METHODS = ("fit", "braggnn", "net")
 NETWORKS = ("braggnn", "net")
@@ -103,6 +107,8 @@ def with_suggestions(
 
 def suggested_thresholds(parameters: Parameters, info: SourceInfo, reader: Reader) -> tuple[float, float]:
     """(minval, minscore) counts that the middle frame proposes. Raises SourceError."""
+    from braggscope.models.peaks.detect import suggest_thresholds
+
     prepared = _typical_frame(parameters, info, reader)
     return suggest_thresholds(prepared.image, prepared.excluded)
 

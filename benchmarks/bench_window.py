@@ -15,8 +15,8 @@ from PyQt6.QtWidgets import QApplication
 
 from benchmarks.bench_series import big_series
 from braggscope.app.composition import Program
-from braggscope.app.engine.frames import Found
 from braggscope.app.engine.peaks import blank_table
+from braggscope.app.engine.views import Found
 from braggscope.app.shell.settings import Settings
 from braggscope.models.peaks.detect import select
 from braggscope.models.results import Candidates
@@ -27,7 +27,7 @@ import os; os.environ["QT_QPA_PLATFORM"] = "offscreen"
 from PyQt6.QtWidgets import QApplication
 app = QApplication([])
 from braggscope.app.composition import Program
-from braggscope.app.engine.frames import Found
+from braggscope.app.engine.views import Found
 from braggscope.app.engine.peaks import blank_table
 from braggscope.app.shell.settings import Settings
 program = Program(Settings()); program.window.show(); app.processEvents(); program.window.grab()

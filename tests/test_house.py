@@ -87,15 +87,29 @@ def test_every_module_imports(monkeypatch):
 
 
 HEAVY = "PyQt6 pyqtgraph torch findpeaks matplotlib braggscope.widgets"
+NUMERICS = "numba llvmlite scipy"
+PAINTED = """
+import sys
+from PyQt6.QtWidgets import QApplication
+from braggscope.app.composition import Program
+from braggscope.app.shell.settings import Settings
+app = QApplication([])
+program = Program(Settings())
+program.window.show()
+app.processEvents()
+program.window.grab()
+print([m for m in sys.argv[1:] if m in sys.modules])
+program.sessions.enabled = False
+program.window.close()
+"""
 
 
 @pytest.mark.parametrize(
     ("module", "forbidden"),
     [
-        ("braggscope.app.cli", f"{HEAVY} numba h5py"),
-        ("braggscope.app.__main__", f"{HEAVY} numba h5py"),
-        ("braggscope.app.commands", f"{HEAVY} h5py fabio"),
-        ("braggscope.app.composition", "torch findpeaks matplotlib h5py fabio tifffile"),
+        ("braggscope.app.cli", f"{HEAVY} {NUMERICS} numpy pydantic h5py"),
+        ("braggscope.app.__main__", f"{HEAVY} {NUMERICS} numpy pydantic h5py"),
+        ("braggscope.app.commands", f"{HEAVY} {NUMERICS} h5py fabio"),
     ],
 )
 def test_what_a_start_does_not_load(module, forbidden):
@@ -107,6 +121,14 @@ def test_what_a_start_does_not_load(module, forbidden):
 def test_one_place_says_how_many_threads_torch_may_use():
     places = {module_name(path) for path in FILES if "set_num_threads" in path.read_text("utf-8")}
     assert places == {"braggscope.models.threads"}
+
+
+def test_the_window_is_painted_before_numerics_are_loaded(tmp_path):
+    names = f"{NUMERICS} torch findpeaks matplotlib h5py fabio tifffile qtawesome qtpy PIL pyarrow"
+    home = {"QT_QPA_PLATFORM": "offscreen", "BRAGGSCOPE_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", PAINTED, *names.split()]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | home)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
 def test_one_version():

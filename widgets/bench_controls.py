@@ -18,7 +18,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from braggscope.models.simbench import BenchSettings, Neighbour
+from braggscope.models.bench_settings import BenchSettings, Neighbour
 from braggscope.widgets.prepare_fields import FieldGrid, Segmented
 
 _STEPS = 1000  # of a slider

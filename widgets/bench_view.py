@@ -23,7 +23,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from braggscope.models.simbench import BOUND, BenchSettings, Outcome
+from braggscope.models.bench_settings import BOUND, BenchSettings, Outcome
 from braggscope.widgets import theme
 from braggscope.widgets.bench_controls import BenchControls
 from braggscope.widgets.elided import ElidedLabel

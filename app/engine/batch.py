@@ -1,15 +1,17 @@
 """A whole series in the background: read, analyse, record, in parallel and resumable."""
 
+from __future__ import annotations
+
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from braggscope.app.engine.jobs import Cancelled, Context
 from braggscope.app.engine.journal import Journal, encode
 from braggscope.app.engine.networks import Networks
-from braggscope.app.engine.peaks import analyse
 from braggscope.app.engine.setup import make_preparer
 from braggscope.app.engine.summary import FrameSummary, summarise
 from braggscope.app.errors import sentence
@@ -17,9 +19,11 @@ from braggscope.app.sources.protocol import SourceError, SourceInfo
 from braggscope.app.sources.reader import Reader
 from braggscope.models.geometry import Instrument
 from braggscope.models.parameters import Parameters
-from braggscope.models.peaks.persistence import Workspace
-from braggscope.models.prepare import Preparer
 from braggscope.models.results import PeakTable
+
+if TYPE_CHECKING:
+    from braggscope.models.peaks.persistence import Workspace
+    from braggscope.models.prepare import Preparer
 
 REPORT_S = 0.1  # between two progress reports
 COMMIT_S = 0.5  # between two journal transactions: at most this much work is done twice
@@ -185,6 +189,8 @@ def read_raw(
 def _work(
     preparer: Preparer, job: SeriesJob, networks: Networks | None, pipe: _Pipe, gate: Gate | None
 ) -> None:
+    from braggscope.models.peaks.persistence import Workspace
+
     workspace = Workspace()
     while not pipe.stop.is_set():
         try:
@@ -215,6 +221,8 @@ def analyse_one(
     """One frame from what :func:`read_one` gave; never raises but Cancelled."""
     if isinstance(raw, str):
         return Outcome(index, None, None, raw)
+    from braggscope.app.engine.peaks import analyse
+
     try:
         prepared = preparer.apply(raw)
         result = analyse(
@@ -229,7 +237,7 @@ def analyse_one(
 
 def begin(
     job: SeriesJob, context: Context, journal: Journal | None, on_outcomes: Callable[[list[Outcome]], object]
-) -> tuple[list[int], "Recorder"]:
+) -> tuple[list[int], Recorder]:
     """Frames that are not in the journal yet, and who records them."""
     done = journal.done() if journal is not None else set()
     todo = [i for i in job.frames if i not in done]
@@ -250,7 +258,7 @@ class Recorder:
         self._unreported: list[Outcome] = []
         self._saved = self._reported = time.monotonic()
 
-    def __enter__(self) -> "Recorder":
+    def __enter__(self) -> Recorder:
         return self
 
     def __exit__(self, *_: object) -> None:

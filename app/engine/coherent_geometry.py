@@ -1,9 +1,17 @@
 """What a file says about the geometry of a rocking curve, and whether what was typed agrees with it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from braggscope.app.sources.protocol import SourceError, SourceInfo
-from braggscope.models.cdi.geometry import BraggGeometry
+from braggscope.models.cdi.geometry import BraggGeometry, object_steps, scattering_vector
+from braggscope.models.cdi.parameters import Phasing
+
+if TYPE_CHECKING:
+    from braggscope.app.engine.coherent_volume import Volume
 
 ROCKING = ("theta", "omega", "eta", "phi", "chi", "mu", "th", "om", "rocking", "angle")
 _TOLERANCE = 0.2  # of the step
@@ -67,3 +75,19 @@ def step_problem(info: SourceInfo, geometry: BraggGeometry | None, every: int = 
             " the file; correct one of them."
         )
     return ""
+
+
+def geometry_note(volume: Volume | None, parameters: Phasing) -> str:
+    """What follows from the geometry for voxels and Q."""
+    geometry = parameters.geometry
+    if geometry is None:
+        return ""
+    q = float(np.linalg.norm(scattering_vector(geometry)))
+    said = f"|Q| = {q:.4f} Å⁻¹, d = {2 * np.pi / q:.4f} Å"
+    if volume is None or volume.pattern is None:
+        return said + "."
+    shape = volume.pattern.amplitude.shape
+    extent = tuple(n * b for n, b in zip(shape, parameters.binning, strict=True))
+    steps = object_steps(geometry, extent)
+    sides = " × ".join(f"{side:.1f}" for side in np.linalg.norm(steps, axis=1))
+    return f"{said}; oblique voxels of {sides} nm, cubes of {np.cbrt(abs(np.linalg.det(steps))):.1f} nm."

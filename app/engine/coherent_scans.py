@@ -22,9 +22,9 @@ import numpy as np
 from braggscope.app.engine.cdi import phase_stack, read_stack
 from braggscope.app.engine.cdi_network import weights_record
 from braggscope.app.engine.coherent_geometry import check_step
+from braggscope.app.engine.coherent_parameters import files_of
 from braggscope.app.engine.coherent_results import candidates
 from braggscope.app.engine.coherent_views import frames_of, particle_of
-from braggscope.app.engine.coherent_volume import files_of
 from braggscope.app.engine.jobs import Cancelled, Context
 from braggscope.app.errors import sentence
 from braggscope.app.files import atomic_path

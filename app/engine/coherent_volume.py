@@ -7,20 +7,14 @@ import numpy as np
 
 from braggscope.app.engine.cdi import Stack, read_stack
 from braggscope.app.engine.coherent_geometry import step_problem
+from braggscope.app.engine.coherent_parameters import files_of, preparation_key
 from braggscope.app.engine.jobs import Context
 from braggscope.app.sources.protocol import SourceInfo
 from braggscope.app.sources.reader import Reader
-from braggscope.models.cdi.geometry import object_steps, scattering_vector
 from braggscope.models.cdi.layers import Layer, data_layer
 from braggscope.models.cdi.parameters import Phasing, Stroke
 from braggscope.models.cdi.prepare import Pattern, PreparationError, prepare
 from braggscope.models.parameters import Parameters, Preparation
-
-AUTOMATIC_BYTES = 256 << 20  # stacks up to this size are read without being asked for
-HOW = (
-    "iterations", "coarse_iterations", "starts", "runs", "start", "method", "seed", "beta", "support_sigma",
-    "support_threshold", "support_every", "break_twin", "free_share", "refinement", "coherence", "background",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +48,6 @@ class Volume:
         raw = np.array(places) * binning + binning // 2 + origin
         made = tuple((int(z), int(y), int(x)) for z, y, x in raw)
         return Stroke(places=made, radius=radius * int(binning.max()), erase=erase)
-
-
-def preparation_key(parameters: Phasing) -> str:
-    """What of the parameters decides the pattern."""
-    return parameters.model_dump_json(
-        include={
-            "input", "crop", "binning", "saturation", "hot_voxels", "aliens", "brushed", "centre", "geometry",
-        }
-    )  # fmt: skip
-
-
-def files_of(preparation: Preparation) -> tuple[str | None, str | None, str | None]:
-    """Mask, dark and flat file."""
-    return preparation.mask_file, preparation.dark_file, preparation.flat_file
 
 
 def make_volume(
@@ -109,24 +89,3 @@ def prepared(
         shown = values * values if parameters.input == "amplitude" else values
         return Volume(stack, files, parameters, None, data_layer(shown, stack.mask), str(error))
     return Volume(stack, files, parameters, pattern, data_layer(pattern.amplitude**2, pattern.mask))
-
-
-def geometry_note(volume: Volume | None, parameters: Phasing) -> str:
-    """What follows from the geometry for voxels and Q."""
-    geometry = parameters.geometry
-    if geometry is None:
-        return ""
-    q = float(np.linalg.norm(scattering_vector(geometry)))
-    said = f"|Q| = {q:.4f} Å⁻¹, d = {2 * np.pi / q:.4f} Å"
-    if volume is None or volume.pattern is None:
-        return said + "."
-    shape = volume.pattern.amplitude.shape
-    extent = tuple(n * b for n, b in zip(shape, parameters.binning, strict=True))
-    steps = object_steps(geometry, extent)
-    sides = " × ".join(f"{side:.1f}" for side in np.linalg.norm(steps, axis=1))
-    return f"{said}; oblique voxels of {sides} nm, cubes of {np.cbrt(abs(np.linalg.det(steps))):.1f} nm."
-
-
-def fresh(parameters: Phasing) -> Phasing:
-    """For another stack: how it is phased stays, what belongs to the stack starts afresh."""
-    return Phasing().model_copy(update={name: getattr(parameters, name) for name in HOW})

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.scan import Patterns
+from braggscope.app.engine.strain_result import StrainError
 from braggscope.app.errors import sentence
 from braggscope.app.sources.protocol import SourceError
 from braggscope.app.sources.reader import Reader
@@ -27,12 +28,6 @@ LOOKED_AT = 32  # patterns from which probe and first lattice are taken
 SIZES = {"correlation": 32, "lattice": 8, "network": 16}  # patterns a block, about 0.1 s of work
 DEVICE_SIZE = 512  # the same on a graphics card
 Bools = NDArray[np.bool_]
-
-
-class StrainError(Exception):
-    """Strain cannot be measured. The message is one sentence."""
-
-    expected = True
 
 
 def worded(where: str, error: Exception) -> StrainError:

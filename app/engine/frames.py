@@ -3,8 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,96 +12,17 @@ from braggscope.app.engine.batch import read_raw
 from braggscope.app.engine.cache import ByteCache
 from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.networks import Networks
-from braggscope.app.engine.peaks import Timing, blank_table, find, localize
+from braggscope.app.engine.peaks import blank_table, find, localize
 from braggscope.app.engine.setup import make_preparer
+from braggscope.app.engine.views import LIVE_LIMIT, Ask, Found, Landscape, Measured, Picture, ViewKey
 from braggscope.app.sources.protocol import SourceInfo
 from braggscope.app.sources.reader import Reader
-from braggscope.app.state.session import Display
 from braggscope.models.parameters import Parameters
 from braggscope.models.peaks.detect import log_histogram, select
 from braggscope.models.peaks.persistence import Workspace
 from braggscope.models.prepare import Prepared, Preparer
 from braggscope.models.render import histogram, lut, percentile_levels, render_rgb
-from braggscope.models.results import Candidates, PeakTable, Status
-
-LIVE_LIMIT = 2_000  # peaks measured while somebody looks; a whole-series run measures all
-V = TypeVar("V")
-
-
-@dataclass(frozen=True, slots=True)
-class ViewKey:
-    """What a result belongs to: compared before anything is shown."""
-
-    identity: str
-    frame: int
-    prepared: str  # fingerprint of what the image depends on
-    fingerprint: str
-
-    @classmethod
-    def of(cls, info: SourceInfo, frame: int, parameters: Parameters) -> "ViewKey":
-        """Key of a frame of a source under given parameters."""
-        return cls(info.identity, frame, parameters.fingerprint("prepare"), parameters.fingerprint("all"))
-
-    def same_image(self, other: "ViewKey") -> bool:
-        """Whether both show the same pixels, whatever the thresholds."""
-        mine, theirs = (
-            (self.identity, self.frame, self.prepared),
-            (other.identity, other.frame, other.prepared),
-        )
-        return mine == theirs
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One view wanted by the window. ``step``: image pixels per screen pixel."""
-
-    key: ViewKey
-    frame: int
-    parameters: Parameters
-    display: Display
-    step: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A frame drawn as ``display`` asks. ``rgb`` (h, w) uint32 0xFFRRGGBB, max-pooled by ``step``."""
-
-    key: ViewKey
-    display: Display
-    prepared: Prepared
-    rgb: NDArray[np.uint32]
-    levels: tuple[float, float]
-    counts: NDArray[np.float64]
-    edges: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Selected peaks, not measured yet."""
-
-    key: ViewKey
-    table: PeakTable
-    candidates: int
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """Selected peaks with fits and network outputs."""
-
-    key: ViewKey
-    table: PeakTable
-    candidates: int
-    timing: Timing
-
-
-@dataclass(frozen=True, slots=True)
-class Landscape:
-    """All candidates of a frame as log histograms of birth and score, for the sliders."""
-
-    key: ViewKey
-    births: tuple[NDArray[np.int64], NDArray[np.float64]]
-    scores: tuple[NDArray[np.int64], NDArray[np.float64]]
-    total: int
+from braggscope.models.results import Candidates, Status
 
 
 def file_id(location: str) -> int:

@@ -1,20 +1,20 @@
 """What the networks say of the peaks of a frame."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from braggscope.models.parameters import Method
-from braggscope.models.peaks.patches import cut_patches, normalise
-from braggscope.models.prepare import Prepared
 from braggscope.models.results import PeakTable
 
 if TYPE_CHECKING:
     from braggscope.models.localizer.infer import Answer
+    from braggscope.models.prepare import Prepared
 
 HIDDEN = 0.7  # least probability of a second peak that the fit is told of
 HIDDEN_PX = (1.7, 6.5)  # distance from the peak; nearer ones are no peaks of their own
@@ -36,7 +36,7 @@ class CountsLocalizer(Protocol):
 
     window: int
 
-    def locate(self, counts: NDArray[np.float32], valid: NDArray[np.bool_]) -> "Answer":
+    def locate(self, counts: NDArray[np.float32], valid: NDArray[np.bool_]) -> Answer:
         """(N, S, S) counts and valid pixels -> positions in px of the patch, and how sure they are."""
         ...
 
@@ -58,6 +58,8 @@ def network_patches(
     prepared: Prepared, rows: NDArray, cols: NDArray, window: int, minval: float | None
 ) -> NDArray[np.float32]:
     """(N, window, window) what BraggNN is given: cut, thresholded if ``minval`` is given, scaled to 0..1."""
+    from braggscope.models.peaks.patches import cut_patches, normalise
+
     patches, valid = cut_patches(prepared.image, prepared.mask, rows, cols, window)
     return normalise(patches, valid, threshold=minval)
 
@@ -89,7 +91,7 @@ def look(
     n: int,
     localizer: CountsLocalizer | None,
     check: Callable[[], None] = lambda: None,
-) -> "tuple[Answer | None, NDArray, NDArray]":
+) -> tuple[Answer | None, NDArray, NDArray]:
     """What the localiser network says of the first ``n`` of all peaks of a frame, px of the frame.
 
     And the pixels (rows, cols) of all peaks, those that only the network sees behind the others. None
@@ -97,6 +99,8 @@ def look(
     """
     if localizer is None or n == 0:
         return None, rows, cols
+    from braggscope.models.peaks.patches import cut_patches
+
     parts = []
     for start in range(0, n, CHUNK):
         check()
@@ -110,7 +114,7 @@ def look(
     return answer, np.concatenate((rows, hidden[0])), np.concatenate((cols, hidden[1]))
 
 
-def net_columns(answer: "Answer") -> dict[str, NDArray]:
+def net_columns(answer: Answer) -> dict[str, NDArray]:
     """Columns of the localiser network."""
     return {
         "x_net": answer.x,
@@ -122,7 +126,7 @@ def net_columns(answer: "Answer") -> dict[str, NDArray]:
 
 
 def _hidden_peaks(
-    answer: "Answer", rows: NDArray, cols: NDArray, shape: tuple[int, int]
+    answer: Answer, rows: NDArray, cols: NDArray, shape: tuple[int, int]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pixels (rows, cols) of second peaks that the network sees and the list of all peaks lacks.
 
@@ -134,6 +138,8 @@ def _hidden_peaks(
     pixels = np.unique(np.rint(answer.second[near & (answer.overlap >= HIDDEN)]).astype(np.int64), axis=0)
     pixels = pixels[np.all((pixels >= 0) & (pixels < np.array([shape[1], shape[0]])), axis=1)]
     if len(pixels):
+        from scipy.spatial import cKDTree
+
         distance, _ = cKDTree(np.stack([cols, rows], axis=1)).query(pixels)
         pixels = pixels[distance >= HIDDEN_PX[0]]
     return pixels[:, 1], pixels[:, 0]

@@ -1,9 +1,12 @@
 """A 4D-STEM scan: its shape, and its patterns as they are read and prepared."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +18,9 @@ from braggscope.app.sources.protocol import SourceError, SourceInfo
 from braggscope.app.sources.reader import Reader
 from braggscope.models.disks.parameters import Rectangle
 from braggscope.models.parameters import Parameters
-from braggscope.models.prepare import Preparer
+
+if TYPE_CHECKING:
+    from braggscope.models.prepare import Preparer
 
 SMALLEST = 8  # px, side of a pattern
 SAMPLE = 5  # patterns that tell which pixels are always bad
@@ -45,7 +50,7 @@ class Scan:
         return self.scan_shape[0] * self.scan_shape[1]
 
     @classmethod
-    def of(cls, info: SourceInfo, parameters: Parameters, frame_axis: int | None = None) -> "Scan":
+    def of(cls, info: SourceInfo, parameters: Parameters, frame_axis: int | None = None) -> Scan:
         """Raise SourceError where the source is no scan, or none of the shape that is asked for."""
         binning = parameters.prepare.binning
         height, width = info.shape

@@ -12,7 +12,6 @@ from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.scan import Patterns, patterns_of
 from braggscope.app.engine.scan_pass import Block, over_scan
 from braggscope.models.disks.parameters import Rectangle
-from braggscope.models.disks.virtual import centre_of_mass, largest, total, virtual_image
 from braggscope.models.parameters import Parameters
 
 REPORT_S = 0.2  # between two partial results
@@ -128,6 +127,8 @@ Counted = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]
 
 
 def _counter(patterns: Patterns, detectors: Detectors) -> Callable[[Block], Counted]:
+    from braggscope.models.disks.virtual import centre_of_mass, largest, total, virtual_image
+
     mask = patterns.mask
 
     def count(block: Block) -> Counted:

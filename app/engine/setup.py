@@ -1,5 +1,7 @@
 """Joining files, weights and parameters into what an analysis needs."""
 
+from __future__ import annotations
+
 import os
 from typing import TYPE_CHECKING
 
@@ -7,11 +9,11 @@ from braggscope.app.sources.protocol import SourceError, SourceInfo
 from braggscope.app.state.session import ChosenInstrument
 from braggscope.models.geometry import Instrument
 from braggscope.models.parameters import Parameters, Preparation
-from braggscope.models.prepare import Preparer
 from braggscope.models.regions import rebinned
 
 if TYPE_CHECKING:
     from braggscope.app.sources.reader import Reader
+    from braggscope.models.prepare import Preparer
 
 
 def instrument_of(info: SourceInfo, chosen: ChosenInstrument | None = None) -> Instrument | None:
@@ -43,11 +45,13 @@ def with_beam(parameters: Parameters, instrument: Instrument | None) -> Paramete
     return parameters.with_prepare(centre=rebinned(beam.centre_px, 1, prepare.binning))
 
 
-def make_preparer(preparation: Preparation, info: SourceInfo, reader: "Reader") -> Preparer:
+def make_preparer(preparation: Preparation, info: SourceInfo, reader: Reader) -> Preparer:
     """Preparer for an open source, with the mask, dark and flat files that the preparation names.
 
     Raises SourceError if one of them cannot be read or does not fit the frames.
     """
+    from braggscope.models.prepare import Preparer
+
     if preparation.centre is None:
         preparation = preparation.model_copy(update={"centre": beam_centre(info, preparation.binning)})
     user_mask = reader.load_image(preparation.mask_file) if preparation.mask_file else None

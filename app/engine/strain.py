@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from braggscope.app.engine.batch import COMMIT_S, Gate
 from braggscope.app.engine.disk_tools import (
-    StrainError,
     Tools,
     find_probe,
     make_tools,
@@ -24,7 +23,7 @@ from braggscope.app.engine.scan_pass import Block, Done, over_scan, patiently
 from braggscope.app.engine.strain_doubts import lattice_doubts, probe_doubts, residual_doubts
 from braggscope.app.engine.strain_maps import LiveMaps, Maps, empty_map, images_of, placed, whole_maps
 from braggscope.app.engine.strain_records import Found
-from braggscope.app.engine.strain_result import StrainResult, Timing
+from braggscope.app.engine.strain_result import StrainError, StrainResult, Timing
 from braggscope.app.sources.protocol import SourceError
 from braggscope.models.disks.parameters import Rectangle
 from braggscope.models.disks.propose import ADVICE

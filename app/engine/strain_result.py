@@ -1,4 +1,4 @@
-"""What is known once the strain of a scan was measured."""
+"""What is known once the strain of a scan was measured, or why it cannot be."""
 
 from dataclasses import dataclass, field
 
@@ -10,6 +10,12 @@ from braggscope.models.disks.results import Disks, Lattice, LatticeMap, Probe, S
 from braggscope.models.parameters import Parameters
 
 Image = NDArray[np.float64]
+
+
+class StrainError(Exception):
+    """Strain cannot be measured. The message is one sentence."""
+
+    expected = True
 
 
 @dataclass(frozen=True, slots=True)

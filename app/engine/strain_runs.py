@@ -10,15 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from braggscope.app.engine.batch import Gate
-from braggscope.app.engine.disk_tools import worded
 from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.journal import FORMAT, Journal, JournalError
 from braggscope.app.engine.runs import prune
 from braggscope.app.engine.scan import Scan
-from braggscope.app.engine.strain import run_strain
-from braggscope.app.engine.strain_doubts import residual_doubts
 from braggscope.app.engine.strain_key import strain_key
-from braggscope.app.engine.strain_maps import whole_maps
 from braggscope.app.engine.strain_records import IMAGES, Found
 from braggscope.app.engine.strain_result import StrainResult
 from braggscope.app.folders import state_folder
@@ -45,6 +41,8 @@ class StrainJob:
 
     def run(self, context: Context, gate: Gate | None = None) -> StrainResult:
         """Measure what is not in the journal. Raises as :func:`braggscope.app.engine.strain.run_strain`."""
+        from braggscope.app.engine.strain import run_strain
+
         folder, key = self.place()
         prune({folder})
         with contextlib.closing(Journal.resume(folder, key)) as journal:
@@ -72,6 +70,10 @@ def renewable(result: StrainResult, parameters: Parameters) -> bool:
 
 def renewed(result: StrainResult, parameters: Parameters) -> StrainResult:
     """The same disks with another reference, frame, lattice or weights. Raises StrainError."""
+    from braggscope.app.engine.disk_tools import worded
+    from braggscope.app.engine.strain_doubts import residual_doubts
+    from braggscope.app.engine.strain_maps import whole_maps
+
     scan, settings = result.scan, parameters.strain
     places = np.arange(scan.positions)
     found = Found(places, result.disks, np.zeros((scan.positions, len(IMAGES))), result.fitted)

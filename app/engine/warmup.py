@@ -4,6 +4,8 @@ Compiled kernels are cached on disk: seconds once after an installation, a fract
 ``python -m braggscope.app.engine.warmup`` does it from the command line.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from braggscope.app.engine.localizers import open_networks
@@ -18,8 +20,11 @@ from braggscope.models.results import PeakTable
 DTYPES = ("uint16", "int32", "uint32", "float32", "uint8")
 
 
-def warm_up(networks: bool = False) -> None:
-    """Send a small frame of every usual type through the pipeline; with ``networks`` through these too."""
+def warm_up(networks: bool = False, check: Callable[[], None] = lambda: None) -> None:
+    """Send a small frame of every usual type through the pipeline; with ``networks`` through these too.
+
+    ``check`` may raise to stop.
+    """
     y, x = np.mgrid[:48, :48]
     frame = 20 + 200 * np.exp(-((x - 20.3) ** 2 + (y - 24.6) ** 2) / 5.0)
     frame += 150 * np.exp(-((x - 25.1) ** 2 + (y - 26.2) ** 2) / 4.0)
@@ -27,17 +32,20 @@ def warm_up(networks: bool = False) -> None:
     ready = open_networks(base.localize) if networks else None
     for dtype in DTYPES:
         preparer, raw = Preparer(base.prepare, shape=frame.shape), frame.astype(dtype)
+        check()
         for own in (True, False):  # or lent by the reader, see Reader.read
             raw.flags.writeable = own
             prepared = preparer.apply([raw])
     suggest_thresholds(prepared.image, prepared.excluded)
     for model in ("gaussian", "pseudovoigt"):
         for noise in ("uniform", "poisson"):
+            check()
             analyse(prepared, 0, base.with_localize(model=model, noise=noise), ready)
     for size in (1, 2, 4):
         prepare(np.dtype(f"u{size}"))
-    _warm_up_tracks()
-    _warm_up_lattices()
+    for work in (_warm_up_tracks, _warm_up_lattices):
+        check()
+        work()
     levels = percentile_levels(prepared.image, prepared.mask)
     histogram(prepared.image, prepared.mask)
     for step in (1, 2):

@@ -1,7 +1,7 @@
 """A setting of the simulation bench as a Python script."""
 
+from braggscope.models.bench_settings import BenchSettings
 from braggscope.models.parameters import Localization
-from braggscope.models.simbench import BenchSettings
 
 
 def bench_as_python(settings: BenchSettings, localize: Localization, draws: int) -> str:
@@ -11,7 +11,8 @@ def bench_as_python(settings: BenchSettings, localize: Localization, draws: int)
 from braggscope.app.engine.bench import methods
 from braggscope.app.engine.localizers import open_networks
 from braggscope.models.parameters import Localization
-from braggscope.models.simbench import BenchSettings, Neighbour, bench
+from braggscope.models.simbench import bench
+from braggscope.models.bench_settings import BenchSettings, Neighbour
 
 settings = {settings!r}
 localize = Localization.model_validate_json(

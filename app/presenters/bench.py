@@ -11,8 +11,8 @@ from braggscope.app.engine.jobs import Context, Progress
 from braggscope.app.export.bench_script import bench_as_python
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.weights import WeightShelf
+from braggscope.models.bench_settings import DRAWS, BenchSettings, Outcome
 from braggscope.models.parameters import Parameters
-from braggscope.models.simbench import DRAWS, BenchSettings, Outcome
 from braggscope.resources.loader import manifest
 from braggscope.widgets.bench_view import BenchPatch
 from braggscope.widgets.patch_panels import Mark

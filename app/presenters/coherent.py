@@ -6,13 +6,7 @@ from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QTimer
 
-from braggscope.app.engine.coherent_geometry import known_geometry
-from braggscope.app.engine.coherent_volume import (
-    AUTOMATIC_BYTES,
-    Volume,
-    geometry_note,
-    make_volume,
-)
+from braggscope.app.engine.coherent_geometry import geometry_note, known_geometry
 from braggscope.app.engine.jobs import Context, Progress, Ticket
 from braggscope.app.errors import sentence
 from braggscope.app.presenters.coherent_exports import CoherentExports
@@ -26,8 +20,10 @@ from braggscope.app.state.session import Session
 from braggscope.models.cdi.parameters import Phasing
 
 if TYPE_CHECKING:
+    from braggscope.app.engine.coherent_volume import Volume
     from braggscope.app.main_window import MainWindow
 
+AUTOMATIC_BYTES = 256 << 20  # stacks up to this size are read without being asked for
 SETTLE_MS = 120
 LEAST = 8  # frames
 WAITING = "The stack was not read yet"
@@ -162,6 +158,8 @@ class CoherentPresenter:
             self.panels.page.set_empty("Reading the stack …", info.location)
 
         def work(context: Context) -> Volume:
+            from braggscope.app.engine.coherent_volume import make_volume
+
             return make_volume(engine.reader, info, preparation, parameters, context, known)
 
         def progressed(progress: Progress) -> None:

@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING
 
 from PyQt6.QtWidgets import QFileDialog
 
-from braggscope.app.engine.coherent_look import Looked, geometry_of, shown
-from braggscope.app.engine.coherent_results import as_phased
-from braggscope.app.engine.coherent_volume import files_of
+from braggscope.app.engine.coherent_parameters import files_of
 from braggscope.app.engine.jobs import Context
-from braggscope.app.export import coherent as written
-from braggscope.app.export.coherent_figures import crystal_figure
-from braggscope.app.export.phasing import write_phasing
 from braggscope.app.export.provenance import Provenance
 from braggscope.app.files import check_not_input
 from braggscope.models.cdi.layers import Layer
@@ -22,6 +17,7 @@ from braggscope.models.cdi.parameters import Phasing
 from braggscope.widgets import theme
 
 if TYPE_CHECKING:
+    from braggscope.app.engine.coherent_look import Looked
     from braggscope.app.presenters.coherent import CoherentPresenter
 
 FORMATS = {  # key: name, filter
@@ -83,6 +79,10 @@ class CoherentExports:
     def _work(
         self, key: str, path: Path, looked: Looked, provenance: Provenance
     ) -> Callable[[Context], object]:
+        from braggscope.app.engine.coherent_look import geometry_of
+        from braggscope.app.export import coherent as written
+        from braggscope.app.export.coherent_figures import crystal_figure
+
         particle, surface = looked.particle, self._room.panels.page.surface
         view = (surface.azimuth, surface.elevation, surface.reach())
         scene, legend = surface.scene or looked.scene, self._legend(looked)
@@ -90,6 +90,9 @@ class CoherentExports:
         parameters = geometry_of(looked.candidate, looked.typed)
 
         def hdf5(_: Context) -> None:
+            from braggscope.app.engine.coherent_results import as_phased
+            from braggscope.app.export.phasing import write_phasing
+
             write_phasing(path, as_phased(looked.candidate, parameters), provenance)
 
         return {
@@ -107,6 +110,8 @@ class CoherentExports:
         }[key]
 
     def _legend(self, looked: Looked) -> Layer | None:
+        from braggscope.app.engine.coherent_look import shown
+
         quantity = shown(looked.particle, self._room.desk.store.state.coherent.quantity)
         return None if quantity == "modulus" else looked.particle.layers[quantity]
 

@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING
 
 from PyQt6.QtGui import QGuiApplication
 
-from braggscope.app.engine.cdi import Phased, phase_stack
 from braggscope.app.engine.cdi_network import weights_record
-from braggscope.app.engine.coherent_live import Glimpse, LiveContext
-from braggscope.app.engine.coherent_results import Candidate, candidates, held_bytes
-from braggscope.app.engine.coherent_volume import Volume
 from braggscope.app.engine.jobs import Context, Progress, give_way
 from braggscope.app.export.coherent_script import phasing_as_command, phasing_as_python
 from braggscope.models.parameters import Parameters
@@ -19,6 +15,9 @@ from braggscope.widgets.phasing_choices import PhasingStanding
 from braggscope.widgets.phasing_starts import StartRow
 
 if TYPE_CHECKING:
+    from braggscope.app.engine.cdi import Phased
+    from braggscope.app.engine.coherent_results import Candidate
+    from braggscope.app.engine.coherent_volume import Volume
     from braggscope.app.presenters.coherent import CoherentPresenter
 
 KEPT = 40  # reconstructions of one pattern that are kept for comparison at most,
@@ -107,6 +106,8 @@ class CoherentRun:
         )  # fmt: skip
 
     def _progressed(self, progress: Progress) -> None:
+        from braggscope.app.engine.coherent_live import Glimpse
+
         glimpse = progress.payload
         if isinstance(glimpse, Glimpse):
             self._room.panels.curves.add_points([(p.iteration, p.chi, p.R, p.stage) for p in glimpse.points])
@@ -115,6 +116,8 @@ class CoherentRun:
         self._set_standing(PhasingStanding(True, progress.done, progress.total, progress.remaining, note))
 
     def _done(self, volume: Volume, found: list[Candidate]) -> str:
+        from braggscope.app.engine.coherent_results import held_bytes
+
         if self._room.volume is None or self._room.volume.stack is not volume.stack:
             return "another stack is open now"
         if volume.key != self._key:
@@ -143,6 +146,10 @@ class CoherentRun:
 
 
 def _work(volume: Volume, parameters: Parameters, context: Context) -> list[Candidate]:
+    from braggscope.app.engine.cdi import phase_stack
+    from braggscope.app.engine.coherent_live import LiveContext
+    from braggscope.app.engine.coherent_results import candidates
+
     give_way()
     weights = weights_record(parameters.phasing)
     phased: Phased = phase_stack(volume.stack, parameters.phasing, LiveContext(context))

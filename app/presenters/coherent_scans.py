@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from PyQt6.QtWidgets import QFileDialog
 
-from braggscope.app.engine.coherent_scans import Scan, phase_scans, scans_of
 from braggscope.app.engine.jobs import Context, Progress, give_way
 from braggscope.app.wording import counted
 from braggscope.models.parameters import Parameters
@@ -17,6 +16,7 @@ from braggscope.widgets.slices_scale import number_text
 from braggscope.widgets.volume_scans import ScanRow
 
 if TYPE_CHECKING:
+    from braggscope.app.engine.coherent_scans import Scan
     from braggscope.app.presenters.coherent import CoherentPresenter
 
 FOLDER = "crystals"  # beside the first scan
@@ -57,14 +57,21 @@ class CoherentScans:
         """Take a list of stacks, names or globs."""
 
         def took(found: list[str]) -> None:
+            from braggscope.app.engine.coherent_scans import Scan
+
             if not found:
                 self._room.desk.say("warning", f"Nothing is called {names[0]}; correct the name or the glob.")
             elif not self.running:  # else the rows belong to what runs
                 self.scans = [Scan(name) for name in found]
                 self._show(f"{counted(len(self.scans), 'scan')}; results go to {self.folder}.")
 
+        def look(_: Context) -> list[str]:
+            from braggscope.app.engine.coherent_scans import scans_of
+
+            return scans_of(names)
+
         desk = self._room.desk
-        desk.lanes.small.submit(lambda _: scans_of(names), took, on_error=desk.fail)
+        desk.lanes.small.submit(look, took, on_error=desk.fail)
 
     def start(self) -> None:
         """Phase all that are not done yet."""
@@ -114,6 +121,8 @@ class CoherentScans:
 
 
 def _work(locations: list[str], parameters: Parameters, folder: Path, context: Context) -> list[Scan]:
+    from braggscope.app.engine.coherent_scans import phase_scans
+
     give_way()
     return phase_scans(locations, parameters, folder, context)
 

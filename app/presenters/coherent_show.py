@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from braggscope.app.engine.coherent_live import Glimpse
-from braggscope.app.engine.coherent_look import Looked, frame_for, live_scene, look_at, shown
-from braggscope.app.engine.coherent_results import Candidate
-from braggscope.app.engine.coherent_views import frames_of, scene
-from braggscope.app.engine.coherent_volume import Volume
 from braggscope.models.cdi.layers import Quantity
 from braggscope.models.cdi.scene import Scene
 from braggscope.widgets.coherent_view import QUANTITIES
 
 if TYPE_CHECKING:
+    from braggscope.app.engine.coherent_live import Glimpse
+    from braggscope.app.engine.coherent_look import Looked
+    from braggscope.app.engine.coherent_results import Candidate
+    from braggscope.app.engine.coherent_volume import Volume
     from braggscope.app.presenters.coherent import CoherentPresenter
 
 SURFACE_S = 0.3  # between two surfaces of a running reconstruction
@@ -81,6 +80,8 @@ class CoherentShow:
         looked = self.looked
         if self._live or (looked is None and not self._pending):
             return
+        from braggscope.app.engine.coherent_look import frame_for
+
         if looked is None or self._pending:
             self._compute()  # another request on the lane would cancel it
         elif looked.particle.frame != frame_for(looked.typed, look.frame):
@@ -108,6 +109,8 @@ class CoherentShow:
 
     def glimpse(self, glimpse: Glimpse) -> None:
         """Show the object as it is now."""
+        from braggscope.app.engine.coherent_look import live_scene
+
         if not self._live or glimpse.modulus is None or glimpse.phase is None:
             return
         quantity = self._live_quantity()
@@ -140,6 +143,8 @@ class CoherentShow:
         candidate, look = self.chosen, self._room.desk.store.state.coherent
         if candidate is None or self._live:
             return
+        from braggscope.app.engine.coherent_look import frame_for, look_at
+
         volume, typed = self._room.volume, self._room.phasing
         if volume is not None and volume.problem and self.looked is not None:
             typed = self.looked.typed  # a step that the file contradicts turns the strain around
@@ -151,6 +156,8 @@ class CoherentShow:
         )  # fmt: skip
 
     def _took(self, looked: Looked) -> None:
+        from braggscope.app.engine.coherent_views import frames_of
+
         if self._live or looked.candidate is not self.chosen:
             return
         before, self.looked, self._pending = self.looked, looked, False
@@ -170,6 +177,8 @@ class CoherentShow:
             self._result.set_transfer(transfer.frequency, transfer.prtf, at, looked.resolution)
 
     def _show_slices(self, looked: Looked) -> None:
+        from braggscope.app.engine.coherent_look import shown
+
         page, particle = self._page, looked.particle
         quantity = shown(particle, self._room.desk.store.state.coherent.quantity)
         page.set_quantities(tuple(particle.layers), quantity)
@@ -185,6 +194,9 @@ class CoherentShow:
             self._compute()  # another request on the lane would cancel it
         if self._pending or looked is None or self._live:
             return
+        from braggscope.app.engine.coherent_look import shown
+        from braggscope.app.engine.coherent_views import scene
+
         particle, clip = looked.particle, self._page.clip()
         quantity = shown(particle, self._room.desk.store.state.coherent.quantity)
 

@@ -6,13 +6,14 @@ import logging
 import os
 import time
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from braggscope.app.engine.batch import Gate
-from braggscope.app.engine.frames import Found, FrameEngine, Landscape, Measured, Picture, ViewKey
 from braggscope.app.engine.jobs import Lane, Order
 from braggscope.app.engine.setup import instrument_of
+from braggscope.app.engine.views import Found, Landscape, Measured, Picture, ViewKey
 from braggscope.app.shell.delivery import Delivery
 from braggscope.app.shell.settings import Settings
 from braggscope.app.sources.protocol import SourceInfo
@@ -20,6 +21,9 @@ from braggscope.app.state.session import Session
 from braggscope.app.state.store import Store
 from braggscope.models.geometry import Instrument
 from braggscope.models.results import PeakTable
+
+if TYPE_CHECKING:
+    from braggscope.app.engine.frames import FrameEngine
 
 log = logging.getLogger(__name__)
 PATIENCE_S = 2.0

@@ -13,9 +13,7 @@ from PyQt6.QtWidgets import QFileDialog
 
 from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.localizers import weights_in_use, weights_record
-from braggscope.app.engine.movies import MovieJob, frame_note, frame_title, make_movie
 from braggscope.app.export.figures import Line, error_figure, offset_figure, picture_figure
-from braggscope.app.export.overlay import OverlayPainter, OverlayStyle
 from braggscope.app.export.provenance import Provenance
 from braggscope.app.export.tables import check_suffix, write_peaks
 from braggscope.app.files import check_not_input
@@ -27,14 +25,16 @@ from braggscope.app.presenters.views import watched, with_rejected
 from braggscope.app.presenters.weights import WeightShelf
 from braggscope.app.wording import Tally
 from braggscope.models.parameters import Parameters
-from braggscope.models.prepare import Prepared
 from braggscope.models.results import PeakTable
 from braggscope.widgets.export_cards import MovieChoice
 
 if TYPE_CHECKING:
+    from braggscope.app.export.overlay import OverlayPainter, OverlayStyle
     from braggscope.app.main_window import MainWindow
+    from braggscope.models.prepare import Prepared
 
-Painting = tuple[OverlayPainter, Prepared, PeakTable, str, str]
+    Painting = tuple[OverlayPainter, Prepared, PeakTable, str, str]
+
 TABLE_FILTER = "CSV (*.csv);;Parquet (*.parquet);;NeXus HDF5 (*.h5);;CXI peak list (*.cxi);;ImageD11 (*.flt)"
 MOVIE_FILTER = "MP4 (*.mp4);;GIF (*.gif)"
 PICTURE_FILTER = "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)"
@@ -170,6 +170,9 @@ class ExportPresenter:
         picture, table, info = self._desk.picture, self._peaks.shown_table(), self._desk.info
         if picture is None or table is None or info is None:
             return None
+        from braggscope.app.engine.movies import frame_note, frame_title
+        from braggscope.app.export.overlay import OverlayPainter
+
         state = self._desk.store.state
         style = self._style(size, layers)
         painter = OverlayPainter(picture.prepared.image.shape, style)
@@ -177,6 +180,8 @@ class ExportPresenter:
         return painter, picture.prepared, table, title, note
 
     def _style(self, size: int, layers: tuple[str, ...] | None) -> OverlayStyle:
+        from braggscope.app.export.overlay import OverlayStyle
+
         display = self._desk.store.state.display
         picture = self._desk.picture
         levels = display.levels or (picture.levels if picture is not None else (0.0, 1.0))
@@ -226,6 +231,8 @@ class ExportPresenter:
 
     def write_movie(self, path: Path, choice: MovieChoice) -> None:
         """Write a movie with the levels and thresholds of the screen."""
+        from braggscope.app.engine.movies import MovieJob
+
         info, state = self._desk.info, self._desk.store.state
         if info is None:
             return
@@ -239,6 +246,8 @@ class ExportPresenter:
         inputs = self.inputs()
 
         def run(context: Context) -> int:
+            from braggscope.app.engine.movies import make_movie
+
             check_not_input(path, inputs)
             return make_movie(job, self._shelf.blocking(parameters, context), context)
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QTimer
 
-from braggscope.app.engine.frames import FrameEngine
 from braggscope.app.engine.jobs import Context
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.sources import SourcePresenter
@@ -16,6 +15,7 @@ from braggscope.app.sources.protocol import SourceInfo
 from braggscope.app.state.session import Session
 
 if TYPE_CHECKING:
+    from braggscope.app.engine.frames import FrameEngine
     from braggscope.app.main_window import MainWindow
 
 FOLLOW_MS = 1000

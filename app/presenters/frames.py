@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from PyQt6.QtCore import QTimer
 
-from braggscope.app.engine.frames import Ask, Found, Measured, Picture, ViewKey
 from braggscope.app.engine.jobs import Context, Progress
+from braggscope.app.engine.views import Ask, Found, Measured, Picture, ViewKey
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.views import marks_of, show_count
 from braggscope.app.state.plan import Request

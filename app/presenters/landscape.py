@@ -8,8 +8,8 @@ from numpy import float64
 from numpy.typing import NDArray
 from PyQt6.QtCore import QTimer
 
-from braggscope.app.engine.frames import Ask, Landscape
 from braggscope.app.engine.jobs import Context, Progress
+from braggscope.app.engine.views import Ask, Landscape
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.frames import WITHOUT_PEAKS
 from braggscope.app.presenters.views import show_count

@@ -8,9 +8,8 @@ import numpy as np
 from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QFileDialog
 
-from braggscope.app.engine.frames import ViewKey
 from braggscope.app.engine.jobs import Context
-from braggscope.app.engine.patch import PatchDetail, patch_detail
+from braggscope.app.engine.views import ViewKey
 from braggscope.app.folders import weights_folder
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.views import patch_content, with_rejected
@@ -18,10 +17,10 @@ from braggscope.app.presenters.weights import WeightShelf
 from braggscope.app.state.session import PeakKey, Session
 from braggscope.models.parameters import Localization, Parameters
 from braggscope.models.peak_directions import with_directions
-from braggscope.models.peaks.detect import suggest_thresholds
 from braggscope.models.results import PeakTable, Status
 
 if TYPE_CHECKING:
+    from braggscope.app.engine.patch import PatchDetail
     from braggscope.app.main_window import MainWindow
 
 REACH_PX = 6.0  # a click selects the nearest peak within this
@@ -95,6 +94,8 @@ class PeakPresenter:
         prepared = picture.prepared
 
         def run(_: Context) -> tuple[float, float]:
+            from braggscope.models.peaks.detect import suggest_thresholds
+
             return suggest_thresholds(prepared.image, prepared.excluded)
 
         def done(pair: tuple[float, float]) -> None:
@@ -231,6 +232,8 @@ class PeakPresenter:
             return
         if table["status"][row] == Status.PENDING:
             return
+        from braggscope.app.engine.patch import patch_detail
+
         parameters = self._desk.store.state.parameters
         networks = self._shelf.ready(parameters)
         key, selected = self._desk.key(), self._desk.store.state.selected

@@ -14,14 +14,13 @@ from braggscope.app.export.masks import write_mask
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.state.plan import Request
 from braggscope.app.state.session import Session
-from braggscope.models.measure import line_profile, radial_profile, region_statistics
 from braggscope.models.parameters import Preparation
-from braggscope.models.prepare import Prepared
 from braggscope.models.regions import Region, rebinned
 from braggscope.widgets.frame_tools import ToolName
 
 if TYPE_CHECKING:
     from braggscope.app.main_window import MainWindow
+    from braggscope.models.prepare import Prepared
 
 
 class PreparationPresenter:
@@ -135,6 +134,8 @@ class PreparationPresenter:
             return
 
         def run(_: Context) -> list[tuple[str, str]]:
+            from braggscope.models.measure import region_statistics
+
             found = region_statistics(prepared.image, prepared.mask, region)
             return [
                 ("Pixels", f"{found.n:,}"), ("Masked", f"{found.masked:,}"), ("Sum", f"{found.sum:,.6g}"),
@@ -146,6 +147,8 @@ class PreparationPresenter:
         self._desk.lanes.small.submit(run, self._window.region_panel.set_statistics, on_error=self._desk.fail)
 
     def _line_drawn(self, x0: float, y0: float, x1: float, y1: float) -> None:
+        from braggscope.models.measure import line_profile
+
         self._window.frame_view.set_tool(None)
         prepared = self._prepared()
         if prepared is None:
@@ -164,6 +167,8 @@ class PreparationPresenter:
 
     def radial(self) -> None:
         """Radial profile around the chosen centre, else the beam, else the middle of the frame."""
+        from braggscope.models.measure import radial_profile
+
         prepared = self._prepared()
         if prepared is None:
             return

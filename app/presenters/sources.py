@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QFileDialog
 
-from braggscope.app.engine.coherent_volume import fresh
-from braggscope.app.engine.frames import FrameEngine
+from braggscope.app.engine.coherent_parameters import fresh
 from braggscope.app.engine.jobs import Context
+from braggscope.app.engine.loading import load
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.jobs import JobBoard
 from braggscope.app.presenters.weights import WeightShelf
@@ -20,12 +20,12 @@ from braggscope.app.sources.raw import raw_location, raw_of_no_shape
 from braggscope.app.sources.reader import Reader
 from braggscope.app.state.session import Session
 from braggscope.models.parameters import Parameters, Preparation
-from braggscope.models.peaks.detect import suggest_thresholds
 from braggscope.widgets.dataset_dialog import DatasetDialog
 from braggscope.widgets.raw_dialog import RawDialog
 from braggscope.widgets.source_panel import Entry, Recent
 
 if TYPE_CHECKING:
+    from braggscope.app.engine.frames import FrameEngine
     from braggscope.app.main_window import MainWindow
 
 STACKS = (".h5", ".hdf5", ".nxs", ".npy", ".npz", ".cxi")  # each is a series of its own
@@ -60,6 +60,9 @@ class SourcePresenter:
             reader = Reader(timeout)
             try:
                 info = reader.open(location, frame_axis, cancelled=context.cancelled)
+                load(context.check)
+                from braggscope.app.engine.frames import FrameEngine
+
                 engine = FrameEngine(reader, info, self._shelf.ready, device=device, memory=memory)
                 if keep is not None:
                     return engine, None
@@ -247,6 +250,8 @@ def _exists(location: str) -> bool:
 
 def _suggested(engine: FrameEngine, parameters: Parameters, context: Context) -> Parameters:
     """Parameters with thresholds from the middle frame; as they are where it cannot be read."""
+    from braggscope.models.peaks.detect import suggest_thresholds
+
     try:
         prepared = engine.prepared(engine.info.frames // 2, parameters, context)
     except (SourceError, OSError, ValueError):

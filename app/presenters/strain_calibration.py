@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from braggscope.app.engine.disk_tools import StrainError
 from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.scan_images import VirtualImages
+from braggscope.app.engine.strain_result import StrainError
 from braggscope.app.errors import sentence
 from braggscope.app.presenters.jobs import JobBoard
 from braggscope.app.presenters.strain_live import LivePresenter
@@ -24,14 +24,12 @@ from braggscope.app.presenters.strain_steps import (
     find_origin,
     find_pixel,
     find_rotation,
+    first_lattice,
     lattice_of,
     lattice_proposal,
     made_round,
 )
 from braggscope.app.state.session import Session
-from braggscope.models.disks.bragg_map import bragg_map
-from braggscope.models.disks.calibrate import origins
-from braggscope.models.disks.propose import ADVICE, propose
 from braggscope.models.disks.results import Disks, Lattice
 from braggscope.models.parameters import Parameters
 from braggscope.widgets.strain_calibration import STEPS
@@ -124,14 +122,18 @@ class CalibrationPresenter:
         room.panels.bragg.set_running(True)
 
         def run(context: Context) -> tuple[NDArray[np.float32], tuple[float, float] | None, int]:
+            from braggscope.models.disks.bragg_map import bragg_map
+            from braggscope.models.disks.calibrate import origins
+            from braggscope.models.disks.propose import ADVICE
+
             disks = gather(context)
             if not len(disks):
                 raise StrainError(f"No disk was found; {ADVICE}.")
-            places = origins(disks, scan.scan_shape, "measured")
             try:
-                origin = propose(disks, scan.shape).origin
+                origin = first_lattice(disks, scan.shape).origin
             except ValueError:
                 origin = None
+            places = origins(disks, scan.scan_shape, "measured")
             return bragg_map(disks, scan.shape, places), origin, len(disks)
 
         def done(found: tuple[NDArray[np.float32], tuple[float, float] | None, int]) -> str:
@@ -143,9 +145,7 @@ class CalibrationPresenter:
                 self.show()
             return f"{found[2]:,} disks"
 
-        def ended() -> None:
-            room.panels.bragg.set_running(False)
-
+        ended = partial(room.panels.bragg.set_running, False)
         self._jobs.submit(room.desk.lanes.calibrate, "Bragg vectors", run, done, on_end=ended)
 
     # -- steps --------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ class CalibrationPresenter:
             return None
 
         def lattice(disks: Disks) -> Lattice:
-            return drawn or propose(disks, scan.shape)
+            return drawn or first_lattice(disks, scan.shape)
 
         steps: dict[str, Callable[[Disks], Proposal]] = {
             "lattice": lambda disks: find_lattice(made_round(disks, scan.shape, strain), scan.shape),

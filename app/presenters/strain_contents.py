@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
 
 from braggscope.app.engine.strain_result import StrainResult, axes_on_scan
 from braggscope.app.state.strain import StrainView
@@ -178,6 +177,8 @@ def _spreads(pictures: list[MapPicture]) -> list[Spread]:
 
 def _along(picture: MapPicture, k: int, line: tuple[float, float, float, float], step: float) -> Along:
     """A map along a line, linear between positions."""
+    from scipy.ndimage import map_coordinates
+
     x0, y0, x1, y1 = line
     length = math.hypot(x1 - x0, y1 - y0)
     share = np.linspace(0, 1, max(2, round(POINTS * length)))

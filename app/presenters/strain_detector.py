@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from braggscope.models.mask import rasterise
 from braggscope.widgets.strain_overlay import Detector
 
 
 def detector_mask(detector: Detector, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """(h, w) bool, True inside."""
+    from braggscope.models.mask import rasterise
+
     if detector.region is not None:
         return rasterise(detector.region, shape)
     rows, columns = np.ogrid[: shape[0], : shape[1]]

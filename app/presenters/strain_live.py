@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PyQt6.QtWidgets import QFileDialog
 
-from braggscope.app.engine.disk_live import LiveDisks, Seen
 from braggscope.app.engine.jobs import Cancelled, Context, Ticket
 from braggscope.app.errors import sentence
 from braggscope.app.presenters.jobs import JobBoard
@@ -18,9 +17,12 @@ from braggscope.app.state.session import Session
 from braggscope.models.disks.parameters import Method
 from braggscope.models.disks.results import Probe
 from braggscope.models.parameters import Parameters
-from braggscope.models.prepare import Prepared
 from braggscope.widgets.strain_disks import LiveCount
 from braggscope.widgets.strain_overlay import DiskMarks
+
+if TYPE_CHECKING:
+    from braggscope.app.engine.disk_live import LiveDisks, Seen
+    from braggscope.models.prepare import Prepared
 
 FAST: Method = "correlation"  # has a lane of its own: the others may take long to set up
 ORDER: tuple[Method, ...] = (FAST, "network", "lattice")
@@ -67,6 +69,8 @@ class LivePresenter:
         engine = room.desk.engine
         self.live, self._sought = None, None
         if engine is not None and room.scan is not None:
+            from braggscope.app.engine.disk_live import LiveDisks
+
             self.live = LiveDisks(engine.reader, room.scan, room.desk.device)
         self._forget()
         room.panels.disks.setEnabled(room.scan is not None)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from braggscope.app.engine.disk_rings import measure_ring
-from braggscope.models.disks import calibrate
 from braggscope.models.disks.parameters import Strain
-from braggscope.models.disks.propose import propose
 from braggscope.models.disks.results import Disks, Floats, Lattice
 from braggscope.widgets.frame_overlay import Curve
 from braggscope.widgets.strain_overlay import ellipse_curve
+
+if TYPE_CHECKING:
+    from braggscope.models.disks import calibrate
 
 ROUND, FOUND = "#ffffff", "#ffb000"
 TELLING = 0.2  # fall of the curl from its worst angle to its best, below which the angle is chance
@@ -38,12 +38,21 @@ class Proposal:
 
 def made_round(disks: Disks, shape: tuple[int, int], strain: Strain) -> Disks:
     """Disks with the ellipse of the camera made round about the middle of the pattern, as a run does."""
+    from braggscope.models.disks import calibrate
+
     return calibrate.correct_ellipse(disks, *strain.ellipse, ((shape[1] - 1) / 2, (shape[0] - 1) / 2))
 
 
-def find_lattice(disks: Disks, shape: tuple[int, int]) -> Proposal:
+def first_lattice(disks: Disks, shape: tuple[int, int]) -> Lattice:
     """First reciprocal vectors. Raises ValueError."""
-    return lattice_proposal(propose(disks, shape))
+    from braggscope.models.disks.propose import propose
+
+    return propose(disks, shape)
+
+
+def find_lattice(disks: Disks, shape: tuple[int, int]) -> Proposal:
+    """The same as a step."""
+    return lattice_proposal(first_lattice(disks, shape))
 
 
 def lattice_proposal(lattice: Lattice) -> Proposal:
@@ -59,6 +68,8 @@ def lattice_proposal(lattice: Lattice) -> Proposal:
 
 def find_origin(disks: Disks, scan_shape: tuple[int, int], kind: calibrate.OriginKind) -> Proposal:
     """Origin of every pattern by a model. Raises ValueError."""
+    from braggscope.models.disks import calibrate
+
     model = calibrate.origins(disks, scan_shape, kind)
     own = calibrate.origins(disks, scan_shape, "measured")
     seen = np.unique(disks.pattern)
@@ -79,6 +90,9 @@ def find_ellipse(
     ring: tuple[float | None, float | None],
 ) -> Proposal:  # fmt: skip
     """Ellipse of a ring of disks, or of a lattice known to be square or hexagonal. Raises ValueError."""
+    from braggscope.app.engine.disk_rings import measure_ring
+    from braggscope.models.disks import calibrate
+
     if how in CELLS:
         lattice = lattice_in(disks)
         ratio, angle = calibrate.lattice_ellipse(lattice, *CELLS[how])
@@ -103,6 +117,8 @@ def find_ellipse(
 
 def find_pixel(lattice: Lattice, spacing_angstrom: float) -> Proposal:
     """Pixel size by the spacing that vector a stands for. Raises ValueError."""
+    from braggscope.models.disks import calibrate
+
     size = calibrate.pixel_size(lattice, spacing_angstrom, 1, 0)
     items = [("Size", f"{size:.6g} Å⁻¹"), ("|a|", f"{math.hypot(*lattice.a):.3f} px")]
     return Proposal("pixel", items, {"pixel_inv_angstrom": size}, lattice=lattice)
@@ -110,6 +126,8 @@ def find_pixel(lattice: Lattice, spacing_angstrom: float) -> Proposal:
 
 def find_rotation(com: NDArray) -> Proposal:
     """Turn between scan and pattern by centres of mass (rows, columns, 2). Raises ValueError."""
+    from braggscope.models.disks import calibrate
+
     angle, transpose = calibrate.scan_rotation(com)
     degrees = np.linspace(-90, 90, 181)
     curl = _curls(com, np.radians(degrees), transpose)

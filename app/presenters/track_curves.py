@@ -1,16 +1,21 @@
 """Quantities of tracks as curves, and tracks as the rows of their table."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from braggscope.app.engine.axis import Axis
-from braggscope.app.engine.tracks import Linked
 from braggscope.models.geometry import Instrument
 from braggscope.widgets.theme import SERIES_COLOURS
 from braggscope.widgets.track_model import TrackRows
 from braggscope.widgets.tracks_plot import TrackCurve
+
+if TYPE_CHECKING:
+    from braggscope.app.engine.tracks import Linked
 
 Floats = NDArray[np.float64]
 PLAIN: dict[str, tuple[str, str]] = {  # key: choice, axis

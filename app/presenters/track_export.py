@@ -1,13 +1,17 @@
 """Tracks of the window as files."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from braggscope.app.engine.axis import Axis
-from braggscope.app.engine.tracks import Linked
 from braggscope.app.export.track_tables import TrackedTable, output_paths, write_tracks
 from braggscope.app.files import check_not_input
+
+if TYPE_CHECKING:
+    from braggscope.app.engine.tracks import Linked
 
 
 def write_linked(

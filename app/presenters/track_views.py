@@ -10,12 +10,12 @@ from PyQt6.QtWidgets import QFileDialog
 
 from braggscope.app.engine.axis import Axis, read_axis
 from braggscope.app.engine.jobs import Context
-from braggscope.app.engine.tracks import Linked, Strip, strip
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.track_curves import LABELS, PLACED, along, choices, colours, curves
 from braggscope.widgets.waterfall import WaterfallContent
 
 if TYPE_CHECKING:
+    from braggscope.app.engine.tracks import Linked, Strip
     from braggscope.app.main_window import MainWindow
     from braggscope.app.presenters.tracks import TracksPresenter
 
@@ -116,6 +116,8 @@ class TrackViews:
         self._window.waterfall.set_content(None)
 
         def run(context: Context) -> Strip:
+            from braggscope.app.engine.tracks import strip
+
             return strip(engine, parameters, frames, x, y, context)
 
         def show(found: Strip) -> None:

@@ -11,7 +11,6 @@ from PyQt6.QtCore import QTimer
 
 from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.runs import RunRecord
-from braggscope.app.engine.tracks import Base, Linked, finished, link_series
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.exports import ExportPresenter
 from braggscope.app.presenters.jobs import JobBoard
@@ -27,6 +26,7 @@ from braggscope.models.tracks.table import KEYS, TrackSettings, row_of
 from braggscope.widgets.track_model import TrackRows
 
 if TYPE_CHECKING:
+    from braggscope.app.engine.tracks import Base, Linked
     from braggscope.app.main_window import MainWindow
 
 SETTLE_MS = 80
@@ -108,6 +108,8 @@ class TracksPresenter:
         self._window.track_table.set_hint("Linking …")
 
         def run(context: Context) -> Base:
+            from braggscope.app.engine.tracks import link_series
+
             return link_series(watched(record.key.tables(), frames, rejected, context), binning, context)
 
         def done(base: Base) -> str:
@@ -130,6 +132,8 @@ class TracksPresenter:
         instrument = self._desk.instrument
 
         def run(_: Context) -> tuple[Linked, TrackRows]:
+            from braggscope.app.engine.tracks import finished
+
             linked = finished(base, edits, instrument)
             return linked, track_rows(linked)
 

@@ -1,12 +1,14 @@
 """From results to what widgets show."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from braggscope.app.engine.frames import LIVE_LIMIT, Measured
 from braggscope.app.engine.jobs import Context
-from braggscope.app.engine.patch import PatchDetail
+from braggscope.app.engine.views import LIVE_LIMIT, Measured
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.state.session import PeakKey, Session
 from braggscope.models.parameters import Localization
@@ -14,6 +16,9 @@ from braggscope.models.results import PeakTable, Status
 from braggscope.widgets.marks import Marks
 from braggscope.widgets.patch_view import MethodRow, PatchContent
 from braggscope.widgets.threshold_panel import ThresholdPanel
+
+if TYPE_CHECKING:
+    from braggscope.app.engine.patch import PatchDetail
 
 
 def marks_of(table: PeakTable, state: Session) -> Marks:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-import scipy.ndimage as ndimage
 from numpy.typing import NDArray
 
 _CORNERS = tuple(product((0, 1), repeat=3))
@@ -33,6 +32,8 @@ class Surface:
 
 def surface_of(volume: NDArray, level: float) -> Surface:
     """Where ``volume`` (Z, Y, X) crosses ``level``; larger values are inside. Empty where it does not."""
+    import scipy.ndimage as ndimage  # here: the window knows what a scene is before it knows SciPy
+
     padded = np.pad(np.asarray(volume, np.float32), 1)
     inside = padded > level
     box = ndimage.find_objects(inside.astype(np.int8))
@@ -49,6 +50,8 @@ def surface_of(volume: NDArray, level: float) -> Surface:
 
 def sampled(volume: NDArray, surface: Surface, depth: float = 1.0) -> NDArray[np.float32]:
     """(N,) values of a volume a little under the surface, where NaN is outside: the nearest value counts."""
+    import scipy.ndimage as ndimage
+
     unknown = ~np.isfinite(volume)
     filled = np.asarray(volume, np.float32)
     if unknown.all():

@@ -5,9 +5,10 @@ import pytest
 
 from braggscope.app.engine.bench import methods
 from braggscope.app.engine.networks import Networks
+from braggscope.models.bench_settings import BenchSettings
 from braggscope.models.localizer.infer import Answer
 from braggscope.models.parameters import Localization
-from braggscope.models.simbench import BenchSettings, bench, draw
+from braggscope.models.simbench import bench, draw
 
 
 class Brightest:

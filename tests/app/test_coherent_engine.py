@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from braggscope.app.engine.cdi import Stack, phase_stack
-from braggscope.app.engine.coherent_geometry import known_geometry, rocking_step, step_problem
+from braggscope.app.engine.coherent_geometry import geometry_note, known_geometry, rocking_step, step_problem
 from braggscope.app.engine.coherent_live import PERIOD_S, SHARE, Glimpse, LiveContext
 from braggscope.app.engine.coherent_look import frame_for, geometry_of, look_at
+from braggscope.app.engine.coherent_parameters import fresh, preparation_key
 from braggscope.app.engine.coherent_results import as_phased, candidates, extent
 from braggscope.app.engine.coherent_views import frames_of, particle_of, scene
-from braggscope.app.engine.coherent_volume import fresh, geometry_note, preparation_key, prepared
+from braggscope.app.engine.coherent_volume import prepared
 from braggscope.app.engine.jobs import Cancelled, Context, Ticket, silent_context
 from braggscope.app.sources.protocol import SourceInfo
 from braggscope.models.cdi.average import ensemble

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from braggscope.app.api import analyse_series
-from braggscope.app.engine.frames import Ask, Found, FrameEngine, Measured, Picture, ViewKey
+from braggscope.app.engine.frames import FrameEngine
 from braggscope.app.engine.jobs import Cancelled, Context, Ticket, silent_context
 from braggscope.app.engine.networks import Networks
+from braggscope.app.engine.views import Ask, Found, Measured, Picture, ViewKey
 from braggscope.app.sources.reader import Reader
 from braggscope.app.state.session import Display
 from braggscope.models.results import COLUMNS

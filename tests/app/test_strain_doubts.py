@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scans import correlation, small_scan, written
 
-from braggscope.app.engine.disk_tools import StrainError, find_probe, make_tools
+from braggscope.app.engine.disk_tools import find_probe, make_tools
 from braggscope.app.engine.jobs import silent_context
 from braggscope.app.engine.scan import patterns_of
 from braggscope.app.engine.strain import run_strain
@@ -15,6 +15,7 @@ from braggscope.app.engine.strain_doubts import (
     share_on,
 )
 from braggscope.app.engine.strain_records import Found
+from braggscope.app.engine.strain_result import StrainError
 from braggscope.app.engine.strain_runs import renewed
 from braggscope.models.disks.results import Disks, LatticeMap
 

@@ -7,9 +7,6 @@ import psutil
 import pytest
 from scans import SIDE, correlation, disk, small_scan, written
 
-from braggscope.app.engine.disk_tools import (
-    StrainError,
-)
 from braggscope.app.engine.jobs import Cancelled, Context, Ticket, silent_context
 from braggscope.app.engine.journal import Journal, JournalError
 from braggscope.app.engine.scan import patterns_of
@@ -17,6 +14,7 @@ from braggscope.app.engine.scan_images import run_virtual
 from braggscope.app.engine.strain import run_strain
 from braggscope.app.engine.strain_key import strain_key
 from braggscope.app.engine.strain_records import Found
+from braggscope.app.engine.strain_result import StrainError
 from braggscope.app.sources.protocol import SourceError
 from braggscope.app.sources.raw import raw_location
 from braggscope.models.disks.correlate import Correlator

@@ -8,7 +8,6 @@ import pytest
 from scans import CENTRE, RADIUS, SIDE, correlation, disk, small_scan, written
 
 from braggscope.app.engine.disk_tools import (
-    StrainError,
     find_probe,
     make_tools,
     measure_pattern,
@@ -17,6 +16,7 @@ from braggscope.app.engine.disk_tools import (
 from braggscope.app.engine.jobs import silent_context
 from braggscope.app.engine.scan import patterns_of
 from braggscope.app.engine.strain import run_strain
+from braggscope.app.engine.strain_result import StrainError
 from braggscope.app.sources.protocol import SourceError
 from braggscope.models.parameters import Parameters
 

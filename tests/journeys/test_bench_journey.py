@@ -11,7 +11,8 @@ from PyQt6.QtTest import QTest
 from stage import Stage, settle, until
 
 import braggscope.app.presenters.bench as presenter
-from braggscope.models.simbench import BOUND, BenchSettings, Neighbour, draw, least_errors
+from braggscope.models.bench_settings import BOUND, BenchSettings, Neighbour
+from braggscope.models.simbench import draw, least_errors
 
 
 @pytest.fixture

@@ -116,7 +116,7 @@ def test_a_network_that_is_missing_is_said(crystal, monkeypatch):
     def missing(*_):
         raise SourceError("The weights of the network are missing; choose others.")
 
-    monkeypatch.setattr("braggscope.app.presenters.coherent_run.phase_stack", missing)
+    monkeypatch.setattr("braggscope.app.engine.cdi.phase_stack", missing)
     crystal.press(panels(crystal).phasing.start)
     until(lambda: crystal.notice is not None, "the sentence")
     assert crystal.notice.text == "The weights of the network are missing; choose others."

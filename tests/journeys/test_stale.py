@@ -7,7 +7,8 @@ import numpy as np
 from PyQt6.QtTest import QTest
 from stage import Stage, until
 
-from braggscope.app.engine.frames import FrameEngine, ViewKey
+from braggscope.app.engine.frames import FrameEngine
+from braggscope.app.engine.views import ViewKey
 
 STEPS = 1000
 GRACE_S = 0.5  # the window takes back marks after 0.1 s; the rest is for a busy machine

@@ -7,13 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reliability.amounts import costly
 
+from braggscope.models.bench_settings import BOUND, BenchSettings, Neighbour
 from braggscope.models.bounds import peak_counts, used_pixels
 from braggscope.models.simbench import (
-    BOUND,
     Answers,
-    BenchSettings,
     Method,
-    Neighbour,
     bench,
     centre_of_mass,
     draw,

@@ -12,7 +12,7 @@ import torch
 from amounts import state
 from corpus import CASES, FRAMES, Case
 
-from braggscope.app.engine import batch
+from braggscope.app.engine import peaks
 from braggscope.app.engine.batch import SeriesJob, run_series
 from braggscope.app.engine.cdi import read_stack
 from braggscope.app.engine.jobs import silent_context
@@ -157,14 +157,14 @@ def test_a_batch_lists_the_frame_and_goes_on(kind, fault, tmp_path):
     ],
 )  # fmt: skip
 def test_memory_that_is_short_fails_one_frame(error, words, monkeypatch, tmp_path):
-    plain = batch.analyse
+    plain = peaks.analyse
 
     def short(prepared, index, *rest, **more):
         if index == 2:
             raise error
         return plain(prepared, index, *rest, **more)
 
-    monkeypatch.setattr(batch, "analyse", short)
+    monkeypatch.setattr(peaks, "analyse", short)
     job = SeriesJob(series(tmp_path), range(FRAMES), NOTHING_FOUND, workers=2)
     problems = run_series(job, None, silent_context())
     assert set(problems) == {2}

@@ -5,7 +5,7 @@ import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QApplication
 
-from braggscope.models.simbench import BOUND, BenchSettings, Neighbour, Outcome
+from braggscope.models.bench_settings import BOUND, BenchSettings, Neighbour, Outcome
 from braggscope.widgets.bench_controls import PEAK, SECOND
 from braggscope.widgets.bench_view import BenchPatch, BenchView
 from braggscope.widgets.patch_panels import Mark
