@@ -2,9 +2,17 @@
 
 from dataclasses import dataclass
 
-from PyQt6.QtCore import QEvent, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QBrush, QColor, QFont, QKeyEvent, QResizeEvent
-from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem, QWidget
+from PyQt6.QtCore import QEvent, QModelIndex, QRect, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QBrush, QColor, QFont, QKeyEvent, QPainter, QResizeEvent
+from PyQt6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QWidget,
+)
 
 from braggscope.widgets import theme
 from braggscope.widgets.tips import as_written
@@ -41,6 +49,20 @@ def short_shape_text(shape: tuple[int, ...], dtype: str = "") -> str:
     return f"{size} {_SHORT.get(kind, kind)}{dtype[len(kind) :]}".rstrip()
 
 
+class _Row(QStyledItemDelegate):
+    """Paints names as far as the shape of the same row, which columns of one width would not allow."""
+
+    def __init__(self, tree: "DatasetTree") -> None:
+        super().__init__(tree)
+        self._tree = tree
+
+    def paint(self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+        """Qt: see :meth:`DatasetTree.parts`; the name of a group has the whole row."""
+        if index.siblingAtColumn(1).data():
+            option.rect = self._tree.parts(index)[index.column()]
+        super().paint(painter, option, index)
+
+
 class DatasetTree(QTreeWidget):
     """Path pieces as nodes; groups with a single child are written on one line."""
 
@@ -60,6 +82,7 @@ class DatasetTree(QTreeWidget):
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setExpandsOnDoubleClick(False)
         self.setAccessibleName("Datasets of the file")
+        self.setItemDelegate(_Row(self))
         header = self.header()
         if header is not None:
             header.setStretchLastSection(False)
@@ -177,6 +200,15 @@ class DatasetTree(QTreeWidget):
             current = entry.path == self._current
             item.setForeground(0, muted if entry.problem else accent if current else text)
             item.setForeground(1, muted)
+
+    def parts(self, index: QModelIndex) -> tuple[QRect, QRect]:
+        """Where name and shape of a row are painted: both whole where that is possible."""
+        name, shape = index.siblingAtColumn(0), index.siblingAtColumn(1)
+        whole = self.visualRect(name).united(self.visualRect(shape))
+        wanted = self.sizeHintForIndex(shape).width()
+        spare = whole.width() - self.sizeHintForIndex(name).width()
+        width = min(wanted, max(spare, round((1 - _NAME_SHARE) * whole.width())))
+        return whole.adjusted(0, 0, -width, 0), whole.adjusted(whole.width() - width, 0, 0, 0)
 
     def _fit_columns(self) -> None:
         viewport = self.viewport()

@@ -83,8 +83,8 @@ class JobRow(QWidget):
         column.setSpacing(2)
         top = QHBoxLayout()
         top.setSpacing(8)
-        top.addWidget(self.title, 3)
-        top.addWidget(self.result, 2)
+        top.addWidget(self.title)
+        top.addWidget(self.result, 1)  # what the title leaves, which may be most of the row
         top.addWidget(self.cancel)
         column.addLayout(top)
         below = QHBoxLayout()

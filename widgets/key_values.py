@@ -1,9 +1,12 @@
-"""Names and values in two aligned columns, updated in place."""
+"""Names on the left, values flush right, updated in place."""
 
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QGridLayout, QWidget
+from PyQt6.QtGui import QResizeEvent
+from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from braggscope.widgets.elided import ElidedField, ElidedLabel
+
+NAMES = 0.55  # of the width at most
 
 
 class KeyValues(QWidget):
@@ -12,18 +15,16 @@ class KeyValues(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._rows: list[tuple[ElidedLabel, ElidedField]] = []
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setHorizontalSpacing(10)
-        self._grid.setVerticalSpacing(3)
-        self._grid.setColumnStretch(0, 2)
-        self._grid.setColumnStretch(1, 3)
+        self._lines: list[QHBoxLayout] = []
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(3)
 
     def set_items(self, items: list[tuple[str, str]]) -> None:
         """Show ``(name, value)`` pairs in order; rows that stay keep their selection."""
         while len(self._rows) > len(items):
+            self._column.removeItem(self._lines.pop())
             for widget in self._rows.pop():
-                self._grid.removeWidget(widget)
                 widget.hide()
                 widget.deleteLater()
         while len(self._rows) < len(items):
@@ -34,6 +35,21 @@ class KeyValues(QWidget):
             if field.text() != value:
                 field.setText(value)
             field.setAccessibleName(name)
+        self._share()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Qt: share the width between names and values."""
+        super().resizeEvent(event)
+        self._share()
+
+    def _share(self) -> None:
+        """A name has the room that it needs, up to its part of the width or what its value leaves."""
+        for (label, field), row in zip(self._rows, self._lines, strict=True):
+            width = self.width() - row.spacing()
+            names = min(label.sizeHint().width(), max(round(NAMES * width), width - field.sizeHint().width()))
+            for place, share in enumerate((max(names, 1), max(width - names, 1))):
+                if row.stretch(place) != share:
+                    row.setStretch(place, share)
 
     def items(self) -> list[tuple[str, str]]:
         """What is shown."""
@@ -48,9 +64,12 @@ class KeyValues(QWidget):
         return self._rows[row][1]
 
     def _append(self) -> None:
-        row = len(self._rows)
         label, field = ElidedLabel(role="muted", parent=self), ElidedField(parent=self)
         field.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self._grid.addWidget(label, row, 0)
-        self._grid.addWidget(field, row, 1)
+        line = QHBoxLayout()
+        line.setSpacing(10)
+        line.addWidget(label)
+        line.addWidget(field)
+        self._column.addLayout(line)
         self._rows.append((label, field))
+        self._lines.append(line)

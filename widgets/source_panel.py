@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from PyQt6.QtCore import QEvent, Qt, pyqtSignal
+from PyQt6.QtCore import QEvent, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QBrush, QColor, QKeyEvent, QResizeEvent
 from PyQt6.QtWidgets import (
     QComboBox,
@@ -82,6 +82,7 @@ class SourcePanel(QWidget):
     def set_recent(self, recent: tuple[Recent, ...]) -> None:
         """Show the files opened before, newest first."""
         self.recent.set_files(recent)
+        self._recent_box.setMaximumHeight(self._recent_box.sizeHint().height())  # the rest is for datasets
         self._recent_box.setVisible(bool(recent))
 
     def set_follow(self, on: bool) -> None:
@@ -184,6 +185,15 @@ class _RecentList(QTreeWidget):
             self.addTopLevelItem(item)
         self._recolour()
         self._fit_columns()
+
+    def sizeHint(self) -> QSize:
+        """Qt: all files."""
+        return QSize(200, self.topLevelItemCount() * self.minimumSizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        """Qt: one file."""
+        self.ensurePolished()  # row heights depend on the style sheet
+        return QSize(60, max(self.sizeHintForRow(0), 0) + 2 * self.frameWidth())
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Qt: Return opens."""
