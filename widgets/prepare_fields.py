@@ -9,6 +9,7 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtWidgets import (
     QButtonGroup,
+    QComboBox,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -164,6 +165,8 @@ class FieldGrid(QWidget):
 
     def add(self, name: str, field: QWidget, unit: str = "", tip: str = "") -> None:
         """Append a labelled input."""
+        if isinstance(field, QComboBox):
+            field.setMinimumContentsLength(8)  # or the longest entry makes the page wider than its dock
         label = QLabel(name, self)
         label.setProperty("role", "muted")
         label.setBuddy(field)

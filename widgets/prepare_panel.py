@@ -160,7 +160,7 @@ class PreparePanel(QWidget):
         self.sum_frames.setKeyboardTracking(False)
         self.sum_frames.valueChanged.connect(lambda value: self._change(sum_frames=value))
         grid.add("Binning", self.binning, "px", "Sum squares of this many pixels a side")
-        grid.add("Sum", self.sum_frames, "frames", "Add this many successive frames")
+        grid.add("Sum", self.sum_frames, tip="Add this many successive frames")
         section.add(grid)
         return section
 
