@@ -41,6 +41,9 @@ class Curve:
         return float(self.values[k]) if k < len(self.frames) and self.frames[k] == frame else float("nan")
 
 
+NARROW = 32  # px that a line and one letter need
+
+
 class _Legend(QWidget):
     """Names of the curves with their values at the current frame, sharing one line."""
 
@@ -58,6 +61,8 @@ class _Legend(QWidget):
         self.update()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
+        if self.width() < NARROW * len(self.entries):
+            return
         painter, metrics = QPainter(self), self.fontMetrics()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         colours = theme.current()

@@ -27,7 +27,7 @@ TIPS = (
     "chi with learned coherence and background, of the best only",
     "phase difference to the best start of the same run, rms inside the crystal",
 )  # fmt: skip
-HINT = "Reconstruct with several starts or methods; they are ranked here, a click shows one."
+HINT = "Starts and methods are ranked here; a click shows one."
 NONE = "–"
 
 

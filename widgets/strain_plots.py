@@ -15,7 +15,7 @@ from braggscope.widgets.prepare_fields import Segmented
 
 Floats = NDArray[np.float64]
 CHOICES = (("histogram", "Histogram"), ("profile", "Profile"))
-NO_MAPS = "Histograms of strain or of 1 σ come with the first positions."
+NO_MAPS = "Histograms show strain or 1 σ, from the first positions on."
 NO_LINE = "Draw a line on a map to see strain or 1 σ along it."
 
 

@@ -217,4 +217,5 @@ class Timeline(QWidget):
         if known:
             name, _, unit = self._axis_name.rpartition("_")
             value = f"{self._axis_values[self.frame]:.4g} {unit if name else ''}".rstrip()
-            self.axis.setText(f"{value}  {name or unit}")  # the value first: the end is cut where room lacks
+            self.axis.shorter = (value,)
+            self.axis.setText(f"{value}  {name or unit}")

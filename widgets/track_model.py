@@ -147,7 +147,7 @@ class TrackModel(QAbstractTableModel):
         if not np.isfinite(value):
             return NONE
         if name == "change":
-            return f"{100 * value:+.3f}"
+            return f"{100 * value:+.3f}".replace("-", "−")
         return f"{value:.0f}" if name == "snr" else f"{int(value)}"
 
 

@@ -20,7 +20,8 @@ from braggscope.widgets.elided import ElidedLabel
 from braggscope.widgets.tips import as_written
 
 HEADINGS = ("scan", "chi", "chi model", "size", "mean strain", "rms strain", "state")
-HINT = "Choose several stacks; all are phased with the parameters on the right, one file for each."
+HINT = "All stacks are phased as set on the right, one file for each."
+SHORT = "Phased as set on the right."
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class ScansPanel(QWidget):
                 item.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
                 item.setToolTip(as_written(text))
                 self.table.setItem(place, column, item)
+        self.note.shorter = () if note else (SHORT,)
         self.note.setText(note or HINT)
         self._update()
 

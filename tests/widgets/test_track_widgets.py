@@ -85,7 +85,7 @@ def test_twenty_thousand_tracks_are_chosen_at_once(table):
 
 
 def test_cells(table):
-    assert table.model.text(1, "change") == "-0.120"
+    assert table.model.text(1, "change") == "−0.120"
     assert table.model.text(2, "change") == "–"
     assert table.model.text(3, "snr") == "–"
     assert table.model.text(3, "origin") == "split from 2 at 18"
