@@ -183,6 +183,7 @@ class _RecentList(QTreeWidget):
             if not file.exists:
                 item.setFlags(Qt.ItemFlag.NoItemFlags)
             self.addTopLevelItem(item)
+        self.updateGeometry()
         self._recolour()
         self._fit_columns()
 
