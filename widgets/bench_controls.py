@@ -53,6 +53,7 @@ SECOND = {
     "angle": Scale("Direction", "°", -180.0, 180.0, 0, tip="from x towards y"),
     "height": Scale("Relative height", "", 0.05, 1.5),
 }
+SCALES = (*PEAK.values(), *SECOND.values())
 
 
 class NumberSlider(QObject):
@@ -211,15 +212,20 @@ class BenchControls(QWidget):
         if title:
             caption = QLabel(title, self)
             caption.setProperty("role", "caption")
+            caption.setIndent(0)
             column.addWidget(caption)
         grid = QGridLayout()
         grid.setHorizontalSpacing(8)
         grid.setVerticalSpacing(2)
         grid.setColumnStretch(1, 1)
-        grid.setColumnMinimumWidth(0, 104)
-        grid.setColumnMinimumWidth(3, 56)
+        grid.setColumnMinimumWidth(0, self._room([scale.name for scale in SCALES]))
+        grid.setColumnMinimumWidth(3, self._room([scale.unit for scale in SCALES]))
         column.addLayout(grid)
         return {name: NumberSlider(scale, grid, k, self) for k, (name, scale) in enumerate(scales.items())}
+
+    def _room(self, texts: list[str]) -> int:
+        """Width in px of a column of labels, the same in all groups."""
+        return max(self.fontMetrics().horizontalAdvance(text) for text in texts) + 2
 
     def _choices(self, column: QVBoxLayout) -> None:
         self.window_size = Segmented([(11, "11"), (15, "15"), (21, "21")], "Window", self)
@@ -235,7 +241,7 @@ class BenchControls(QWidget):
         pair.addWidget(self.seed, 1)
         pair.addWidget(self.again)
         self.again.setToolTip("The next seed: other centres, other noise")
-        grid = FieldGrid(self, label_width=104)
+        grid = FieldGrid(self, label_width=self._room([scale.name for scale in SCALES]))
         grid.add("Window", self.window_size, "px", "of the fits; networks keep theirs")
         grid.add("Noise", self.noise, "", "the same everywhere, or counting statistics")
         grid.add("Seed", seed)

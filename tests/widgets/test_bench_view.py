@@ -78,6 +78,12 @@ def test_the_second_peak_is_switched_on_and_slid(view, heard, qtbot, name):
     assert heard[-1].second is None
 
 
+def test_the_numbers_of_both_peaks_stand_under_each_other(view):
+    rows = (*view.controls.peak.values(), *view.controls.second.values())
+    for widgets in ([row.slider for row in rows], [row.box for row in rows]):
+        assert len({(w.mapTo(view, w.rect().topLeft()).x(), w.width()) for w in widgets}) == 1
+
+
 def test_numbers_are_typed(view, heard, qtbot):
     box = view.controls.peak["snr"].box
     box.selectAll()
