@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 from PyQt6 import sip
-from PyQt6.QtCore import QEvent, QObject, QPoint, QPointF, QSize, Qt
+from PyQt6.QtCore import QObject, QPoint, QPointF, QSize, Qt
 from PyQt6.QtGui import QColor, QIcon, QWheelEvent
 from PyQt6.QtWidgets import QApplication, QWidget
 
@@ -170,22 +170,3 @@ def test_an_icon_without_room_is_nothing(qapp):
     finally:
         qInstallMessageHandler(before)
     assert said == []
-
-
-def test_widgets_are_dressed_anew_only_where_the_theme_changes(put_on, qtbot):
-    class Counting(QWidget):
-        changes = 0
-
-        def changeEvent(self, event):
-            self.changes += event.type() == QEvent.Type.StyleChange
-            super().changeEvent(event)
-
-    put_on(theme.DARK)
-    widget = Counting()
-    qtbot.addWidget(widget)
-    widget.show()
-    widget.changes = 0
-    put_on(theme.DARK)
-    assert widget.changes == 0
-    put_on(theme.LIGHT)
-    assert widget.changes == 2  # undressed and dressed: three times as fast as from one sheet to another
