@@ -21,7 +21,7 @@ from braggscope.widgets.tips import as_written
 
 HEADINGS = ("scan", "chi", "chi model", "size", "mean strain", "rms strain", "state")
 HINT = "All stacks are phased as set on the right, one file for each."
-SHORT = "Phased as set on the right."
+SHORTER = ("Phased as set on the right.", "Phased alike.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class ScansPanel(QWidget):
                 item.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
                 item.setToolTip(as_written(text))
                 self.table.setItem(place, column, item)
-        self.note.shorter = () if note else (SHORT,)
+        self.note.shorter = () if note else SHORTER
         self.note.setText(note or HINT)
         self._update()
 
