@@ -62,7 +62,7 @@ class PhasingCurves(QWidget):
             self.hint.cover(False)
             last = next(reversed(self._stages))
             iteration, chi, r = self._stages[last][-1]
-            name = "chi model" if last == "refinement" else "chi"
+            name = "misfit" if last == "refinement" else "chi"
             said = f"{name} {chi:.4f}" + (f"   R {r:.4f}" if math.isfinite(r) else "")
             self.legend.setText(f"—  chi   - -  R      {last}: {said}")
 

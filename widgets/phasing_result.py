@@ -16,7 +16,8 @@ from braggscope.widgets.section import Section, SectionPage
 HINT = "Reconstruct the crystal; chi, size, strain and resolution are listed here."
 MODEL = (
     "chi and R compare the object alone with the data; those of the model also know the learned coherence and"
-    " background. The refinement lowers chi model, which Convergence shows for it."
+    " background. What the refinement lowers is the misfit in Convergence: chi model with 3/8 count added to"
+    " every voxel, so that empty ones weigh less."
 )
 NO_TRANSFER = "The transfer function needs two or more runs that agree: set “Go on with” under Starts."
 NO_STRAIN = "Strain needs the geometry, or the voxel size and Q: type them under Volume."

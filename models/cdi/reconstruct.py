@@ -186,7 +186,7 @@ class Reconstructor:
             self._done += 1
             if following is None:
                 self._total = self._done
-            yield Live(self._done, self._total, "refinement", last.chi_model, last.obj, support)
+            yield Live(self._done, self._total, "refinement", last.misfit, last.obj, support)
         if last is not None:
             self.outcome.refined = self._refined(model, last, support)
 

@@ -37,12 +37,12 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class Refined:
-    """State of a refinement. ``chi_model``, ``R_model``: relative L2 and L1 of sqrt(M). Origin at index 0."""
+    """State of a refinement. ``misfit``: root of what is minimised. Origin at index 0."""
 
     done: int
     obj: Complex
     learned: Learned
-    chi_model: float
+    misfit: float
 
 
 class Model:

@@ -61,7 +61,7 @@ class Sparse(Model):
     def chi(self, found: Refined) -> float:
         """Relative L2 difference of the modulus: the loss at ``found`` without the price."""
         price, _ = self.price(self.pack(found.obj, found.learned))
-        return math.sqrt(max(found.chi_model**2 - price, 0.0))
+        return math.sqrt(max(found.misfit**2 - price, 0.0))
 
 
 class Settler:
