@@ -117,6 +117,7 @@ class Timeline(QWidget):
         row.addWidget(self.number)
         row.addSpacing(8)
         row.addWidget(self.axis, 1)
+        row.addStretch(0)  # in place of the axis where there is none
         row.addWidget(self.follow)
         row.addSpacing(6)
         for box in (self.sum, self.fps, self.mode):

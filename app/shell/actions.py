@@ -128,6 +128,6 @@ GESTURES: tuple[tuple[str, str, str], ...] = (  # title, gesture, section: shown
     ("Move the frame", "Drag", "View"),
     ("Select the nearest peak", "Click", "Peaks"),
     ("Scrub", "Drag the timeline", "Frames"),
-    ("Move in a scan", "Arrows in the Scan panel", "Frames"),
+    ("Move in the Scan panel", "Arrows", "Frames"),
 )
 MENUS = ("File", "Edit", "View", "Frames", "Peaks", "Tracks", "Mask", "Run", "Help")

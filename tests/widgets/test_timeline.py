@@ -185,3 +185,19 @@ def test_no_series_is_no_trouble(timeline):
     timeline.grab()
     assert not timeline.play.isEnabled()
     assert timeline.height() <= 96
+
+
+def test_the_buttons_stay_where_they_are_without_an_axis(qtbot, timeline):
+    places = []
+    for values in (np.full(480, 3.925), None):
+        timeline.set_axis("voltage_V", values)
+        qtbot.wait(20)
+        places.append([widget.geometry() for widget in (timeline.play, timeline.number, timeline.mode)])
+    assert places[0] == places[1]
+
+
+def test_a_narrow_axis_drops_its_name_before_its_value(qtbot, timeline):
+    timeline.set_axis("voltage_V", np.full(480, 3.925))
+    timeline.resize(timeline.width() - timeline.axis.width() + 60, 96)
+    qtbot.wait(20)
+    assert timeline.axis.shown_text() == "3.925 V"
