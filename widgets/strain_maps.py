@@ -12,6 +12,7 @@ from PyQt6.QtWidgets import (
     QMenu,
     QProgressBar,
     QPushButton,
+    QSizePolicy,
     QSplitter,
     QStackedWidget,
     QToolButton,
@@ -120,8 +121,7 @@ class StrainMapsPanel(QWidget):
     def set_running(self, running: bool, done: int = 0, total: int = 0, text: str = "") -> None:
         """Progress of a measurement."""
         self.progress.setVisible(running)
-        self.run.setVisible(not running)
-        self.cancel.setVisible(running)
+        self.either.setCurrentWidget(self.cancel if running else self.run)
         self.bar.setRange(0, total if total or not running else 0)
         self.bar.setValue(done)
         self.progress_text.setText(text)
@@ -139,10 +139,13 @@ class StrainMapsPanel(QWidget):
         self.run.setToolTip("Measure the strain at every position with the chosen method (Ctrl+Shift+R)")
         self.cancel = QPushButton(icon("stop"), "Cancel", self)
         self.cancel.setToolTip("Stop; what is done stays and can be resumed")
-        width = max(self.run.sizeHint().width(), self.cancel.sizeHint().width())
+        self.either = QStackedWidget(
+            self
+        )  # as wide as the wider one: nothing beside them moves
+        self.either.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         for button in (self.run, self.cancel):
-            button.setFixedWidth(width)
             button.setIconSize(QSize(14, 14))
+            self.either.addWidget(button)
         self.offer = QPushButton(self)
         self.offer.setStyleSheet("padding-left: 8px; padding-right: 8px;")
         self.method, self.beside, self.component = (SnugComboBox(self) for _ in range(3))
@@ -219,7 +222,7 @@ class StrainMapsPanel(QWidget):
     def _lay_out(self) -> None:
         head = QHBoxLayout()
         head.setSpacing(6)
-        for first in (self.run, self.cancel, self.method, self.beside, self.component, self.offer):
+        for first in (self.either, self.method, self.beside, self.component, self.offer):
             head.addWidget(first)
         head.addStretch(1)
         head.addWidget(self.shown)

@@ -108,6 +108,18 @@ def test_choices_are_said_and_shown(maps):
     assert not maps.component.isVisible()
 
 
+def test_starting_and_cancelling_take_the_same_room_in_every_style(maps, qtbot):
+    maps.setStyleSheet("QPushButton { padding: 4px 50px; }")
+    qtbot.wait(20)
+    wanted = maps.run.sizeHint().width()
+    assert maps.run.width() >= wanted
+    before = maps.method.geometry()
+    maps.set_running(True, 0, 10, "")
+    qtbot.wait(20)
+    assert maps.cancel.width() >= wanted
+    assert maps.method.geometry() == before
+
+
 def test_a_run_can_be_started_cancelled_and_resumed(maps):
     started, cancelled = heard(maps.run_requested), heard(maps.cancel_requested)
     maps.run.click()
