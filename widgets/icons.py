@@ -74,7 +74,9 @@ class _ThemedEngine(QIconEngine):
         role = {QIcon.Mode.Disabled: "disabled", QIcon.Mode.Selected: "on_accent"}.get(mode, self._role)
         if state is QIcon.State.On and role == "text":
             role = "accent"
-        colour = colours.line if role == "disabled" else getattr(colours, role)
+        if role == "disabled":  # on buttons that are filled, the line is the colour of the ground
+            role = "muted" if self._role == "on_accent" else "line"
+        colour = getattr(colours, role)
         family, codes = _font()
         font = QFont(family)
         font.setPixelSize(max(round(SHARE * rect.height()), 1))

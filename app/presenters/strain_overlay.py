@@ -80,6 +80,8 @@ class OverlayPresenter:
         if not room.active or room.scan is None:
             view.set_disks(None)
             panels.handles.set_handles({})
+            if room.active:  # the marks of peaks are not shown here
+                view.set_legend(LEGEND[-1:])
             return
         view.set_disks(replace(shown, handles=tuple(every.values())))
         panels.handles.set_handles(every)

@@ -22,6 +22,7 @@ def test_a_series_becomes_a_scan_by_hand(stage, scan_file, tmp_path):
     assert "type rows × columns" in panels(stage).maps.hint.text()
     assert not panels(stage).maps.run.isEnabled()
     assert stage.window.timeline.isVisible()
+    assert [name for *_, name in stage.canvas.legend] == ["masked"]
     scan.shape.setText("9 x 9")
     scan.shape.editingFinished.emit()
     assert room.scan is None

@@ -89,6 +89,13 @@ def test_an_icon_follows_the_theme(put_on):
     assert seen == [theme.DARK.text, theme.LIGHT.text]
 
 
+def test_a_disabled_icon_is_seen_on_a_filled_button(put_on):
+    for which in THEMES:
+        put_on(which)
+        image = icons.icon("play", "on_accent").pixmap(QSize(32, 32), QIcon.Mode.Disabled).toImage()
+        assert image.pixelColor(15, 16).name() == which.muted != which.line
+
+
 class Listener(QObject):
     def __init__(self):
         super().__init__()
