@@ -1,6 +1,4 @@
 import json
-import os
-import sys
 import threading
 import time
 
@@ -13,7 +11,7 @@ from safetensors.torch import save_file
 from braggscope.app.engine import trainable
 from braggscope.app.engine.checkpoint import TrainingError, checkpoint_folder
 from braggscope.app.engine.finetune import _identity, fine_tune
-from braggscope.app.engine.jobs import NICE, Cancelled, Context, Ticket, give_way, silent_context
+from braggscope.app.engine.jobs import Cancelled, Context, Ticket, silent_context
 from braggscope.app.engine.lessons import _order, collect
 from braggscope.app.engine.localizers import open_localizer
 from braggscope.app.engine.trained import curve_path
@@ -293,19 +291,3 @@ def test_thresholded_patches_are_learned_as_they_will_be_seen(narrow, tmp_path):
     assert result.basis.distribution.threshold.middle == pytest.approx((low - 20) / 600, abs=0.05)
     for example in result.examples:
         assert np.mean(example.image == 0) > 0.5
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives every thread its own priority")
-def test_a_thread_gives_way_alone():
-    seen = []
-
-    def run():
-        give_way()
-        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
-
-    mine = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    assert seen == [max(mine, NICE)]
-    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == mine

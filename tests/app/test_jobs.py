@@ -1,12 +1,24 @@
 """Lanes: order, cancellation, and never a result that nobody wants any more."""
 
+import os
 import queue
+import sys
 import threading
 import time
 
 import pytest
 
-from braggscope.app.engine.jobs import Cancelled, Context, Lane, Order, Progress, Ticket, silent_context
+from braggscope.app.engine.jobs import (
+    NICE,
+    Cancelled,
+    Context,
+    Lane,
+    Order,
+    Progress,
+    Ticket,
+    give_way,
+    silent_context,
+)
 
 
 class Desk:
@@ -231,3 +243,19 @@ def test_context_reports_and_raises():
         context.progress(2, 3)
     assert len(seen) == 1
     silent_context().progress(1, 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives every thread its own priority")
+def test_a_thread_gives_way_alone():
+    seen = []
+
+    def run():
+        give_way()
+        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    mine = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert seen == [max(mine, NICE)]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == mine
