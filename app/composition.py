@@ -67,8 +67,9 @@ class Program(QObject):
         self.collector.give_back_in(self.desk.lanes.small)
         self.desk.setParent(self)  # goes with the program, and what listens to it
         self.preferences = PreferencesPresenter(self.desk)
-        self.preferences.apply_theme()
+        self.preferences.begin_theme()
         self.window = window = MainWindow()
+        self.preferences.apply_theme()
         desk = self.desk
         self.jobs = JobBoard(desk, window.jobs_panel)
         self.shelf = WeightShelf(desk)

@@ -88,7 +88,7 @@ class LevelsPanel(QWidget):
         self.menu.addAction(auto)
         self.menu.addSeparator()
         for name in MAPS:
-            action = QAction(map_icon(name), name, self._maps)
+            action = QAction(name, self._maps)
             action.setData(name)
             action.setCheckable(True)
         self.menu.addActions(self._maps.actions())
@@ -100,9 +100,16 @@ class LevelsPanel(QWidget):
             action.setData(scale)
             action.setCheckable(True)
         self.menu.addActions(self._scales.actions())
+        self.menu.aboutToShow.connect(self._paint_maps)
         self._maps.triggered.connect(self._map_chosen)
         self._reversed.triggered.connect(self._map_chosen)
         self._scales.triggered.connect(self._scale_chosen)
+
+    def _paint_maps(self) -> None:
+        """Strips of the colour maps; painted when the menu is first seen."""
+        for action in self._maps.actions():
+            if action.icon().isNull():
+                action.setIcon(map_icon(action.data()))
 
     def _lay_out(self) -> None:
         self.auto = self._button("auto", "Automatic contrast (A)")

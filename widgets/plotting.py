@@ -12,6 +12,7 @@ from braggscope.widgets import theme
 from braggscope.widgets.theme import Theme
 
 pg.setConfigOptions(antialias=True)  # curves ask the configuration, not their view
+SIDES = ("bottom", "left", "top", "right")
 
 
 class _CalmViewBox(pg.ViewBox):
@@ -33,8 +34,12 @@ class _CalmViewBox(pg.ViewBox):
 class ThemedPlot(pg.PlotWidget):
     """A plot that repaints itself when the theme changes. ``recoloured(theme)`` hooks are for its curves."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, labels: dict[str, str], parent: QWidget | None = None) -> None:
         super().__init__(parent, viewBox=_CalmViewBox(), background=None)
+        for side in SIDES:  # no prefixes, for which every change of range would write the label anew
+            self.getPlotItem().getAxis(side).enableAutoSIPrefix(False)
+        for side, label in labels.items():
+            self.getPlotItem().getAxis(side).setLabel(label)
         self._hooks: list[Callable[[Theme], None]] = []
         self.setAntialiasing(True)
         self.hideButtons()
@@ -59,21 +64,18 @@ def make_plot(
     x_label: str = "", y_label: str = "", x_units: str = "", y_units: str = "", parent: QWidget | None = None
 ) -> ThemedPlot:
     """Empty plot with labelled axes; units are written after a slash and never rescaled by prefixes."""
-    plot = ThemedPlot(parent)
+    labels = {}
     for side, label, units in (("bottom", x_label, x_units), ("left", y_label, y_units)):
-        axis = plot.getPlotItem().getAxis(side)
-        axis.enableAutoSIPrefix(False)
         if label or units:
-            axis.setLabel(f"{label} / {units}" if label and units else label or units)
-    style_plot(plot.getPlotItem())
-    return plot
+            labels[side] = f"{label} / {units}" if label and units else label or units
+    return ThemedPlot(labels, parent)
 
 
 def style_plot(plot: pg.PlotItem, colours: Theme | None = None) -> None:
     """Give axes, labels, grid and title of a plot item the theme's colours and font."""
     colours = colours or theme.current()
     font = tick_font()
-    for side in ("bottom", "left", "top", "right"):
+    for side in SIDES:
         axis = plot.getAxis(side)
         axis.setPen(pg.mkPen(colours.line, width=1))
         axis.setTextPen(pg.mkPen(colours.muted))

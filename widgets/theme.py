@@ -51,6 +51,7 @@ SERIES_COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#a89a0
 Listener = Callable[[Theme], None]
 
 _current = DARK
+_begun = False  # whether style and font are set
 _listeners: list[Callable[[], Listener | None]] = []
 
 
@@ -90,27 +91,43 @@ def _living() -> list[Listener]:
     return living
 
 
+def begin(app: QApplication, theme: Theme) -> None:
+    """Set style, font and palette, in which widgets are then built; :func:`apply` dresses them.
+
+    A window that stands is dressed in a fraction of the time that its parts take one by one. Nothing is done
+    where widgets wear a style sheet already.
+    """
+    if not app.styleSheet():
+        _begin(app, theme)
+
+
+def _begin(app: QApplication, theme: Theme) -> None:
+    global _current, _begun
+    _current, _begun = theme, True
+    app.setStyle("Fusion")
+    app.setFont(_font())
+    app.setPalette(_palette(theme))
+
+
 def apply(app: QApplication, theme: Theme, style_sheet: str) -> None:
     """Set palette, font and style sheet, each only if it changes: every widget there is is dressed anew.
 
     ``style_sheet`` names tokens as ``@panel``.
     """
     global _current
-    sheet, worn = _filled(style_sheet, theme), app.styleSheet()
-    if theme == _current and worn == sheet:
+    sheet, worn, changed = _filled(style_sheet, theme), app.styleSheet(), theme != _current or not _begun
+    if not changed and worn == sheet:
         return
-    if not worn:
-        app.setStyle("Fusion")
-        app.setFont(_font())
     if worn and worn == _filled(style_sheet, _current):
         _current = theme
         recolour(app, _palette(theme), sheet)
     else:
-        _current = theme
-        app.setPalette(_palette(theme))
+        if changed:
+            _begin(app, theme)
         app.setStyleSheet(sheet)
-    for listener in _living():
-        listener(theme)
+    if changed:
+        for listener in _living():
+            listener(theme)
 
 
 def _filled(style_sheet: str, theme: Theme) -> str:

@@ -74,16 +74,26 @@ class PreferencesPresenter:
         dark = theme.current().name == "dark"
         self.set(replace(self.value, theme="light" if dark else "dark"))
 
+    def begin_theme(self) -> None:
+        """Style, font and palette, before there are widgets."""
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            theme.begin(app, self._theme())
+
     def apply_theme(self) -> None:
-        """Style sheet and palette by preference or by the system."""
+        """Style sheet and palette."""
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            theme.apply(app, self._theme(), style_sheet())
+
+    def _theme(self) -> theme.Theme:
+        """By preference or by the system."""
         name = self.value.theme
         if name == "system":
             hints = QGuiApplication.styleHints()
             light = hints is not None and hints.colorScheme() == Qt.ColorScheme.Light
             name = "light" if light else "dark"
-        app = QApplication.instance()
-        if isinstance(app, QApplication):
-            theme.apply(app, theme.LIGHT if name == "light" else theme.DARK, style_sheet())
+        return theme.LIGHT if name == "light" else theme.DARK
 
     def _apply_engine(self) -> None:
         desk, value = self._desk, self.value
