@@ -86,7 +86,7 @@ WORKSPACES: Mapping[str, Arrangement] = {
         right=(Group(("phasing", "crystal"), 560),),
         bottom=(Group(("starts", "scans", "jobs", "log"), 620), Group(("convergence",), 420)),
         left_width=270,
-        right_width=310,
+        right_width=320,
         bottom_height=210,
     ),
     "accuracy": Arrangement(bottom=(_NEWS,), bottom_height=160),
