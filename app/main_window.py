@@ -47,6 +47,7 @@ from braggscope.widgets.peak_table import PeakTableView
 from braggscope.widgets.prepare_panel import PreparePanel
 from braggscope.widgets.region_panel import RegionPanel
 from braggscope.widgets.source_panel import SourcePanel
+from braggscope.widgets.still import Still
 from braggscope.widgets.threshold_panel import ThresholdPanel
 from braggscope.widgets.timeline import Timeline
 from braggscope.widgets.track_table import TrackTable
@@ -170,7 +171,7 @@ class MainWindow(QMainWindow):
         self._readout = QLabel("")
         self._readout.setProperty("role", "value")
         bar = QStatusBar(self)
-        bar.addWidget(self._status, 1)
+        bar.addWidget(Still(self._status), 1)
         bar.addPermanentWidget(self._readout)
         bar.setSizeGripEnabled(False)
         self.setStatusBar(bar)

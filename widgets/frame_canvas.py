@@ -59,6 +59,7 @@ class FrameCanvas(QWidget):
         self._tool: Tool | None = None
         self._pressed: QPointF | None = None
         self._panning: QPointF | None = None
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)  # nothing behind it need be painted
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)

@@ -1,12 +1,13 @@
 """The shapes of marks, stroked exactly or stamped by the thousand."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import QLineF, QPointF, QRectF, Qt
-from PyQt6.QtGui import QColor, QPainter, QPen, QPixmap
+from PyQt6.QtGui import QColor, QPainter, QPen, QPixmap, QPixmapCache
 from pyqtgraph.Qt import internals
 
 from braggscope.widgets import theme
@@ -70,6 +71,7 @@ def stroke_rings(painter: QPainter, at: Points, radius: float, colour: str) -> N
             painter.drawEllipse(QPointF(x, y), radius, radius)
 
 
+@lru_cache(maxsize=16)
 def _pens(colour: str) -> tuple[QPen, QPen]:
     flat = Qt.PenCapStyle.FlatCap
     halo = QPen(HALO, HALO_STROKE, Qt.PenStyle.SolidLine, Qt.PenCapStyle.SquareCap)
@@ -101,7 +103,11 @@ def paint_stamps(painter: QPainter, drawing: "Drawing", device_ratio: float) -> 
 
 
 def _atlas(drawing: "Drawing", longest: float, side: int, device_ratio: float) -> QPixmap:
-    """Pluses of SIZES arm lengths, a bracket and a ring, side by side, in device pixels."""
+    """Pluses of SIZES arm lengths, a bracket and a ring in a row, in device pixels; kept by Qt's cache."""
+    key = f"marks {drawing.gap} {drawing.ring} {longest} {side} {device_ratio}"
+    known = QPixmapCache.find(key)
+    if known is not None:
+        return known
     atlas = QPixmap(side * (SIZES + 2), side)
     atlas.fill(Qt.GlobalColor.transparent)
     painter = QPainter(atlas)
@@ -118,4 +124,5 @@ def _atlas(drawing: "Drawing", longest: float, side: int, device_ratio: float) -
         else:
             stroke_rings(painter, np.array([at]), drawing.ring, INK.braggnn)
     painter.end()
+    QPixmapCache.insert(key, atlas)
     return atlas

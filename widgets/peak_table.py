@@ -22,6 +22,7 @@ from PyQt6.QtWidgets import (
 from braggscope.models.results import PeakTable, Status
 from braggscope.widgets.peak_lines import EMPTY, PeakLines
 from braggscope.widgets.peak_table_model import DEFAULT, FIELDS, POSITION, PeakTableModel
+from braggscope.widgets.still import Still
 
 _SAMPLES = {
     "peak": "8888",
@@ -59,6 +60,8 @@ class PeakTableView(QWidget):
         self._quiet = False
         self._current: int | None = None
         self._chosen: dict[str, bool] = {}
+        self._statuses: list[tuple[str, Status | None]] = []  # of the filter
+        self._hidden: list[bool] = []  # of every column
         self._arrange()
         self._set_up_header()
         self.filter.activated.connect(self._on_filter)
@@ -137,9 +140,9 @@ class PeakTableView(QWidget):
     def _arrange(self) -> None:
         top = QHBoxLayout()
         top.setContentsMargins(8, 6, 8, 4)
-        top.addWidget(self.filter)
+        top.addWidget(Still(self.filter))
         top.addStretch(1)
-        top.addWidget(self.count)
+        top.addWidget(Still(self.count))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -178,11 +181,14 @@ class PeakTableView(QWidget):
         frames = self.model.table["frame"]
         several = bool(frames.size) and bool((frames != frames[0]).any())
         known = bool(np.isfinite(self.model.table["d"]).any())
+        wanted = {*DEFAULT, *(("frame",) if several else ()), *(("d",) if known else ())}
+        hidden = [not self._chosen.get(field.name, field.name in wanted) for field in FIELDS]
+        if hidden == self._hidden:
+            return
+        self._hidden = hidden
         header = self._header()
-        for k, field in enumerate(FIELDS):
-            wanted = field.name in DEFAULT or (field.name == "frame" and several)
-            wanted |= field.name == "d" and known
-            header.setSectionHidden(k, not self._chosen.get(field.name, wanted))
+        for k, none in enumerate(hidden):
+            header.setSectionHidden(k, none)
         frame = header.visualIndex(POSITION["frame"])
         if several and frame >= len(DEFAULT):
             header.moveSection(frame, 0)
@@ -190,11 +196,18 @@ class PeakTableView(QWidget):
     def _fill_filter(self, table: PeakTable) -> None:
         statuses = table["status"][table.detected]
         counts = np.bincount(statuses, minlength=len(Status))
-        self.filter.clear()
-        self.filter.addItem(f"all peaks  {len(statuses):,}", None)
+        offered: list[tuple[str, Status | None]] = [(f"all peaks  {len(statuses):,}", None)]
         for status in Status:
             if counts[status] or status is self.model.status:
-                self.filter.addItem(f"{status.label}  {counts[status]:,}", status)
+                offered.append((f"{status.label}  {counts[status]:,}", status))
+        if [kind for _, kind in offered] != [kind for _, kind in self._statuses]:
+            self.filter.clear()
+            for text, kind in offered:
+                self.filter.addItem(text, kind)
+        for k, entry in enumerate(offered):
+            if entry not in self._statuses:
+                self.filter.setItemText(k, entry[0])
+        self._statuses = offered
         self.filter.setCurrentIndex(max(self.filter.findData(self.model.status), 0))
 
     def _update_count(self) -> None:

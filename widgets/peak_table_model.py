@@ -86,6 +86,17 @@ def sorted_rows(rows: NDArray[np.int64], keys: NDArray, descending: bool) -> NDA
     return rows[order]
 
 
+def sort_keys(table: PeakTable, name: str) -> NDArray:
+    """(N,) values a column is ordered by: words by their letters, lacking positions by the pixel."""
+    values = table[name]
+    if name in WORDS:
+        rank = np.argsort(np.argsort([member.label for member in WORDS[name]]))
+        return rank[values]
+    if name in ("x", "y"):
+        return np.where(np.isnan(values), table["col" if name == "x" else "row"], values)
+    return values
+
+
 class PeakTableModel(QAbstractTableModel):
     """A :class:`PeakTable` seen through a permutation: ``rows`` holds the table's row of every line."""
 
@@ -97,15 +108,26 @@ class PeakTableModel(QAbstractTableModel):
         self.sort_field = POSITION["peak"]
         self.descending = False
         self._sorted_by_hand = False
-        self._struck = QFont()
+        self._struck = QFont(QApplication.font())
         self._struck.setStrikeOut(True)
 
     # what is shown
 
     def set_table(self, table: PeakTable) -> None:
         """Show another table with the present filter and order."""
-        self.table = table
-        self.refresh()
+        rows, before = self._order(table), len(self.rows)
+        common = min(before, len(rows))
+        if len(rows) > before:  # a reset would lay out and paint everything twice
+            self.beginInsertRows(QModelIndex(), before, len(rows) - 1)
+        elif len(rows) < before:
+            self.beginRemoveRows(QModelIndex(), len(rows), before - 1)
+        self.table, self.rows = table, rows
+        if len(rows) > before:
+            self.endInsertRows()
+        elif len(rows) < before:
+            self.endRemoveRows()
+        if common:
+            self.dataChanged.emit(self.index(0, 0), self.index(common - 1, len(FIELDS) - 1))
 
     def set_status(self, status: Status | None) -> None:
         """Show only peaks of one status; None shows all."""
@@ -121,24 +143,16 @@ class PeakTableModel(QAbstractTableModel):
     def refresh(self) -> None:
         """Compute which rows are shown, and in what order."""
         self.beginResetModel()
-        statuses = self.table["status"]
-        rows = np.arange(len(self.table)) if self.status is None else np.flatnonzero(statuses == self.status)
-        if self._sorted_by_hand:
-            rows = sorted_rows(rows, self.sort_keys(FIELDS[self.sort_field].name), self.descending)
-        self.rows = rows
-        self._struck.setFamilies(QApplication.font().families())
-        self._struck.setPointSizeF(QApplication.font().pointSizeF())
+        self.rows = self._order(self.table)
         self.endResetModel()
 
-    def sort_keys(self, name: str) -> NDArray:
-        """(N,) values a column is ordered by: words by their letters, lacking positions by the pixel."""
-        values = self.table[name]
-        if name in WORDS:
-            rank = np.argsort(np.argsort([member.label for member in WORDS[name]]))
-            return rank[values]
-        if name in ("x", "y"):
-            return np.where(np.isnan(values), self.table["col" if name == "x" else "row"], values)
-        return values
+    def _order(self, table: PeakTable) -> NDArray[np.int64]:
+        """Rows of a table that pass the filter, as they are ordered."""
+        statuses = table["status"]
+        rows = np.arange(len(table)) if self.status is None else np.flatnonzero(statuses == self.status)
+        if self._sorted_by_hand:
+            rows = sorted_rows(rows, sort_keys(table, FIELDS[self.sort_field].name), self.descending)
+        return rows
 
     def line_of(self, row: int) -> int | None:
         """The line that shows a row of the table, or None if it is filtered out."""

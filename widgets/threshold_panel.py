@@ -5,6 +5,7 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from braggscope.widgets.histogram_slider import HistogramSlider
+from braggscope.widgets.still import Still
 
 DETECTORS = (("fast", "fast"), ("findpeaks", "findpeaks (reference, slow)"))
 
@@ -52,7 +53,7 @@ class ThresholdPanel(QWidget):
         column.addWidget(self.minval, 1)
         column.addWidget(self.minscore, 1)
         counts = QHBoxLayout()
-        counts.addWidget(self.count, 1)
+        counts.addWidget(Still(self.count), 1)
         counts.addWidget(self.suggest)
         column.addLayout(counts)
         column.addWidget(self.note)

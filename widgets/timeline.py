@@ -21,6 +21,7 @@ from PyQt6.QtWidgets import (
 
 from braggscope.widgets import icons
 from braggscope.widgets.elided import ElidedLabel
+from braggscope.widgets.still import Still
 from braggscope.widgets.timeline_track import TimelineTrack
 
 Mode = Literal["every", "realtime"]
@@ -105,6 +106,7 @@ class Timeline(QWidget):
 
     def _lay_out(self) -> None:
         self.axis.setProperty("role", "value")
+        self._axis_room = Still(self.axis, self)
         self.follow.setProperty("role", "good")
         self.follow.setToolTip("The newest frame is shown as the file grows")
         self.follow.hide()
@@ -116,7 +118,7 @@ class Timeline(QWidget):
         row.addSpacing(8)
         row.addWidget(self.number)
         row.addSpacing(8)
-        row.addWidget(self.axis, 1)
+        row.addWidget(self._axis_room, 1)
         row.addStretch(0)  # in place of the axis where there is none
         row.addWidget(self.follow)
         row.addSpacing(6)
@@ -214,7 +216,7 @@ class Timeline(QWidget):
     def _write_axis(self) -> None:
         self._shown = self.frame
         known = self.frame < len(self._axis_values) and math.isfinite(self._axis_values[self.frame])
-        self.axis.setVisible(known)
+        self._axis_room.setVisible(known)
         if known:
             name, _, unit = self._axis_name.rpartition("_")
             value = f"{self._axis_values[self.frame]:.4g} {unit if name else ''}".rstrip()
