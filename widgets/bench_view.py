@@ -37,9 +37,7 @@ TIPS = (
     "mean error along x", "mean error along y", "share of x and y within their 1 σ; 0.683 is right",
     "draws without an answer", "CPU time of one draw",
 )  # fmt: skip
-BELOW = (
-    "the bound is that of unbiased methods; with little signal, one that knows what peaks are like errs less"
-)
+BELOW = "the bound is that of unbiased methods; with little signal, a network may err less"
 NONE = "–"
 _WHOLE, _MIDDLE = "one draw", "its middle, 3 × 3 px"
 _SHARES = (0.5, 0.95)  # of the draws, where the bound has its lines

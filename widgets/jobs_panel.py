@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from braggscope.widgets.elided import ElidedLabel
 from braggscope.widgets.prepare_fields import restyle, small_button
 from braggscope.widgets.section import SectionPage
+from braggscope.widgets.sharing import share
 from braggscope.widgets.tips import as_written
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -16,6 +18,7 @@ _SLIM = """
 QProgressBar { min-height: 5px; max-height: 5px; border-radius: 2px; }
 QProgressBar::chunk { background: palette(highlight); border-radius: 2px; }
 """
+TITLE = 0.6  # of the width that a title has at most beside a long result
 ENDED = ("done", "failed", "cancelled")
 ROLES = {"waiting": "muted", "running": "muted", "done": "good", "failed": "error", "cancelled": "muted"}
 
@@ -81,12 +84,11 @@ class JobRow(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(10, 4, 6, 5)
         column.setSpacing(2)
-        top = QHBoxLayout()
-        top.setSpacing(8)
-        top.addWidget(self.title)
-        top.addWidget(self.result, 1)  # what the title leaves, which may be most of the row
-        top.addWidget(self.cancel)
-        column.addLayout(top)
+        self._top = QHBoxLayout()
+        self._top.setSpacing(8)
+        for widget in (self.title, self.result, self.cancel):
+            self._top.addWidget(widget)
+        column.addLayout(self._top)
         below = QHBoxLayout()
         below.setSpacing(10)
         below.addWidget(self.bar, 1)
@@ -114,6 +116,15 @@ class JobRow(QWidget):
         self._role(self.title, "muted" if ended else "value")
         for label in (self.text, self.result):
             self._role(label, ROLES[job.state])
+        self._share()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Qt: share the width between title and result."""
+        super().resizeEvent(event)
+        self._share()
+
+    def _share(self) -> None:
+        share(self._top, self.title, self.result, self.contentsRect().width() - 24, TITLE)
 
     @staticmethod
     def _role(label: QLabel, role: str) -> None:

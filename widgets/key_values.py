@@ -5,6 +5,7 @@ from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from braggscope.widgets.elided import ElidedField, ElidedLabel
+from braggscope.widgets.sharing import share
 
 NAMES = 0.55  # of the width at most
 
@@ -43,13 +44,8 @@ class KeyValues(QWidget):
         self._share()
 
     def _share(self) -> None:
-        """A name has the room that it needs, up to its part of the width or what its value leaves."""
         for (label, field), row in zip(self._rows, self._lines, strict=True):
-            width = self.width() - row.spacing()
-            names = min(label.sizeHint().width(), max(round(NAMES * width), width - field.sizeHint().width()))
-            for place, share in enumerate((max(names, 1), max(width - names, 1))):
-                if row.stretch(place) != share:
-                    row.setStretch(place, share)
+            share(row, label, field, self.width() - row.spacing(), NAMES)
 
     def items(self) -> list[tuple[str, str]]:
         """What is shown."""
