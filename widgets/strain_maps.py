@@ -139,9 +139,7 @@ class StrainMapsPanel(QWidget):
         self.run.setToolTip("Measure the strain at every position with the chosen method (Ctrl+Shift+R)")
         self.cancel = QPushButton(icon("stop"), "Cancel", self)
         self.cancel.setToolTip("Stop; what is done stays and can be resumed")
-        self.either = QStackedWidget(
-            self
-        )  # as wide as the wider one: nothing beside them moves
+        self.either = QStackedWidget(self)  # as wide as the wider one: nothing beside them moves
         self.either.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         for button in (self.run, self.cancel):
             button.setIconSize(QSize(14, 14))
