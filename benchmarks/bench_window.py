@@ -112,6 +112,20 @@ class Driver:
             self.rest(0.03)
         return np.array(times), np.array(own), np.array(all_threads)
 
+    def follow(self, frames: list[int]) -> np.ndarray:
+        """Milliseconds of the window's thread for each frame change with all that comes of it.
+
+        Layouts and paintings that wait for a later turn of the event loop delay the next frame as well.
+        """
+        times = []
+        for frame in frames:
+            begun = time.thread_time()
+            self.program.store.update(frame=frame)
+            self.wait(self.measured)
+            self.rest(0.06)
+            times.append((time.thread_time() - begun) * 1e3)
+        return np.array(times)
+
     def step(self, steps: int) -> np.ndarray:
         """Milliseconds of work for a move of minscore over 10,000 candidates, up to the redraw request."""
         program, rng = self.program, np.random.default_rng(0)
@@ -175,11 +189,13 @@ def run() -> list[dict]:
     driver = Driver(str(big_series()))
     fresh, *_ = driver.scrub(list(range(3, 300, 3)))
     again, own, all_threads = driver.scrub(list(range(3, 90, 3)))
+    whole = driver.follow(list(range(3, 90, 3)))
     peaks = len(driver.program.desk.table or ())
     for case, times in (
         ("scrub, fresh 1024 x 1024 frames: file to marks, fits, BraggNN", fresh),
         (f"scrub, cached 1024 x 1024 frames with {peaks} peaks, fits and overlays", again),
         ("scrub, cached frames: processor time of the window's thread", own),
+        ("scrub, cached frames: the window's thread with all that comes of a frame", whole),
         ("scrub, cached frames: processor time of all threads", all_threads),
         ("slider step on 10,000 candidates: all work and the redraw request", driver.step(60)),
         ("slider step on the frame, with every repaint on the way", driver.slide(100)),
