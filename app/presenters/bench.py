@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PyQt6.QtGui import QGuiApplication
 
 from braggscope.app.engine.jobs import Context, Progress
+from braggscope.app.engine.loading import load
 from braggscope.app.export.bench_script import bench_as_python
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.weights import WeightShelf
@@ -61,6 +62,7 @@ class BenchPresenter:
         networks = self._shelf.ready(parameters)
 
         def work(context: Context) -> list[Outcome]:
+            load(context.check)  # a session that is restored here comes before it has happened elsewhere
             from braggscope.app.engine.bench import methods
             from braggscope.models.simbench import bench, draw
 
