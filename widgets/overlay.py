@@ -1,5 +1,6 @@
 """A sheet that covers its window with a veil and shows one card; Escape or a click beside it closes it."""
 
+from PyQt6 import sip
 from PyQt6.QtCore import QEvent, QObject, QRectF, Qt
 from PyQt6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QFrame, QWidget
@@ -32,7 +33,7 @@ class Overlay(QFrame):
     def dismiss(self) -> None:
         """Uncover the window and give the focus back."""
         self.hide()
-        if self._focus is not None:
+        if self._focus is not None and not sip.isdeleted(self._focus):
             self._focus.setFocus()
         self._focus = None
 

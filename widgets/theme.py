@@ -64,9 +64,12 @@ def on_change(listener: Listener) -> None:
     """Call ``listener(theme)`` now and whenever the theme changes.
 
     Methods are held weakly: a widget that is gone, in Python or in Qt, is dropped by itself. Plain
-    functions are held until :func:`forget`.
+    functions are held until :func:`forget`. Raises TypeError for methods of anything but Qt's objects, which
+    would outlive the widgets that they paint.
     """
     if isinstance(listener, MethodType):
+        if not isinstance(listener.__self__, sip.simplewrapper):
+            raise TypeError(f"{type(listener.__self__).__name__} is no object of Qt's")
         _listeners.append(WeakMethod(listener))
     else:
         _listeners.append(lambda: listener)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import QObject, Qt
 from PyQt6.QtGui import QAction, QKeySequence
 from PyQt6.QtWidgets import QMainWindow, QMenu, QMenuBar
 
@@ -13,10 +13,11 @@ from braggscope.widgets.command_palette import Command
 from braggscope.widgets.icons import icon
 
 
-class Menus:
+class Menus(QObject):
     """The menu bar, with the tool bar in its corner: height is precious on small screens."""
 
     def __init__(self, window: QMainWindow, handlers: Mapping[str, Callable[[], object]]) -> None:
+        super().__init__(window)  # goes with it, and hears of no theme any more
         self.actions: dict[str, QAction] = {}
         self._enabled: dict[str, bool] = {}  # by what actions need
         self._bar = QMenuBar(window)

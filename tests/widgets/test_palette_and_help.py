@@ -1,4 +1,5 @@
 import pytest
+from PyQt6 import sip
 from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtWidgets import QLabel, QLineEdit, QVBoxLayout, QWidget
 
@@ -118,6 +119,12 @@ def test_escape_and_click_beside_close_and_give_the_focus_back(qtbot, window, pa
     qtbot.mouseClick(palette, Qt.MouseButton.LeftButton, pos=QPoint(4, 590))
     assert not palette.isVisible()
     assert palette.got == []
+
+
+def test_the_focus_is_not_given_back_to_what_is_gone(qtbot, window, palette):
+    sip.delete(window.edit)
+    qtbot.keyClick(palette, Qt.Key.Key_Escape)
+    assert not palette.isVisible()
 
 
 def test_nothing_found_is_said(qtbot, palette):

@@ -116,6 +116,15 @@ def test_listeners_are_told_until_they_are_gone(put_on):
     assert len(listener.heard) == before
 
 
+def test_only_what_qt_can_delete_may_listen_by_a_method():
+    class Painter:
+        def paint(self, which):
+            raise AssertionError
+
+    with pytest.raises(TypeError, match="Painter"):
+        theme.on_change(Painter().paint)
+
+
 def test_dead_widgets_are_no_listeners(put_on):
     deleted, collected = Listener(), Listener()
     heard = deleted.heard
