@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from benchmarks import (
+    aims,
     bench_braggnn,
     bench_detection,
     bench_device,
@@ -133,12 +134,14 @@ def main() -> None:
         f"Machine: {machine()}. {time.strftime('%Y-%m-%d')}.",
     ]
     found: dict[str, float] = {}
+    measured: dict[str, list[dict]] = {}
     for name in wanted:
         section, rows = measure(name, *SECTIONS[name])
+        measured[name] = rows
         parts += section
         if name in COMPARED:
             found |= ratios(name, rows)
-    parts += [ELSEWHERE]
+    parts += [*aims.section(measured), ELSEWHERE]
     if peers.problems:
         parts += ["## Not measured", "\n".join(f"- {line}" for line in peers.problems)]
     if len(wanted) == len(SECTIONS):

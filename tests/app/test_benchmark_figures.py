@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import bench_device, bench_scale, peers
+from benchmarks import aims, bench_device, bench_scale, peers
 from benchmarks.bench_growth import bend, exponent
 from benchmarks.gate import Moved, compare, report
 from benchmarks.run import ratios, table
@@ -51,6 +51,20 @@ def test_ratios_are_known_by_section_case_and_peer():
     ]
     assert ratios("detection", rows) == {"detection | 1024² | gudhi": 2.0}
     assert table(rows).splitlines()[2:] == ["| 1024² (99 maxima) | gudhi | 2 |", "| slider |  | – |"]
+
+
+def test_aims_are_told_reached_or_not():
+    rows = {
+        "series": [{"case": "480 frames of 1024 x 1024, 9 peaks", "seconds": 4.5}],
+        "reading": [{"case": "2048² uint16 bitshuffle-LZ4, 2 threads", "ratio": 4.0}],
+    }
+    title, table_, _ = aims.section(rows)
+    assert title == "## Aims"
+    assert [line.split(" | ")[1:] for line in table_.splitlines()[2:]] == [
+        ["at most 4", "4.5", "**no** |"],
+        ["at least 4", "4", "yes |"],
+    ]
+    assert aims.section({"window": []}) == []
 
 
 def test_no_device_gives_no_rows(monkeypatch):
