@@ -30,11 +30,11 @@ AIMS = (
     Aim("scrubbing cached frames, 60 a second: median ms", "window", "scrub, cached 1024 x 1024 frames",
         "median", 16.7, False),
 )  # fmt: skip
-WHY = """What stands in the way: of 60 ms for a late frame of the 480, 40 are joint fits of spots that have
-come to overlap, most of them spent where a second peak is not determined and the iterations run out. A solver that
-learns second derivatives and begins where the simpler fit ended took a third off that, but found other minima
-when a frame was mirrored, and was not kept. Two threads on the two cores of this machine, which share much,
-bring 1.2 times the frames of one, and unpack 1.1 to 2 times as fast."""
+WHY = """What stands in the way: of 60 ms for a late frame of the 480, 40 are joint fits of spots that
+have come to overlap, most of them spent where a second peak is not determined and the iterations run out.
+A solver that learns second derivatives and begins where the simpler fit ended took a third off that, but
+found other minima when a frame was mirrored, and was not kept. Two threads on the two cores of this
+machine, which share much, bring 1.2 times the frames of one, and unpack 1.1 to 2 times as fast."""
 
 
 def section(measured: dict[str, list[dict]]) -> list[str]:
