@@ -31,7 +31,7 @@ def test_another_stack_is_not_phased_unasked(crystal, counts, tmp_path, monkeypa
         given[4].check()
 
     with monkeypatch.context() as patch:
-        patch.setattr("braggscope.app.presenters.coherent.make_volume", endless)
+        patch.setattr("braggscope.app.engine.coherent_volume.make_volume", endless)
         coherent(crystal).prepare_and_run()
         until(lambda: begun, "the preparation")
     np.save(tmp_path / "other.npy", counts[:, ::-1])

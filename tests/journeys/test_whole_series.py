@@ -13,8 +13,8 @@ from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QFileDialog
 from stage import Stage, children, settle, until
 
-import braggscope.app.engine.batch as batch
 import braggscope.app.engine.movies as movies
+import braggscope.app.engine.peaks as peaks
 from braggscope.models.results import PeakTable
 
 FRAMES = 300
@@ -26,7 +26,7 @@ DELAY_S = 0.2  # loose: the figure itself is printed, and measured in the benchm
 @pytest.fixture
 def slow_run(monkeypatch):
     """Every frame of a run takes 10 ms more."""
-    for module in (batch, movies):
+    for module in (peaks, movies):
         original = module.analyse
 
         def late(*arguments, original=original, **options):
@@ -144,14 +144,14 @@ import torch
 torch.set_num_threads(1)
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication
-import braggscope.app.engine.batch as batch
+import braggscope.app.engine.peaks as peaks
 from braggscope.app.composition import Program
 from braggscope.app.shell.settings import Settings
-original = batch.analyse
+original = peaks.analyse
 def late(*arguments, **options):
     time.sleep(0.02)
     return original(*arguments, **options)
-batch.analyse = late
+peaks.analyse = late
 app = QApplication(["braggscope"])
 program = Program(Settings(preferences={"theme": "dark"}))
 program.start([sys.argv[1]])
