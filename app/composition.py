@@ -13,7 +13,6 @@ from PyQt6.QtCore import QByteArray, QObject, Qt, QTimer
 from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QApplication, QMessageBox
 
-from braggscope.app.engine.loading import get_ready
 from braggscope.app.engine.localizers import NETWORK_TITLES, weights_in_use
 from braggscope.app.main_window import MainWindow
 from braggscope.app.presenters.bench import BenchPresenter
@@ -31,6 +30,7 @@ from braggscope.app.presenters.peaks import PeakPresenter
 from braggscope.app.presenters.playback import PlaybackPresenter
 from braggscope.app.presenters.preferences import PreferencesPresenter
 from braggscope.app.presenters.preparation import PreparationPresenter
+from braggscope.app.presenters.readiness import get_ready_behind
 from braggscope.app.presenters.readout import ReadoutPresenter
 from braggscope.app.presenters.reports import ReportPresenter
 from braggscope.app.presenters.runs import RunPresenter
@@ -221,33 +221,12 @@ class Program(QObject):
     def start(self, locations: list[str]) -> None:
         """Show the window, then open what was asked for, or the last session."""
         self.window.show()
-        painted = QTimer(self.window)  # of the window, or closing it at once would not stop it
-        painted.setSingleShot(True)
-        painted.timeout.connect(self._warm_up)
-        painted.start(0)
+        get_ready_behind(self.window, self.desk, self.collector.keep_what_is_there)
         if locations:
             self.sources.open_several(locations)
         else:
             self.sessions.restore()
         self.training.look(tell=True)
-
-    def _warm_up(self) -> None:
-        """Load what computes in the background; the first start ever compiles kernels, and says so."""
-        patience = QTimer(self.window)
-        patience.setSingleShot(True)
-        patience.timeout.connect(
-            lambda: self.desk.say(
-                "info", "First start: kernels are being compiled, this takes about a minute.", key="warmup"
-            )
-        )
-        patience.start(4000)
-
-        def done(_: None) -> None:
-            patience.stop()
-            self.window.notices.remove("warmup")
-            self.collector.keep_what_is_there()
-
-        self.desk.lanes.models.submit(lambda job: get_ready(job.check), done, on_error=self.desk.fail)
 
     def close(self) -> None:
         """Save, stop all work, let go of files and children."""

@@ -27,8 +27,6 @@ import os; os.environ["QT_QPA_PLATFORM"] = "offscreen"
 from PyQt6.QtWidgets import QApplication
 app = QApplication([])
 from braggscope.app.composition import Program
-from braggscope.app.engine.views import Found
-from braggscope.app.engine.peaks import blank_table
 from braggscope.app.shell.settings import Settings
 program = Program(Settings()); program.window.show(); app.processEvents(); program.window.grab()
 print(time.perf_counter() - start); program.sessions.enabled = False; program.window.close()
@@ -41,7 +39,12 @@ def start_seconds() -> float:
     With compiled bytecode, as an installed program has it: the first process writes it.
     """
     with tempfile.TemporaryDirectory() as folder:
-        environment = os.environ | {"PYTHONPYCACHEPREFIX": folder, "PYTHONDONTWRITEBYTECODE": ""}
+        own = {
+            "BRAGGSCOPE_HOME": f"{folder}/home",
+            "PYTHONPYCACHEPREFIX": folder,
+            "PYTHONDONTWRITEBYTECODE": "",
+        }
+        environment = os.environ | own
         start = [sys.executable, "-c", START]
         runs = [
             subprocess.run(start, capture_output=True, text=True, check=True, env=environment).stdout

@@ -95,7 +95,7 @@ from braggscope.app.composition import Program
 from braggscope.app.shell.settings import Settings
 app = QApplication([])
 program = Program(Settings())
-program.window.show()
+program.start([])
 app.processEvents()
 program.window.grab()
 print([m for m in sys.argv[1:] if m in sys.modules])

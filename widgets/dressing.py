@@ -38,13 +38,17 @@ def recolour(app: QApplication, palette: QPalette, style_sheet: str) -> None:
         widget.setAttribute(_POLISHED, False)
     for widget in following:
         widget.setAttribute(_OWN_STYLE)
-    app.setStyleSheet("")  # forgets what was derived from the old sheet
-    app.setPalette(palette)
-    app.setStyleSheet(style_sheet)
-    for widget in following:
-        widget.setAttribute(_OWN_STYLE, False)
-    for widget in dressed:
-        widget.setAttribute(_POLISHED)
+    try:
+        app.setStyleSheet("")  # forgets what was derived from the old sheet
+        app.setPalette(palette)
+        app.setStyleSheet(style_sheet)
+    finally:
+        dressed = [widget for widget in dressed if not sip.isdeleted(widget)]
+        for widget in following:
+            if not sip.isdeleted(widget):
+                widget.setAttribute(_OWN_STYLE, False)
+        for widget in dressed:
+            widget.setAttribute(_POLISHED)
     seen = [widget for widget in dressed if widget.isVisible()]
     _dress(seen)
     for widget in seen:

@@ -61,7 +61,7 @@ class PeakTableView(QWidget):
         self._current: int | None = None
         self._chosen: dict[str, bool] = {}
         self._statuses: list[tuple[str, Status | None]] = []  # of the filter
-        self._hidden: list[bool] = []  # of every column
+        self._arranged: tuple[bool, list[bool]] | None = None  # several frames; which columns are hidden
         self._arrange()
         self._set_up_header()
         self.filter.activated.connect(self._on_filter)
@@ -183,9 +183,9 @@ class PeakTableView(QWidget):
         known = bool(np.isfinite(self.model.table["d"]).any())
         wanted = {*DEFAULT, *(("frame",) if several else ()), *(("d",) if known else ())}
         hidden = [not self._chosen.get(field.name, field.name in wanted) for field in FIELDS]
-        if hidden == self._hidden:
+        if (several, hidden) == self._arranged:
             return
-        self._hidden = hidden
+        self._arranged = several, hidden
         header = self._header()
         for k, none in enumerate(hidden):
             header.setSectionHidden(k, none)
@@ -215,7 +215,12 @@ class PeakTableView(QWidget):
         shown, total = int(detected[self.model.rows].sum()), int(detected.sum())
         self.count.setText(f"{shown:,} of {total:,}" if shown != total else "")
         status = self.model.status
-        self.lines.hint = EMPTY if not total or status is None else f"No peak here is “{status.label}”."
+        hint = EMPTY if not total or status is None else f"No peak here is “{status.label}”."
+        if hint != self.lines.hint:
+            self.lines.hint = hint
+            view = self.lines.viewport()
+            assert view is not None
+            view.update()
 
     def _show_current(self) -> None:
         line = None if self._current is None else self.model.line_of(self._current)

@@ -32,8 +32,8 @@ class Still(QWidget):
         self._held.setGeometry(self.rect())
 
     def event(self, event: QEvent | None) -> bool:
-        """Qt: the widget has other wishes."""
-        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+        """Qt: the widget has other wishes, or had them while nobody saw it."""
+        if event is not None and event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Show):
             wish = self._held.sizeHint()
             if wish.width() > self._given.width() or wish.height() != self._given.height():
                 self.updateGeometry()

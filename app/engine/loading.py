@@ -8,7 +8,8 @@ NUMERICS = (  # in parts, between which loading can be stopped
     "numba", "scipy.ndimage", "scipy.spatial", "scipy.optimize", "scipy.interpolate", "scipy.fft",
     "braggscope.app.engine.frames", "braggscope.app.engine.patch", "braggscope.app.engine.tracks",
     "braggscope.models.measure", "braggscope.app.engine.disk_live", "braggscope.models.disks.bragg_map",
-    "braggscope.app.export.overlay",
+    "braggscope.app.export.overlay", "matplotlib", "braggscope.app.engine.movies",
+    "braggscope.app.engine.coherent_look",
 )  # fmt: skip
 _lock = threading.Lock()
 
@@ -16,8 +17,8 @@ _lock = threading.Lock()
 def load(check: Callable[[], None] = lambda: None) -> None:
     """Import what the window needs of an open source; whoever comes while it is under way waits for it.
 
-    Called on a lane before a source is shown, so that no gesture waits for an import in the window's own
-    thread. ``check`` may raise to stop.
+    Called on a lane before a source is shown, so that what gestures ask of the window's own thread is there.
+    ``check`` may raise to stop.
     """
     with _lock:
         for name in NUMERICS:

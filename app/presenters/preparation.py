@@ -167,11 +167,11 @@ class PreparationPresenter:
 
     def radial(self) -> None:
         """Radial profile around the chosen centre, else the beam, else the middle of the frame."""
-        from braggscope.models.measure import radial_profile
-
         prepared = self._prepared()
         if prepared is None:
             return
+        from braggscope.models.measure import radial_profile
+
         height, width = prepared.image.shape
         prepare, info = self._desk.store.state.parameters.prepare, self._desk.info
         beam = None if info is None else beam_centre(info, prepare.binning, self._desk.instrument)

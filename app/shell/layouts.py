@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping
+from contextlib import suppress
 
 from PyQt6.QtCore import QByteArray, Qt
 from PyQt6.QtGui import QAction
@@ -56,11 +57,11 @@ class Layouts:
 
     def restore(self, texts: Mapping[str, str]) -> None:
         """Inverse of :meth:`texts`; anything unusable is ignored."""
-        self._left = {
-            name: QByteArray(base64.b64decode(text, validate=False))
-            for name, text in texts.items()
-            if name in WORKSPACES
-        }
+        self._left = {}
+        for name, text in texts.items():
+            with suppress(ValueError, TypeError):
+                if name in WORKSPACES:
+                    self._left[name] = QByteArray(base64.b64decode(text, validate=False))
         self._lay_out()
 
     def reset(self) -> None:

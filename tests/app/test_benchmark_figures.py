@@ -62,7 +62,9 @@ def test_aims_are_told_reached_or_not():
     assert title == "## Aims"
     assert [line.split(" | ")[1:] for line in table_.splitlines()[2:]] == [
         ["at most 4", "4.5", "**no** |"],
+        ["at least 25", "not measured", "– |"],
         ["at least 4", "4", "yes |"],
+        ["at least 4", "not measured", "– |"],
     ]
     assert aims.section({"window": []}) == []
 

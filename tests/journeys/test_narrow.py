@@ -11,12 +11,11 @@ SIZE = (1280, 800)
 def cut(window):
     """Pages on screen whose right side is out of sight, with their widths and what is seen of them."""
     pages = [page for page in window.findChildren(SectionPage) if not page.visibleRegion().isEmpty()]
-    widths = {type(page.parentWidget()).__name__: (page.page, page.viewport()) for page in pages}
-    return {
-        name: (page.width(), port.width())
-        for name, (page, port) in widths.items()
-        if page.width() > port.width()
-    }
+    return [
+        (type(page.parentWidget()).__name__, page.page.width(), page.viewport().width())
+        for page in pages
+        if page.page.width() > page.viewport().width()
+    ]
 
 
 def test_nothing_is_cut_on_the_right(launch, series):
@@ -27,10 +26,10 @@ def test_nothing_is_cut_on_the_right(launch, series):
     for workspace, plan in WORKSPACES.items():
         program.program.trigger(f"{workspace}_workspace")
         settle(0.2)
-        assert cut(program.window) == {}, workspace
+        assert cut(program.window) == [], workspace
         for group in (*plan.left, *plan.right, *plan.bottom):
             for key in group.keys[1:]:
                 program.window.show_panel(key)
                 settle(0.05)
-                assert cut(program.window) == {}, (workspace, key)
+                assert cut(program.window) == [], (workspace, key)
         assert (program.window.width(), program.window.height()) == SIZE, workspace

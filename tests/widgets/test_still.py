@@ -1,14 +1,29 @@
 import numpy as np
 import pytest
-from PyQt6.QtCore import QEvent, QRect
+from PyQt6.QtCore import QEvent, QObject, QRect
+from PyQt6.QtGui import QRegion
 from PyQt6.QtWidgets import QApplication, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from braggscope.models.results import PeakTable
+from braggscope.models.results import PeakTable, Status
 from braggscope.widgets.frame_canvas import FrameCanvas
 from braggscope.widgets.peak_table import PeakTableView
 from braggscope.widgets.still import Still
 from braggscope.widgets.threshold_panel import ThresholdPanel
 from braggscope.widgets.timeline import Timeline
+
+
+class Painted(QObject):
+    """Notes what is painted of a widget."""
+
+    def __init__(self, widget):
+        super().__init__(widget)
+        self.region = QRegion()
+        widget.installEventFilter(self)
+
+    def eventFilter(self, watched, event):
+        if event.type() == QEvent.Type.Paint:
+            self.region += event.region()
+        return False
 
 
 class Around(QWidget):
@@ -67,6 +82,17 @@ def test_a_longer_text_gets_its_room(around):
     assert label.geometry() == QRect(0, 0, label.parentWidget().width(), label.parentWidget().height())
 
 
+def test_a_text_that_grew_while_nobody_saw_it_gets_its_room(around):
+    label = QLabel("")
+    held = Still(label)
+    window = around(held)
+    window.hide()
+    turn(lambda: label.setText("3 of 12,345"))
+    turn(window.show)
+    assert window.layouts > 0
+    assert label.width() >= label.sizeHint().width()
+
+
 def test_counts_and_numbers_of_a_frame_lay_nothing_out(around):
     panel, timeline, page = ThresholdPanel(), Timeline(), QWidget()
     column = QVBoxLayout(page)
@@ -115,3 +141,23 @@ def test_another_frame_does_not_reset_the_table(qtbot):
         rows = [index.row() for index in view.lines.selectionModel().selectedRows()]
         assert rows == ([count - 1] if count else [])
     assert resets == chosen == []
+
+
+def test_other_cells_and_another_hint_are_painted(around):
+    view = PeakTableView()
+    view.set_table(PeakTable.blank(3, peak=np.arange(3)))
+    view.resize(600, 300)
+    window = around(view)
+    port = view.lines.viewport()
+    painted = Painted(port)
+    turn(lambda: view.set_table(PeakTable.blank(3, peak=np.arange(3) + 7)))
+    for line in range(3):
+        cell = view.lines.visualRect(view.model.index(line, 0))
+        assert painted.region.contains(cell.center())
+    view.model.set_status(Status.SATURATED)
+    turn(lambda: view.set_table(PeakTable.blank(0)))
+    painted.region = QRegion()
+    turn(lambda: view.set_table(PeakTable.blank(10, peak=np.arange(10), status=int(Status.OK))))
+    assert "saturated" in view.lines.hint
+    assert painted.region.contains(port.rect().center())
+    assert window.isVisible()
