@@ -31,3 +31,14 @@ def _collect() -> Iterator[None]:
     """Collect what the tests of a file left behind."""
     yield
     gc.collect()
+
+
+@pytest.fixture
+def put_on(qapp):
+    """Dresses the application as the program does; undressed again at the end."""
+    from braggscope.resources.files import style_sheet
+    from braggscope.widgets import theme
+
+    yield lambda which: theme.apply(qapp, which, style_sheet())
+    theme.apply(qapp, theme.DARK, "")
+    qapp.setStyleSheet("")

@@ -20,15 +20,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from braggscope.resources.files import style_sheet
 from braggscope.widgets import dressing, theme
-
-
-@pytest.fixture
-def put_on(qapp):
-    yield lambda which: theme.apply(qapp, which, style_sheet())
-    theme.apply(qapp, theme.DARK, "")
-    qapp.setStyleSheet("")
 
 
 class Counting(QPushButton):

@@ -15,13 +15,6 @@ from braggscope.widgets.bench_controls import BenchControls
 THEMES = [theme.DARK, theme.LIGHT]
 
 
-@pytest.fixture
-def put_on(qapp):
-    yield lambda which: theme.apply(qapp, which, style_sheet())
-    theme.apply(qapp, theme.DARK, "")
-    qapp.setStyleSheet("")
-
-
 def luminance(colour):
     def linear(v):
         return v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4
