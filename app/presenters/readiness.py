@@ -2,14 +2,29 @@
 
 from collections.abc import Callable
 
-from PyQt6.QtCore import QTimer
+from PyQt6.QtCore import QEvent, QObject, QTimer
 
 from braggscope.app.engine.loading import get_ready
 from braggscope.app.main_window import MainWindow
 from braggscope.app.presenters.desk import Desk
 
-PAINTING_MS = 100  # for the screen to ask for the first picture
 PATIENCE_MS = 4000  # without a word
+
+
+class _FirstPicture(QObject):
+    """Starts ``after`` when its parent has been painted for the first time."""
+
+    def __init__(self, window: MainWindow, after: QTimer) -> None:
+        super().__init__(window)
+        self._after = after
+        window.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """See the window being painted; what lies in it follows before a timer does."""
+        if event is not None and watched is not None and event.type() == QEvent.Type.Paint:
+            watched.removeEventFilter(self)
+            self._after.start(0)
+        return False
 
 
 def get_ready_behind(window: MainWindow, desk: Desk, ready: Callable[[], object]) -> None:
@@ -39,4 +54,4 @@ def get_ready_behind(window: MainWindow, desk: Desk, ready: Callable[[], object]
     for timer, action in ((patience, tell), (painted, begin)):
         timer.setSingleShot(True)
         timer.timeout.connect(action)
-    painted.start(PAINTING_MS)
+    _FirstPicture(window, painted)

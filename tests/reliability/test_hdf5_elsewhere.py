@@ -53,6 +53,7 @@ def plugin(tmp_path, monkeypatch):
     place = content.index(b"shuffle") - 8
     (tmp_path / "a.h5").write_bytes(content[:place] + (32767).to_bytes(2, "little") + content[place + 2 :])
     monkeypatch.setenv("HDF5_PLUGIN_PATH", str(tmp_path / "filters"))
+    monkeypatch.delenv("HDF5_PLUGIN_PRELOAD", raising=False)  # set for good by a command run in this process
     monkeypatch.setenv("BRAGGSCOPE_TEST_MARK", str(tmp_path / "mark"))
     return tmp_path / "a.h5", tmp_path / "mark"
 
