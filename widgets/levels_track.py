@@ -8,7 +8,7 @@ import cmap
 import numpy as np
 from numpy.typing import NDArray
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
+from PyQt6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from braggscope.widgets import theme
@@ -78,6 +78,23 @@ def density(
     borders = np.concatenate((places[:1], (middle[:-1] + middle[1:]) / 2, places[-1:]))
     bin_width = (places[-1] - places[0]) / len(counts)
     return borders, np.log1p(counts[filled] * bin_width / np.maximum(np.diff(borders), 1e-12))
+
+
+def mean_heights(
+    borders: NDArray[np.float64], heights: NDArray[np.float64], edges: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(K,) means of a curve of steps between falling ``edges`` (K + 1,); beyond its borders it is 0.
+
+    ``borders`` (M + 1,) rise, ``heights`` (M,).
+    """
+    area = np.concatenate(([0.0], np.cumsum(heights * np.diff(borders))))
+    return np.asarray(np.diff(np.interp(edges, borders, area)) / np.diff(edges))
+
+
+def premultiplied(shade: QColor) -> NDArray[np.float64]:
+    """(4,) red, green, blue and opacity, 0 to 255, the first three times the opacity."""
+    red, green, blue, opacity = shade.getRgbF()
+    return 255.0 * np.array([red * opacity, green * opacity, blue * opacity, opacity])
 
 
 class LevelsTrack(QWidget):
@@ -166,24 +183,20 @@ class LevelsTrack(QWidget):
         painter.drawRect(bar)
 
     def _paint_histogram(self, painter: QPainter, ground: QRectF) -> None:
+        """As an image: a polygon with as many corners takes Qt several times longer."""
+        ratio = self.devicePixelRatioF()
+        rows, columns = (max(1, round(size * ratio)) for size in (ground.height(), ground.width()))
         top = max(float(self._heights.max()), 1e-12)
-        widths = ground.width() * self._heights / top
-        foot, head = self._range
-        y = ground.bottom() - (self._borders - foot) / (head - foot) * ground.height()
-        x = np.concatenate(([ground.right()], np.repeat(ground.right() - widths, 2), [ground.right()]))
-        places = zip(x.tolist(), np.repeat(y, 2).tolist(), strict=True)
-        shape = QPolygonF([QPointF(*place) for place in places])
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(colour("muted", 0.30))
-        painter.drawPolygon(shape)
-        window = QRectF(
-            ground.left(), self.y_of(self.high), ground.width(), self.y_of(self.low) - self.y_of(self.high)
-        )
-        painter.save()
-        painter.setClipRect(window)
-        painter.setBrush(colour("accent", 0.55))
-        painter.drawPolygon(shape)
-        painter.restore()
+        shares = mean_heights(self._borders, self._heights / top, np.linspace(*self._range[::-1], rows + 1))
+        filled = np.clip(columns * shares[:, None] - np.arange(columns)[::-1], 0.0, 1.0)
+        upper, lower = ((self.y_of(value) - ground.top()) * ratio for value in (self.high, self.low))
+        above, below = (np.clip(y - np.arange(rows), 0.0, 1.0) for y in (upper, lower))  # shares of the rows
+        outside, inside = premultiplied(colour("muted", 0.30)), premultiplied(colour("accent", 0.55))
+        inside = inside + (1.0 - inside[3] / 255.0) * outside
+        bands = outside + (below - above)[:, None] * (inside - outside)
+        pixels = np.round(filled[:, :, None] * bands[:, None]).astype(np.uint8)
+        image = QImage(pixels.tobytes(), columns, rows, QImage.Format.Format_RGBA8888_Premultiplied)
+        painter.drawImage(QRectF(ground.left(), ground.top(), columns / ratio, rows / ratio), image)
 
     def _paint_numbers(self, painter: QPainter, ground: QRectF) -> None:
         foot, head = self._range

@@ -3,7 +3,16 @@ import pytest
 from PyQt6.QtCore import QPoint, Qt
 
 from braggscope.widgets.levels_panel import MAPS, LevelsPanel
-from braggscope.widgets.levels_track import colours_of, density, friendly, stretched, ticks
+from braggscope.widgets.levels_track import (
+    BAR,
+    LABELS,
+    colours_of,
+    density,
+    friendly,
+    mean_heights,
+    stretched,
+    ticks,
+)
 
 LEFT = Qt.MouseButton.LeftButton
 NO_KEYS = Qt.KeyboardModifier.NoModifier
@@ -150,6 +159,30 @@ def test_empty_bins_between_whole_numbers_leave_no_gaps():
     assert np.all(np.diff(borders) > 0)
     assert borders[0] == 0
     assert borders[-1] == 8
+
+
+def test_a_row_of_pixels_shows_the_mean_of_the_bins_in_it():
+    borders, heights = np.array([0.0, 1.0, 1.5, 4.0]), np.array([2.0, 8.0, 1.0])
+    assert mean_heights(borders, heights, np.array([5.0, 4.0, 2.0, 1.0, -1.0])).tolist() == [0, 1, 4.5, 1]
+
+
+def test_the_histogram_is_drawn_to_the_left_and_marked_between_the_levels(panel):
+    track, edges = panel.track, np.sinh(np.linspace(0, np.arcsinh(8), 65))
+    track.set_histogram(np.where(edges[:-1] < 4, 9.0, 1.0), edges)
+    track.set_levels(2.0, 6.0)
+    seen = track.grab().toImage()
+    ratio = track.devicePixelRatioF()
+    right = track.width() - 6 - BAR - 4
+
+    def colour_at(x: float, value: float) -> str:
+        return seen.pixelColor(round(x * ratio), round(track.y_of(value) * ratio)).name()
+
+    dark, ground = colour_at(right, 1.0), colour_at(LABELS + 6, 7.0)
+    assert len({dark, ground, colour_at(right, 3.0)}) == 3
+    assert colour_at(right, 7.0) == dark
+    assert colour_at(LABELS + 6, 1.0) == dark  # many counts reach far
+    assert colour_at(LABELS + 6, 5.0) == ground  # few do not
+    assert colour_at(right, 5.0) == colour_at(right, 3.0)  # between the levels
 
 
 def test_an_empty_histogram_can_be_shown(panel):
