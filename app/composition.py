@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PyQt6.QtCore import QByteArray, QObject, Qt, QTimer
-from PyQt6.QtGui import QGuiApplication
+from PyQt6.QtGui import QGuiApplication, QPixmapCache
 from PyQt6.QtWidgets import QApplication, QMessageBox
 
 from braggscope.app.engine.localizers import NETWORK_TITLES, weights_in_use
@@ -243,6 +243,7 @@ class Program(QObject):
         self.preferences.close()
         self.bridge.close()
         self.desk.close()
+        QPixmapCache.clear()  # of icons that go with the window
 
     def _restore_layout(self) -> None:
         if self.settings.geometry:

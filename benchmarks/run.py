@@ -52,7 +52,7 @@ SECTIONS = {
     "fitting": ("Fits of 11 x 11 windows, one thread", bench_fitting),
     "braggnn": ("BraggNN, one thread, float32", bench_braggnn),
     "reading": ("Reading", bench_reading),
-    "series": ("Whole series: read, detect, fit, BraggNN, table", bench_series),
+    "series": ("Whole series: read, detect, fit, BraggNN, localiser network, table", bench_series),
     "window": ("The window (offscreen)", bench_window),
     "display": ("Display", bench_display),
     "movie": ("Movies", bench_movie),

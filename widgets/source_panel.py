@@ -105,7 +105,7 @@ class SourcePanel(QWidget):
         self.open_button.clicked.connect(lambda: self.open_requested.emit())
         self.follow = QPushButton(icon("follow"), "Follow", self)
         self.follow.setCheckable(True)
-        self.follow.setToolTip("Show new frames as the file grows (F5)")
+        self.follow.setToolTip("Show new frames as the file grows (Shift+F5)")
         self.follow.clicked.connect(self.follow_toggled)
         row.addWidget(self.open_button, 1)
         row.addWidget(self.follow, 1)

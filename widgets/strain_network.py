@@ -23,7 +23,7 @@ from braggscope.widgets.tips import as_written
 
 SHIPPED = {
     "disks": ("U-Net", "The default: a real-valued U-Net, 737 thousand parameters"),
-    "disks-fcunet": ("FCU-Net", "A complex U-Net in Fourier space, 149 thousand parameters"),
+    "disks-fcunet": ("FCU-Net", "A complex U-Net in Fourier space, 150 thousand parameters"),
 }
 FILE = "From a file…"
 HINT = (

@@ -1,6 +1,7 @@
 """Colour tokens and the style sheet, light and dark. Every widget takes its colours from here."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from types import MethodType
 from typing import Literal
@@ -70,7 +71,7 @@ def on_change(listener: Listener) -> None:
     if isinstance(listener, MethodType):
         if not isinstance(listener.__self__, sip.simplewrapper):
             raise TypeError(f"{type(listener.__self__).__name__} is no object of Qt's")
-        _listeners.append(WeakMethod(listener))
+        _listeners.append(WeakMethod(listener, _drop))
     else:
         _listeners.append(lambda: listener)
     listener(_current)
@@ -81,6 +82,11 @@ def forget(listener: Listener) -> None:
     _listeners[:] = [reference for reference in _listeners if reference() not in (None, listener)]
 
 
+def _drop(reference: Callable[[], Listener | None]) -> None:
+    with suppress(ValueError):
+        _listeners.remove(reference)
+
+
 def _living() -> list[Listener]:
     """Listeners that still exist; the others are dropped."""
     living = []
@@ -88,7 +94,7 @@ def _living() -> list[Listener]:
         listener = reference()
         owner = getattr(listener, "__self__", None)
         if listener is None or (isinstance(owner, sip.simplewrapper) and sip.isdeleted(owner)):
-            _listeners.remove(reference)
+            _drop(reference)
         else:
             living.append(listener)
     return living

@@ -59,7 +59,7 @@ def connected(where: str, workers: int) -> Iterator[Any]:
         from distributed import Client
     except ImportError:
         raise ClusterError(
-            "Batches on a cluster need dask; install it with pip install 'braggscope[cluster]'."
+            "Batches on a cluster need dask; install it with pip install distributed."
         ) from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     settings = QUIET | {
@@ -105,7 +105,7 @@ def _queue(name: str, workers: int) -> Any:
         import dask_jobqueue
     except ImportError:
         raise ClusterError(
-            f"--cluster {name} needs dask-jobqueue; install it with pip install 'braggscope[cluster]'."
+            f"--cluster {name} needs dask-jobqueue; install it with pip install dask-jobqueue."
         ) from None
     import shutil
 

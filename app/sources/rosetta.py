@@ -122,7 +122,7 @@ def _read(path: str, module: str) -> list[dict[str, Any]]:
         reader = importlib.import_module(f"rsciio.{module}")
     except ImportError as error:
         raise SourceError(
-            f"{path} needs RosettaSciIO ({reason(error)}); install it with pip install 'braggscope[stem]'."
+            f"{path} needs RosettaSciIO ({reason(error)}); install it with pip install rosettasciio."
         ) from error
     try:
         with quiet():

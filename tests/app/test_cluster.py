@@ -24,7 +24,7 @@ from braggscope.app.export.tables import read_peaks
 from braggscope.app.sources.protocol import SourceError
 from braggscope.app.sources.reader import Reader
 
-distributed = pytest.importorskip("distributed", reason="needs the extra: pip install 'braggscope[cluster]'")
+distributed = pytest.importorskip("distributed", reason="needs the extra cluster of pyproject.toml")
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 KEY = {"source": "a", "parameters": "b"}
 SLOW_S = 0.02
@@ -215,7 +215,7 @@ def test_a_scheduler_that_is_not_there(fails, series, tmp_path, monkeypatch):
     assert again.problems() == {7: "kept"}
     again.close()
     monkeypatch.setitem(sys.modules, "distributed", None)
-    assert "pip install 'braggscope[cluster]'" in fails(*words, "--scheduler", "local:1")
+    assert "pip install distributed" in fails(*words, "--scheduler", "local:1")
 
 
 def test_an_interrupted_run_on_local_workers_leaves_nothing_running(run, job, tmp_path):

@@ -158,6 +158,20 @@ def test_nothing_of_a_window_with_plots_stays_when_it_is_destroyed(qapp):
     assert len(QApplication.allWidgets()) == before
 
 
+def test_listeners_go_with_their_widgets(qapp):
+    class Painted(QWidget):
+        def recolour(self, _: theme.Theme) -> None:
+            """Nothing to do."""
+
+    before = len(theme._listeners)
+    for _ in range(3):
+        widget = Painted()
+        theme.on_change(widget.recolour)
+        assert len(theme._listeners) == before + 1
+        del widget
+    assert len(theme._listeners) == before
+
+
 def test_a_recolour_hook_hears_of_every_change(put_on, qtbot):
     plot = plotting.make_plot()
     qtbot.addWidget(plot)
