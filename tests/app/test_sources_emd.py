@@ -188,7 +188,7 @@ def test_ripple_files_in_the_reader_process(tmp_path):
 
 def test_without_rosettasciio_one_sentence_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "rsciio.digitalmicrograph", None)
-    with pytest.raises(SourceError, match=r"pip install 'braggscope\[stem\]'\.$"):
+    with pytest.raises(SourceError, match=r"pip install rosettasciio\.$"):
         open_source(dm4(tmp_path / "a.dm4", cube()))
 
 
