@@ -27,9 +27,9 @@ PATCHES, PEER_PATCHES = 10_000, 2_000
 THRESHOLD = 20.0  # counts above the pedestal, a fifth of the amplitude
 QUANTILES = (0.5, 0.95)
 REACHED = """Nothing where the fit is told of every peak and its background is the true one: each such
-row reaches 1.05 (constant) and 1.10 (auto) times the bound. Where a second peak was not detected the plain fit is many times
-worse and its 1σ hold too few of the errors (the last two rows): there the network and the combined answer
-are needed."""
+row reaches 1.05 (constant) and 1.10 (auto) times the bound. Where a second peak was not
+detected the plain fit is many times worse and its 1σ hold too few of the errors (the last two
+rows): there the network and the combined answer are needed."""
 SECTIONS = """# How accurate the positions are
 
 Made by `python -m benchmarks.bench_accuracy` (seeded; {patches:,} simulated peaks a row, {peer:,} for

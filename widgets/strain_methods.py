@@ -34,7 +34,7 @@ METHODS: Mapping[str, MethodStyle] = {
                                " crystals."),
     "lattice": MethodStyle("Lattice fit", "net", Qt.PenStyle.DotLine,
                            "One lattice is fitted to all disks at once; precise, needs a regular lattice",
-                           "The most exact, as fast as the network; for scans through which one lattice runs."),
+                           "The most exact, fast as the network; for scans through which one lattice runs."),
 }  # fmt: skip
 
 
