@@ -67,7 +67,9 @@ def round_nicely(value: float, relative: float) -> float:
 
 
 def stepped(value: float, steps: float, lo: float, hi: float) -> float:
-    """The value some fine log steps on: 45 → 46, 450 → 460; below ``lo`` comes 0."""
+    """The value some fine log steps on: 45 → 46, 450 → 460; below ``lo`` comes 0. No step changes nothing."""
+    if steps == 0:  # Qt asks for none after part of a turn of the wheel
+        return value
     if steps > 0 and value < lo:
         return lo
     if steps < 0 and value <= lo:

@@ -72,6 +72,8 @@ def test_the_left_end_is_zero_and_the_right_end_the_limit():
         (1, -1, 0),
         (0, -1, 0),
         (999, 1, 1000),
+        (45, 0, 45),
+        (0, 0, 0),
     ],
 )
 def test_steps_are_round_and_grow_with_the_value(value, steps, after):
