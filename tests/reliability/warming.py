@@ -25,6 +25,7 @@ TWICE = 2  # what is made by the first is shown by the second
 def warm_up(monkey: "Monkey") -> None:
     """Open every source and use whatever there is in its workspaces: actions, choices, buttons, jobs."""
     import torch._dynamo  # noqa: F401 - 800 modules, which the first step of any training imports
+
     world = monkey.world
     for source, workspaces in (
         (world.images, ("series",)),
