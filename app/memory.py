@@ -1,6 +1,6 @@
 """How the C library keeps memory that is free: in few heaps, and not for good.
 
-glibc gives threads heaps of their own, up to eight times as many as there are cores. A window has twenty-one
+glibc gives threads heaps of their own, up to eight times as many as there are cores. A window has two dozen
 lanes: what each frees stays in its heap, among the little still in use, and the program grows though it
 holds no more. Where the C library is another nothing is done.
 """

@@ -41,7 +41,7 @@ class Lanes:
     scan: Lane  # whole-series runs
     export: Lane  # tables, pictures, movies
     bench: Lane  # the simulation bench: only the newest settings
-    small: Lane  # what takes a moment and must not wait for exports: autosave, measuring, looking things up
+    small: Lane  # what takes a moment and must not wait for exports: measuring, looking things up
     tracks: Lane  # linking a whole series: only the newest request
     strips: Lane  # one spot through all frames: only the newest request
     training: Lane  # fine-tuning of networks
@@ -54,6 +54,9 @@ class Lanes:
     precise: Lane  # the same by network and lattice fit
     maps: Lane  # drawing strain maps: only the newest request
     calibrate: Lane  # probe and calibration of a scan
+    state: Lane  # sessions, settings, masks, instruments: what a user would miss
+    recent: Lane  # whether recent files still exist: the disk may never answer
+    preview: Lane  # the picture that an export would write: only the newest request
 
     @classmethod
     def start(cls, deliver: Delivery) -> Lanes:
@@ -67,7 +70,8 @@ class Lanes:
             Lane("training", deliver, fifo), Lane("volume", deliver, latest), Lane("phasing", deliver, fifo),
             Lane("surface", deliver, latest), Lane("models", deliver, fifo),
             Lane("scan_view", deliver, latest), Lane("disks", deliver, fifo), Lane("precise", deliver, fifo),
-            Lane("maps", deliver, latest), Lane("calibrate", deliver, fifo),
+            Lane("maps", deliver, latest), Lane("calibrate", deliver, fifo), Lane("state", deliver, fifo),
+            Lane("recent", deliver, latest), Lane("preview", deliver, latest),
         )  # fmt: skip
 
     def alive(self) -> bool:
