@@ -86,6 +86,7 @@ class Lanes:
 class Desk(QObject):
     """The table around which the presenters sit. Lives in the GUI thread."""
 
+    leaving = pyqtSignal()  # the open source is about to be replaced or closed
     opened = pyqtSignal()  # another source is open, or none
     grown = pyqtSignal()  # the open source has more frames
     picture_shown = pyqtSignal()

@@ -210,7 +210,7 @@ class InstrumentPresenter:
             check_not_input(path, [info.location])
             write_poni(path, instrument, info.shape)
 
-        self._desk.lanes.export.submit(
+        self._desk.lanes.state.submit(
             run,
             lambda _: self._desk.say("info", f"Instrument saved as {path.name}."),
             on_error=self._desk.fail,

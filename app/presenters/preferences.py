@@ -66,6 +66,7 @@ class PreferencesPresenter:
         self._desk.settings.preferences = asdict(preferences)
         if self._sessions is not None:
             self._sessions.enabled = preferences.autosave
+            self._sessions.keep_settings()
         self._apply_engine()
         self.apply_theme()
 

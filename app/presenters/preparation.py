@@ -11,6 +11,7 @@ from PyQt6.QtWidgets import QFileDialog
 from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.setup import beam_centre, with_beam
 from braggscope.app.export.masks import write_mask
+from braggscope.app.files import check_not_input
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.state.plan import Request
 from braggscope.app.state.session import Session
@@ -112,9 +113,16 @@ class PreparationPresenter:
         )
         if not name:
             return
-        mask = picture.prepared.mask
-        self._desk.lanes.export.submit(
-            lambda _: write_mask(Path(name), mask),
+        mask, state = picture.prepared.mask, self._desk.store.state
+        prepare = state.parameters.prepare
+        read = [state.location, prepare.mask_file, prepare.dark_file, prepare.flat_file]
+
+        def run(_: Context) -> None:
+            check_not_input(Path(name), read)
+            write_mask(Path(name), mask)
+
+        self._desk.lanes.state.submit(
+            run,
             lambda _: self._desk.say("info", f"Mask saved as {Path(name).name}."),
             on_error=self._desk.fail,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QFileDialog
@@ -18,6 +18,7 @@ from braggscope.app.presenters.weights import WeightShelf
 from braggscope.app.sources.protocol import SourceError, SourceInfo
 from braggscope.app.sources.raw import raw_location, raw_of_no_shape
 from braggscope.app.sources.reader import Reader
+from braggscope.app.state.handwork import load_handwork, told
 from braggscope.app.state.session import Session
 from braggscope.models.parameters import Parameters, Preparation
 from braggscope.widgets.dataset_dialog import DatasetDialog
@@ -56,7 +57,7 @@ class SourcePresenter:
         memory, device, timeout = desk.memory, desk.device, desk.timeout_s
         before, kept = desk.info, desk.store.state.parameters.prepare
 
-        def run(context: Context) -> tuple[FrameEngine, Parameters | None] | int:
+        def run(context: Context) -> tuple[FrameEngine, Parameters | None, dict[str, Any]] | int:
             reader = Reader(timeout)
             try:
                 info = reader.open(location, frame_axis, cancelled=context.cancelled)
@@ -65,28 +66,33 @@ class SourcePresenter:
 
                 engine = FrameEngine(reader, info, self._shelf.ready, device=device, memory=memory)
                 if keep is not None:
-                    return engine, None
+                    return engine, None, {}
                 alike = before is not None and before.shape == info.shape
                 prepare = kept if alike else Preparation(saturation=info.quantities.get("saturation"))
-                return engine, _suggested(engine, Parameters(prepare=prepare), context)
+                suggested = _suggested(engine, Parameters(prepare=prepare), context)
+                return engine, suggested, load_handwork(info.identity, drawn=not alike)
             except BaseException as error:
                 reader.close()
                 if isinstance(error, SourceError) and raw_of_no_shape(location):
                     return Path(location).stat().st_size
                 raise
 
-        def done(result: tuple[FrameEngine, Parameters | None] | int) -> str:
+        def done(result: tuple[FrameEngine, Parameters | None, dict[str, Any]] | int) -> str:
             if isinstance(result, int):
                 self._ask_layout(location, result)
                 return "its shape is asked for"
-            engine, parameters = result
+            engine, parameters, work = result
             self._opened(engine, frame_axis, keep or self._fresh(parameters or Parameters()))
+            if work:
+                desk.store.update(**work)
+                desk.say("info", told(work))
             return f"{engine.info.frames:,} frames"
 
         self._jobs.submit(desk.lanes.files, f"Opening {Path(location).name}", run, done, about=location)
 
     def _opened(self, engine: FrameEngine, frame_axis: int | None, state: Session) -> None:
         desk, info = self._desk, engine.info
+        desk.leaving.emit()
         self._release()
         desk.engine = engine
         frame = min(state.frame, max(info.frames - 1, 0))
@@ -151,6 +157,7 @@ class SourcePresenter:
         desk.lanes.files.cancel_all()
         if desk.engine is None:
             return
+        desk.leaving.emit()
         self._release()
         desk.engine = None
         desk.store.reset(Session(display=desk.store.state.display, workspace=desk.store.state.workspace))
@@ -235,13 +242,13 @@ class SourcePresenter:
             self.open(location, axis)
 
     def show_recent(self) -> None:
-        """Recent files; whether they still exist is asked of the disk on the export lane."""
+        """Recent files; whether they still exist is asked of disks that may never answer."""
         recent = list(self._desk.settings.recent)
 
         def run(_: Context) -> tuple[Recent, ...]:
             return tuple(Recent(item, _exists(item)) for item in recent)
 
-        self._desk.lanes.small.submit(run, self._window.source_panel.set_recent)
+        self._desk.lanes.recent.submit(run, self._window.source_panel.set_recent)
 
 
 def _exists(location: str) -> bool:

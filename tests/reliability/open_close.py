@@ -87,7 +87,7 @@ def _until(ready, what: str, program: Program) -> None:
 def _held(program: Program) -> dict[str, float]:
     """What could be left behind."""
     QTest.qWait(1200)  # past the delay of the autosave
-    _until(lambda: not program.desk.lanes.export.busy, "the autosave", program)
+    _until(lambda: not program.desk.lanes.state.busy, "the autosave", program)
     gc.collect()
     me = psutil.Process()
     return {
