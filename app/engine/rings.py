@@ -41,6 +41,34 @@ def frame_rings(
     return tuple(found[:MOST_DRAWN])
 
 
+def strongest(
+    tables: Iterable[PeakTable],
+    most: int,
+    usable: Callable[[PeakTable], NDArray[np.bool_]],
+    check: Callable[[], None],
+) -> PeakTable:
+    """The ``most`` usable peaks of the highest scores, best first; never many more in memory.
+
+    ``check`` is called for every table and may raise.
+    """
+    kept: list[PeakTable] = []
+    held = 0
+    for table in tables:
+        check()
+        some = table.take(usable(table))
+        kept.append(some)
+        held += len(some)
+        if held > 2 * most + 10_000:
+            kept = [_best(kept, most)]
+            held = len(kept[0])
+    return _best(kept, most)
+
+
+def _best(tables: list[PeakTable], most: int) -> PeakTable:
+    table = PeakTable.concatenate(tables)
+    return table.take(np.argsort(-table["score"], kind="stable")[:most])
+
+
 def refine_on_peaks(
     instrument: Instrument,
     cell: Cell,
@@ -54,13 +82,8 @@ def refine_on_peaks(
 
     ``check`` is called for every table and may raise.
     """
-    parts = []
-    for part in tables:
-        check()
-        parts.append(part)
-    table = in_frame_pixels(PeakTable.concatenate(parts), binning)
-    table = table.take(np.isfinite(table["x"]) & np.isfinite(table["y"]))
-    table = table.take(np.argsort(-table["score"], kind="stable")[:MOST_PEAKS])
+    found = strongest(tables, MOST_PEAKS, lambda t: np.isfinite(t["x"]) & np.isfinite(t["y"]), check)
+    table = in_frame_pixels(found, binning)
     spacings = [ring.d_angstrom for ring in cell.rings(q_reach(instrument, shape), MOST_RINGS)]
     if not spacings:
         raise RefinementError(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from braggscope.app.engine.rings import MOST_RINGS, q_reach
+from braggscope.app.engine.rings import MOST_RINGS, q_reach, strongest
 from braggscope.models.cells import Cell
 from braggscope.models.geometry import Instrument, directions, two_theta_of
 from braggscope.models.results import PeakTable, Status, in_frame_pixels
@@ -24,6 +24,7 @@ from braggscope.models.size_strain import (
 
 NEAR_PX = 4.0  # peaks within this distance belong to a ring
 FEWEST = 3  # peaks that tell the width of a ring
+MOST_PEAKS = 500_000  # the strongest tell it
 
 
 class SizeError(ValueError):
@@ -98,11 +99,10 @@ def size_and_strain(
 
 
 def _fitted(tables: Iterable[PeakTable], binning: int, check: Callable[[], None]) -> PeakTable:
-    parts = []
-    for part in tables:
-        check()
-        parts.append(part.take((part["status"] == Status.OK) & np.isfinite(part["fwhm_major"])))
-    return in_frame_pixels(PeakTable.concatenate(parts), binning)
+    def usable(table: PeakTable) -> NDArray[np.bool_]:
+        return np.asarray((table["status"] == Status.OK) & np.isfinite(table["fwhm_major"]))
+
+    return in_frame_pixels(strongest(tables, MOST_PEAKS, usable, check), binning)
 
 
 def _breadth(widths: NDArray, eta: NDArray, instrument_fwhm: float) -> tuple[float, float]:

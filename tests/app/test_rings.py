@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from braggscope.app.engine.rings import MOST_DRAWN, frame_rings, q_reach, refine_on_peaks
+from braggscope.app.engine.rings import MOST_DRAWN, frame_rings, q_reach, refine_on_peaks, strongest
 from braggscope.app.engine.setup import beam_centre, instrument_of, with_beam
 from braggscope.app.sources.protocol import SourceInfo
 from braggscope.app.state.session import ChosenInstrument, Session
@@ -154,3 +154,21 @@ def test_info_tells_the_instrument_of_the_metadata(tmp_path, capsys):
     np.save(tmp_path / "b.npy", np.zeros((2, 8, 9), np.uint16))
     assert cli.main(["info", str(tmp_path / "b.npy"), "--json"], lambda _: 1) == 0
     assert json.loads(capsys.readouterr().out)["instrument"] is None
+
+
+def test_the_strongest_peaks_of_a_series_are_found_table_by_table():
+    rng = np.random.default_rng(0)
+    tables = []
+    for k in range(60):
+        table = PeakTable.blank(500)
+        table["frame"][:] = k
+        table["score"][:] = rng.random(500)
+        table["x"][:] = np.where(rng.random(500) < 0.1, np.nan, 1.0)
+        tables.append(table)
+    seen = []
+    found = strongest(tables, 100, lambda t: np.isfinite(t["x"]), lambda: seen.append(None))
+    whole = PeakTable.concatenate(tables)
+    scores = np.sort(whole["score"][np.isfinite(whole["x"])])[::-1][:100]
+    assert np.array_equal(found["score"], scores)
+    assert len(seen) == len(tables)
+    assert len(strongest([], 100, lambda t: np.isfinite(t["x"]), lambda: None)) == 0
