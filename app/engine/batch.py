@@ -7,12 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from braggscope.app.engine.jobs import Cancelled, Context
 from braggscope.app.engine.journal import Journal, encode
 from braggscope.app.engine.networks import Networks
-from braggscope.app.engine.setup import make_preparer
+from braggscope.app.engine.setup import Seen, make_preparer, open_again
 from braggscope.app.engine.summary import FrameSummary, summarise
 from braggscope.app.errors import sentence
 from braggscope.app.sources.protocol import SourceError, SourceInfo
@@ -66,7 +66,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class SeriesJob:
-    """What to analyse and how. ``frames``: 0-based indices in the source; ``instrument``: for the table."""
+    """What to analyse and how. ``frames``: 0-based; ``instrument``: for the table; ``seen``: to be there."""
 
     location: str
     frames: Sequence[int]
@@ -75,6 +75,7 @@ class SeriesJob:
     device: str = "cpu"
     workers: int = 2
     instrument: Instrument | None = None
+    seen: Seen | None = None
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -83,10 +84,10 @@ class SeriesJob:
 
 @dataclass
 class _Pipe:
-    """The queues and flags between the threads of one run."""
+    """The queues and flags between the threads of one run. ``outcomes``: or what ends the run."""
 
     frames: queue.Queue
-    outcomes: queue.Queue = field(default_factory=lambda: queue.Queue(UNRECORDED))
+    outcomes: queue.Queue[Outcome | Exception] = field(default_factory=lambda: queue.Queue(UNRECORDED))
     stop: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
@@ -108,27 +109,26 @@ def run_series(
 
     Outcomes go to the journal, to ``on_outcomes`` and as payload to ``context.progress``. Memory is
     bounded: 8 raw frames wait (or one frame's sum), and each worker has its own. Raises SourceError if the
-    source cannot be opened, Cancelled within 0.2 s of a cancellation.
+    source cannot be opened or is not what was seen, Cancelled within 0.2 s of a cancellation.
     """
     todo, recorder = begin(job, context, journal, on_outcomes)
     with Reader() as reader:
-        info = reader.open(job.location, job.frame_axis, cancelled=context.cancelled)
-        preparer = make_preparer(job.parameters.prepare, info, reader)
+        info = open_again(reader, job.location, job.frame_axis, job.seen, context.cancelled)
+        preparer = make_preparer(job.parameters.prepare, info, reader, context.cancelled)
         pipe = _Pipe(queue.Queue(max(1, WAITING // job.parameters.prepare.sum_frames)))
-        threads = [threading.Thread(target=_read_all, args=(reader, info, job, todo, pipe), daemon=True)]
-        threads += [
-            threading.Thread(target=_work, args=(preparer, job, networks, pipe, gate), daemon=True)
-            for _ in range(job.workers)
-        ]
-        for thread in threads:
-            thread.start()
+        threads = [_thread(pipe, _read_all, reader, info, job, todo)]
+        threads += [_thread(pipe, _work, preparer, job, networks, gate) for _ in range(job.workers)]
         try:
             with recorder:
                 while recorder.waiting:
                     try:
-                        recorder.take(pipe.outcomes.get(timeout=0.05))
+                        found = pipe.outcomes.get(timeout=0.05)
                     except queue.Empty:
                         context.check()
+                        continue
+                    if isinstance(found, Exception):
+                        raise found
+                    recorder.take(found)
         finally:
             pipe.stop.set()
             reader.close()
@@ -138,14 +138,25 @@ def run_series(
     return recorder.problems
 
 
-def _read_all(reader: Reader, info: SourceInfo, job: SeriesJob, todo: Sequence[int], pipe: _Pipe) -> None:
-    for index in todo:
-        if pipe.stop.is_set():
-            return
+def _thread(pipe: _Pipe, work: Callable[..., None], *arguments: Any) -> threading.Thread:
+    """A thread that works on the pipe; what it raises, as it concerns no single frame, ends the run."""
+
+    def run() -> None:
         try:
-            _put(pipe, pipe.frames, (index, read_one(reader, info, job, index, pipe.stop)))
-        except Cancelled:
-            return
+            work(pipe, *arguments)
+        except Exception as error:
+            if not isinstance(error, Cancelled):
+                _put(pipe, pipe.outcomes, error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread
+
+
+def _read_all(pipe: _Pipe, reader: Reader, info: SourceInfo, job: SeriesJob, todo: Sequence[int]) -> None:
+    for index in todo:
+        pipe.check()
+        _put(pipe, pipe.frames, (index, read_one(reader, info, job, index, pipe.stop)))
     for _ in range(job.workers):
         _put(pipe, pipe.frames, None)
 
@@ -187,7 +198,7 @@ def read_raw(
 
 
 def _work(
-    preparer: Preparer, job: SeriesJob, networks: Networks | None, pipe: _Pipe, gate: Gate | None
+    pipe: _Pipe, preparer: Preparer, job: SeriesJob, networks: Networks | None, gate: Gate | None
 ) -> None:
     from braggscope.models.peaks.persistence import Workspace
 
@@ -201,12 +212,7 @@ def _work(
             return
         if gate is not None:
             gate.wait()
-        index, raw = item
-        try:
-            outcome = analyse_one(preparer, job, networks, workspace, pipe.check, index, raw)
-        except Cancelled:
-            return
-        _put(pipe, pipe.outcomes, outcome)
+        _put(pipe, pipe.outcomes, analyse_one(preparer, job, networks, workspace, pipe.check, *item))
 
 
 def analyse_one(
@@ -228,11 +234,11 @@ def analyse_one(
         result = analyse(
             prepared, index, job.parameters, networks, device=job.device, workspace=workspace, check=check
         )
+        return Outcome(index, result.table, summarise(index, result.table), packed=encode(result.table))
     except Cancelled:
         raise
     except Exception as error:
         return Outcome(index, None, None, f"Frame {index} could not be analysed: {sentence(error)}")
-    return Outcome(index, result.table, summarise(index, result.table), packed=encode(result.table))
 
 
 def begin(

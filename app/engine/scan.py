@@ -127,7 +127,7 @@ class Patterns:
     def __init__(self, reader: Reader, scan: Scan, parameters: Parameters, context: Context) -> None:
         self.scan = scan
         self._reader = reader
-        self._preparer: Preparer = make_preparer(parameters.prepare, scan.info, reader)
+        self._preparer: Preparer = make_preparer(parameters.prepare, scan.info, reader, context.cancelled)
         self.mask: Bools = np.zeros(scan.shape, np.bool_)
         always: Bools | None = None
         for position in scan.spread(SAMPLE):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from braggscope.app.sources.protocol import SourceError, SourceInfo
@@ -14,6 +16,48 @@ from braggscope.models.regions import rebinned
 if TYPE_CHECKING:
     from braggscope.app.sources.reader import Reader
     from braggscope.models.prepare import Preparer
+
+
+def file_id(location: str) -> int:
+    """Number by which the file system knows the file of a location; 0 if there is none."""
+    try:
+        return os.stat(location.partition("::")[0]).st_ino
+    except OSError:
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a source was when it was looked at, for a job that opens it again by itself.
+
+    ``number``: its :func:`file_id` then, 0 where it is not known. ``followed``: it may have grown since,
+    which changes its identity.
+    """
+
+    info: SourceInfo
+    number: int = 0
+    followed: bool = False
+
+    def check(self, now: SourceInfo) -> None:
+        """Raise SourceError where the source holds something else by now: its frames are not to mix."""
+        if now.identity != self.info.identity and not (self.followed and self._has_grown(now)):
+            raise SourceError(f"{self.info.location} has changed since it was opened; open it again.")
+
+    def _has_grown(self, now: SourceInfo) -> bool:
+        old = self.info
+        alike = (now.shape, now.dtype, now.frame_axis) == (old.shape, old.dtype, old.frame_axis)
+        same_file = len({self.number, file_id(now.location)} - {0}) < 2
+        return alike and same_file and now.frames >= old.frames
+
+
+def open_again(
+    reader: Reader, location: str, frame_axis: int | None, seen: Seen | None, cancelled: threading.Event
+) -> SourceInfo:
+    """Open a source for a job. Raises SourceError, also where it is not what was ``seen``; Cancelled."""
+    info = reader.open(location, frame_axis, cancelled=cancelled)
+    if seen is not None:
+        seen.check(info)
+    return info
 
 
 def instrument_of(info: SourceInfo, chosen: ChosenInstrument | None = None) -> Instrument | None:
@@ -45,23 +89,26 @@ def with_beam(parameters: Parameters, instrument: Instrument | None) -> Paramete
     return parameters.with_prepare(centre=rebinned(beam.centre_px, 1, prepare.binning))
 
 
-def make_preparer(preparation: Preparation, info: SourceInfo, reader: Reader) -> Preparer:
+def make_preparer(
+    preparation: Preparation, info: SourceInfo, reader: Reader, cancelled: threading.Event | None = None
+) -> Preparer:
     """Preparer for an open source, with the mask, dark and flat files that the preparation names.
 
-    Raises SourceError if one of them cannot be read or does not fit the frames.
+    Raises SourceError if one of them cannot be read or does not fit the frames; Cancelled within 0.1 s.
     """
     from braggscope.models.prepare import Preparer
 
     if preparation.centre is None:
         preparation = preparation.model_copy(update={"centre": beam_centre(info, preparation.binning)})
-    user_mask = reader.load_image(preparation.mask_file) if preparation.mask_file else None
-    dark = reader.load_image(preparation.dark_file) if preparation.dark_file else None
-    flat = reader.load_image(preparation.flat_file) if preparation.flat_file else None
+    user_mask, dark, flat = (
+        reader.load_image(name, cancelled) if name else None
+        for name in (preparation.mask_file, preparation.dark_file, preparation.flat_file)
+    )
     try:
         return Preparer(
             preparation,
             shape=info.shape,
-            file_mask=reader.mask(),
+            file_mask=reader.mask(cancelled),
             user_mask=None if user_mask is None else user_mask != 0,
             dark=dark,
             flat=flat,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import queue
 from typing import cast
 
-from braggscope.app.engine.jobs import Context
+from braggscope.app.engine.jobs import Cancelled, Context
 from braggscope.app.engine.networks import CountsLocalizer, Networks, PatchLocalizer
 from braggscope.app.presenters.desk import Desk
 from braggscope.models.parameters import Localization, Parameters
 from braggscope.resources.loader import file_stamp
 
 Key = tuple[str, str]  # method and name of its weights
+POLL_S = 0.05  # between two looks at a cancellation
 
 
 class WeightShelf:
@@ -59,12 +61,37 @@ class WeightShelf:
         self._desk.lanes.models.submit(lambda context: _load(key, choice, context), done, on_error=failed)
 
     def blocking(self, parameters: Parameters, context: Context) -> Networks:
-        """The networks among the methods, loaded now if need be; for jobs on other lanes."""
+        """The networks among the methods, loaded now if need be; for jobs on other lanes.
+
+        Raises WeightsError; Cancelled within 0.1 s, while the lane of the networks goes on importing.
+        """
         known, keys = self.ready(parameters), _keys(parameters.localize)
         current = all(self._stamps.get(key) == file_stamp(key[1]) for key in keys)  # else replaced meanwhile
         if known.complete(parameters.localize.methods) and current:
             return known
-        return load(parameters, self._desk.device_choice, context)[0]
+        return self._awaited(parameters, self._desk.device_choice, context)
+
+    def _awaited(self, parameters: Parameters, choice: str, context: Context) -> Networks:
+        given: queue.SimpleQueue[Networks | Exception] = queue.SimpleQueue()
+
+        def run(_: Context) -> None:
+            try:
+                given.put(load(parameters, choice))
+            except Exception as error:
+                given.put(error)
+
+        ticket = self._desk.lanes.models.submit(run, lambda _: None)
+        while True:
+            try:
+                found = given.get(timeout=POLL_S)
+            except queue.Empty:
+                if context.cancelled.is_set() or ticket.cancelled.is_set():  # the latter: the window closes
+                    ticket.cancel()
+                    raise Cancelled from None
+                continue
+            if isinstance(found, Exception):
+                raise found
+            return found
 
 
 def _keys(settings: Localization) -> list[Key]:
@@ -84,11 +111,9 @@ def _load(key: Key, choice: str, context: Context) -> tuple[PatchLocalizer | Cou
     return (open_net(name, device) if method == "net" else open_localizer(name, device)), device, stamp
 
 
-def load(parameters: Parameters, choice: str, context: Context) -> tuple[Networks, str]:
-    """Open the networks that the parameters name, on the chosen device; and which device that is."""
+def load(parameters: Parameters, choice: str) -> Networks:
+    """Open the networks that the parameters name, on the chosen device. Raises WeightsError."""
     from braggscope.app.engine.localizers import open_networks
     from braggscope.models.device import resolve
 
-    context.check()
-    device = resolve(choice)
-    return open_networks(parameters.localize, device), device
+    return open_networks(parameters.localize, resolve(choice))
