@@ -8,7 +8,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,11 +29,12 @@ class DiskFullError(NotWrittenError):
 
 
 @contextmanager
-def atomic_path(final: Path) -> Iterator[Path]:
+def atomic_path(final: Path, commit: Callable[[], None] = lambda: None) -> Iterator[Path]:
     """Path of a temporary file beside ``final``; flushed to disk and renamed when the block succeeds.
 
-    The temporary name keeps the suffix, so that writers which look at it work. On any error the
-    temporary file is removed and ``final`` stays as it was. Raises NotWrittenError.
+    The temporary name keeps the suffix, so that writers which look at it work. ``commit`` is called right
+    before the renaming; what it raises prevents it (``Context.commit``: a cancelled job replaces nothing).
+    On any error the temporary file is removed and ``final`` stays as it was. Raises NotWrittenError.
     """
     temporary = final.with_name(f".{uuid.uuid4().hex[:12]}{''.join(final.suffixes[-2:])[-40:]}")
     try:
@@ -41,6 +42,7 @@ def atomic_path(final: Path) -> Iterator[Path]:
             yield temporary
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
+            commit()
             os.replace(temporary, final)
             _sync_folder(final.parent)
     finally:

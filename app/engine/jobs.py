@@ -48,16 +48,37 @@ class Progress:
         return self.seconds * (self.total - self.done) / self.done
 
 
+def _nothing(_: "Ticket") -> None:
+    pass
+
+
 @dataclass(eq=False)
 class Ticket:
     """Handle of one submitted job. A cancelled ticket delivers nothing but ``on_cancelled``."""
 
     number: int
     cancelled: threading.Event = field(default_factory=threading.Event)
+    withdraw: Callable[["Ticket"], None] = _nothing  # takes the job out of the queue that it waits in
+    _committed: bool = field(default=False, init=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, init=False)  # a signal may cancel
 
     def cancel(self) -> None:
-        """Ask the job to stop at its next progress call; idempotent."""
-        self.cancelled.set()
+        """Ask the job to stop at its next progress call, or end it where it waits; idempotent.
+
+        Nothing happens once the job has committed itself.
+        """
+        with self._lock:
+            if self._committed:
+                return
+            self.cancelled.set()
+        self.withdraw(self)
+
+    def commit(self) -> None:
+        """Raise Cancelled if the job was cancelled; else nobody can cancel it any more."""
+        with self._lock:
+            if self.cancelled.is_set():
+                raise Cancelled
+            self._committed = True
 
 
 class Context:
@@ -72,6 +93,14 @@ class Context:
         """Raise Cancelled if the job was cancelled."""
         if self._ticket.cancelled.is_set():
             raise Cancelled
+
+    def commit(self) -> None:
+        """Raise Cancelled if the job was cancelled; else it will be done, and cancelling comes too late.
+
+        For the moment before something is replaced: what was cancelled then never replaces it.
+        """
+        self.check()
+        self._ticket.commit()
 
     @property
     def cancelled(self) -> threading.Event:
@@ -96,6 +125,9 @@ def silent_context() -> Context:
     return Context(Ticket(0), lambda _: None)
 
 
+UNWATCHED = silent_context()  # of writers that nobody follows: never cancelled
+
+
 @dataclass
 class _Request(Generic[T]):
     ticket: Ticket
@@ -104,6 +136,7 @@ class _Request(Generic[T]):
     on_error: Callable[[Exception], None] | None
     on_progress: Callable[[Progress], None] | None
     on_cancelled: Callable[[], None] | None
+    on_begun: Callable[[], None] | None
 
 
 class Lane:
@@ -130,12 +163,15 @@ class Lane:
         on_error: Callable[[Exception], None] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         on_cancelled: Callable[[], None] | None = None,
+        on_begun: Callable[[], None] | None = None,
     ) -> Ticket:
         """Queue ``run(context)``. One of on_done, on_error, on_cancelled follows, on the deliver side.
 
-        A closed lane takes nothing in: the ticket comes back cancelled, and nothing follows.
+        ``on_begun`` comes before them, once the job runs. One that is cancelled while it waits leaves the
+        queue at once. A closed lane takes nothing in: the ticket comes back cancelled, and nothing follows.
         """
-        request = _Request(Ticket(next(self._numbers)), run, on_done, on_error, on_progress, on_cancelled)
+        ticket = Ticket(next(self._numbers), withdraw=self._withdraw)
+        request = _Request(ticket, run, on_done, on_error, on_progress, on_cancelled, on_begun)
         with self._changed:
             if self._closed:
                 request.ticket.cancel()
@@ -158,6 +194,15 @@ class Lane:
             self._newest.cancel()
         return dropped
 
+    def _withdraw(self, ticket: Ticket) -> None:
+        """Take the request of a cancelled ticket out of the queue, if it still waits there."""
+        with self._changed:
+            request = next((request for request in self._waiting if request.ticket is ticket), None)
+            if request is None:
+                return
+            self._waiting.remove(request)
+        self._finish_cancelled(request)
+
     @property
     def busy(self) -> bool:
         """Whether anything runs or waits."""
@@ -172,10 +217,12 @@ class Lane:
     def cancel_all(self) -> None:
         """Cancel what runs and what waits."""
         with self._changed:
-            for request in self._waiting:
+            dropped = list(self._waiting)
+            self._waiting.clear()
+            for request in (*dropped, *filter(None, [self._running])):
                 request.ticket.cancel()
-            if self._running is not None:
-                self._running.ticket.cancel()
+        for request in dropped:
+            self._finish_cancelled(request)
 
     def close(self, timeout: float = 2.0) -> bool:
         """Cancel everything and join the worker. Returns whether it ended in time."""
@@ -203,6 +250,8 @@ class Lane:
         if ticket.cancelled.is_set():
             self._finish_cancelled(request)
             return
+        if request.on_begun is not None:
+            self._deliver(request.on_begun)
         try:
             result = request.run(Context(ticket, lambda p: self._report(request, p)))
         except Cancelled:

@@ -74,8 +74,11 @@ class JobBoard:
             stopped("failed", sentence(error))
             self._desk.fail(error, work)
 
-        cancelled = partial(stopped, "cancelled", "cancelled")
-        ticket = lane.submit(run, done, on_error=failed, on_progress=progressed, on_cancelled=cancelled)
+        ticket = lane.submit(
+            run, done, on_error=failed, on_progress=progressed,
+            on_cancelled=partial(stopped, "cancelled", "cancelled"),
+            on_begun=partial(self._change, key, state="running"),
+        )  # fmt: skip
         self._add(Job(key=key, title=title, state="waiting"), ticket)
         return key
 
@@ -85,12 +88,10 @@ class JobBoard:
         self._show()
 
     def cancel(self, key: str) -> None:
-        """Ask a job to stop."""
+        """Ask a job to stop; one that waits ends at once."""
         entry = self._entries.get(key)
         if entry is not None:
             entry.ticket.cancel()
-            if entry.job.state == "waiting":  # its lane may be busy for long
-                self._change(key, state="cancelled", note="cancelled")
 
     @property
     def running(self) -> list[str]:

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from braggscope.app.engine.jobs import Cancelled, Context, Ticket
 from braggscope.app.files import (
     LEFT_S,
     NotWrittenError,
@@ -44,6 +45,27 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     with pytest.raises(RuntimeError):
         fail_midway()
     assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_was_cancelled_replaces_nothing(tmp_path):
+    path, ticket = tmp_path / "file.txt", Ticket(1)
+    context = Context(ticket, lambda _: None)
+    path.write_text("old")
+
+    def write(text, cancel):
+        with atomic_path(path, context.commit) as temporary:
+            temporary.write_text(text)
+            if cancel:
+                ticket.cancel()
+
+    write("new", cancel=False)
+    assert path.read_text() == "new"
+    ticket = Ticket(2)
+    context = Context(ticket, lambda _: None)
+    with pytest.raises(Cancelled):
+        write("newer", cancel=True)
+    assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
 
 

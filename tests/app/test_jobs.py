@@ -143,11 +143,83 @@ def test_a_waiting_job_that_is_cancelled_never_runs(lanes, desk):
     lane, hold, ran = lanes(Order.FIFO), Hold("x"), []
     lane.submit(hold, desk.note("done"))
     ticket = lane.submit(ran.append, desk.note("never"), on_cancelled=desk.note("gone"))
+    third = lane.submit(lambda _: 3, desk.note("done"))
     ticket.cancel()
+    ticket.cancel()
+    desk.run()
+    assert desk.heard == [("gone",)], "at once, though the lane is busy"
     hold.release.set()
-    desk.run(lambda: len(desk.heard) == 2)
-    assert desk.heard == [("done", "x"), ("gone",)]
+    desk.run(lambda: len(desk.heard) == 3)
+    assert desk.heard == [("gone",), ("done", "x"), ("done", 3)]
     assert ran == []
+    third.cancel()
+    desk.run()
+    assert len(desk.heard) == 3
+
+
+@pytest.mark.parametrize("cancel", [lambda lane, ticket: ticket.cancel(), lambda lane, _: lane.cancel_all()])
+def test_what_follows_a_cancelled_wait_may_use_the_lane(cancel):
+    """The callback runs outside the lock: another thread can ask the lane meanwhile."""
+    lane, hold, heard = Lane("direct", lambda call: call()), Hold(), []
+
+    def gone():
+        asked = threading.Thread(target=lambda: heard.append(lane.busy), daemon=True)
+        asked.start()
+        asked.join(2)
+
+    lane.submit(hold, heard.append)
+    assert hold.started.wait(5)
+    cancel(lane, lane.submit(heard.append, heard.append, on_cancelled=gone))
+    assert heard == [True]
+    assert lane.close()
+
+
+def test_waiting_jobs_are_cancelled_from_many_threads_while_the_lane_works(lanes, desk):
+    lane, tickets = lanes(Order.FIFO), []
+    for i in range(200):
+        tickets.append(lane.submit(lambda _, i=i: i, desk.note("done"), on_cancelled=desk.note("gone", i)))
+    threads = [threading.Thread(target=lambda k=k: [t.cancel() for t in tickets[k::4]]) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    desk.run(lambda: len(desk.heard) == 200)
+    assert sorted(number for _, number in desk.heard) == list(range(200)), "one answer each"
+
+
+def test_a_job_says_that_it_has_begun(lanes, desk):
+    lane, hold = lanes(Order.FIFO), Hold()
+    for name, run in (("a", hold), ("b", lambda _: 2)):
+        lane.submit(run, desk.note("done", name), on_begun=desk.note("begun", name))
+    assert hold.started.wait(5)
+    desk.run()
+    assert desk.heard == [("begun", "a")]
+    hold.release.set()
+    desk.run(lambda: len(desk.heard) == 4)
+    assert desk.heard[1:] == [("done", "a", None), ("begun", "b"), ("done", "b", 2)]
+
+
+def test_a_committed_job_is_done_and_a_cancelled_one_cannot_commit(lanes, desk):
+    lane, committed, release = lanes(Order.FIFO), threading.Event(), threading.Event()
+
+    def run(context):
+        context.commit()
+        committed.set()
+        assert release.wait(5)
+        context.progress(1, 1)
+        return "written"
+
+    ticket = lane.submit(run, desk.note("done"), on_cancelled=desk.note("gone"))
+    assert committed.wait(5)
+    ticket.cancel()
+    release.set()
+    desk.run(lambda: desk.heard)
+    ticket.cancel()
+    assert desk.heard == [("done", "written")]
+    early = Ticket(1)
+    early.cancel()
+    with pytest.raises(Cancelled):
+        Context(early, lambda _: None).commit()
 
 
 def test_an_error_is_delivered_and_the_lane_goes_on(lanes, desk):
