@@ -1,5 +1,6 @@
 """Entry point: ``braggscope``. Qt is imported only where a window is wanted."""
 
+import logging
 import os
 import sys
 
@@ -21,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         code = INTERRUPTED
     if code == INTERRUPTED:  # at once: everything is closed, and threads may still be busy in compiled code
+        logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -199,10 +199,15 @@ class Program(QObject):
 
     def copy_report(self) -> None:
         """Put an error report on the clipboard."""
-        clipboard = QGuiApplication.clipboard()
-        if clipboard is not None:
-            clipboard.setText(error_report(self.store.state))
-        self.desk.say("info", "Error report copied; paste it into your message.")
+        desk, state = self.desk, self.store.state
+
+        def show(report: str) -> None:
+            clipboard = QGuiApplication.clipboard()
+            if clipboard is not None:
+                clipboard.setText(report)
+            desk.say("info", "Error report copied; paste it into your message.")
+
+        desk.lanes.small.submit(lambda _: error_report(state), show, on_error=desk.fail)
 
     def about(self) -> None:
         """Say what this program is."""

@@ -2,16 +2,17 @@
 
 import logging
 import platform
+import queue
 import sys
 import threading
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from logging.handlers import RotatingFileHandler
+from logging.handlers import QueueHandler, QueueListener, RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
 
-from PyQt6.QtCore import qInstallMessageHandler
+from PyQt6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
 
 from braggscope.app.folders import state_folder
 from braggscope.app.shell.delivery import Delivery
@@ -26,13 +27,41 @@ def log_path() -> Path:
     return state_folder() / "braggscope.log"
 
 
+class LogWriter(QueueHandler):
+    """Hands records to a thread that writes them: nobody who logs waits for the disk.
+
+    ``logging.shutdown``, which Python calls at its end, writes what is left and ends the thread.
+    """
+
+    def __init__(self, handler: logging.Handler) -> None:
+        self._records: queue.Queue[logging.LogRecord] = queue.Queue()
+        super().__init__(self._records)
+        self._handler = handler
+        self._thread = QueueListener(self._records, handler)
+        self._thread.start()
+        self._open = True
+
+    def flush(self) -> None:
+        """Wait until everything logged so far is written."""
+        if self._open:
+            self._records.join()
+
+    def close(self) -> None:
+        """Write what is left and end."""
+        if self._open:
+            self._open = False
+            self._thread.stop()
+            self._handler.close()
+        super().close()
+
+
 def start_logging() -> None:
     """Log to a rotating file of at most 4 x 1 MB; uncaught exceptions go there too."""
     handler = RotatingFileHandler(log_path(), maxBytes=1_000_000, backupCount=3, encoding="utf-8")
     handler.setFormatter(logging.Formatter(FORMAT))
     root = logging.getLogger("braggscope")
     root.setLevel(logging.DEBUG)
-    root.addHandler(handler)
+    root.addHandler(LogWriter(handler))
     sys.excepthook = _uncaught
     threading.excepthook = lambda args: _uncaught(
         args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback
@@ -45,9 +74,19 @@ def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackT
 
 def route_qt_messages() -> None:
     """Qt's own messages go to the log, not to the terminal."""
-    qInstallMessageHandler(
-        lambda kind, _, text: logging.getLogger("braggscope.qt").debug("%s: %s", kind, text)
-    )
+    qInstallMessageHandler(_log_qt)
+
+
+def _log_qt(kind: QtMsgType, _: QMessageLogContext, text: str | None) -> None:
+    logging.getLogger("braggscope.qt").debug("%s: %s", kind, text)
+    if kind == QtMsgType.QtFatalMsg:  # Qt ends the process next
+        write_log()
+
+
+def write_log() -> None:
+    """Wait until everything logged so far is in the file."""
+    for handler in logging.getLogger("braggscope").handlers:
+        handler.flush()
 
 
 class LogBridge(logging.Handler):
@@ -72,7 +111,7 @@ class LogBridge(logging.Handler):
 
 
 def error_report(session: Session) -> str:
-    """What somebody who helps needs to know: versions, machine, parameters, the end of the log."""
+    """What somebody who helps needs to know: versions, machine, parameters, end of the log. Reads files."""
     lines = [f"Braggscope {VERSION}, Python {platform.python_version()}, {platform.platform()}"]
     for name in ("PyQt6", "pyqtgraph", "numpy", "scipy", "numba", "torch", "h5py", "findpeaks"):
         try:
@@ -80,6 +119,7 @@ def error_report(session: Session) -> str:
         except PackageNotFoundError:
             lines.append(f"{name} is not installed")
     lines += ["", "Session:", session.model_dump_json(indent=1), "", "Log:"]
+    write_log()
     try:
         lines += log_path().read_text("utf-8").splitlines()[-200:]
     except OSError:
