@@ -59,8 +59,8 @@ def make_movie(job: MovieJob, networks: Networks | None, context: Context) -> in
         painter = _painter(job, prepared(job.frames[0]))
         beside = job.output.with_name(job.output.name + ".json")
         with (
-            atomic_path(beside) as notes,
-            movie_sink(job.output, painter.size, job.fps, painter.palette()) as sink,
+            atomic_path(beside, context.commit) as notes,
+            movie_sink(job.output, painter.size, job.fps, painter.palette(), context) as sink,
         ):
             for done, index in enumerate(job.frames):
                 context.progress(done, len(job.frames))

@@ -1,12 +1,13 @@
 """Making the report of a run: gather its tables, paint one frame, write the page."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from braggscope.app.engine.batch import SeriesJob, read_raw
 from braggscope.app.engine.findings import Findings, gather
+from braggscope.app.engine.jobs import UNWATCHED, Context
 from braggscope.app.engine.movies import frame_note, frame_title
 from braggscope.app.engine.setup import make_preparer
 from braggscope.app.export.overlay import OverlayPainter, OverlayStyle
@@ -25,16 +26,16 @@ def make_report(
     done: Sequence[int],
     problems: dict[int, str],
     provenance: Provenance,
-    check: Callable[[], None] = lambda: None,
+    context: Context = UNWATCHED,
 ) -> None:
     """Write the report of ``job``, whose frames ``done`` have ``tables`` (by rising frame).
 
-    The middle one of them is drawn. Raises ExportError, OSError, and what ``check`` raises.
+    The middle one of them is drawn. Raises ExportError, OSError, Cancelled.
     """
     check_report(path)
     example = done[len(done) // 2] if done else -1
-    found = gather(tables, max([*done, *problems], default=-1) + 1, problems, example, check)
-    write_report(path, found, provenance, _painted(job, found, example), job.frame_axis)
+    found = gather(tables, max([*done, *problems], default=-1) + 1, problems, example, context.check)
+    write_report(path, found, provenance, _painted(job, found, example), job.frame_axis, context)
 
 
 def _painted(job: SeriesJob, found: Findings, frame: int) -> Image.Image | None:

@@ -1,6 +1,8 @@
 """Reconstructions for other programs: ParaView, NumPy; pictures and turntable movies of the surface."""
 
+import io
 import math
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from braggscope.app.engine.coherent_views import Particle, palette
-from braggscope.app.engine.jobs import Context
+from braggscope.app.engine.jobs import UNWATCHED, Context
 from braggscope.app.export.movie import movie_sink
 from braggscope.app.export.overlay import caption_font
 from braggscope.app.export.provenance import Provenance
@@ -21,6 +23,7 @@ from braggscope.models.cdi.scene import Scene
 
 TURN_FRAMES, FPS = 120, 24.0
 SIDE = 600  # px of a movie
+PIECE = 1 << 20  # bytes that are packed at a time
 DARK, LIGHT = (21, 24, 28), (255, 255, 255)
 
 
@@ -37,16 +40,21 @@ def volumes_of(particle: Particle) -> dict[str, NDArray]:
     return found
 
 
-def write_paraview(path: Path, particle: Particle, provenance: Provenance) -> None:
-    """A VTI in nm (voxels where the size is not known). Raises ExportError, DiskFullError."""
+def write_paraview(
+    path: Path, particle: Particle, provenance: Provenance, context: Context = UNWATCHED
+) -> None:
+    """A VTI in nm (voxels where the size is not known). Raises ExportError, DiskFullError, Cancelled."""
     check_suffix(path, (".vti",))
     check_room(path, 8 * 3 * particle.modulus.size)
     notes = {"frame": particle.frame, "unit of length": particle.unit, "provenance": provenance.json()}
-    write_vti(path, volumes_of(particle), particle.spacing, notes)
+    write_vti(path, volumes_of(particle), particle.spacing, notes, context)
 
 
-def write_npz(path: Path, particle: Particle, provenance: Provenance) -> None:
-    """Arrays by name, ``voxel_nm`` and ``q_inv_angstrom`` (NaN where unknown), ``provenance`` as JSON."""
+def write_npz(path: Path, particle: Particle, provenance: Provenance, context: Context = UNWATCHED) -> None:
+    """Arrays by name, ``voxel_nm`` and ``q_inv_angstrom`` (NaN where unknown), ``provenance`` as JSON.
+
+    Raises ExportError, DiskFullError, Cancelled.
+    """
     check_suffix(path, (".npz",))
     check_room(path, 24 * particle.modulus.size)
     unknown = (math.nan,) * 3
@@ -56,8 +64,22 @@ def write_npz(path: Path, particle: Particle, provenance: Provenance) -> None:
         "frame": np.array(particle.frame),
         "provenance": np.array(provenance.json()),
     }
-    with atomic_path(path) as temporary:
-        np.savez_compressed(temporary, **(extra | volumes_of(particle)))
+    with (
+        atomic_path(path, context.commit) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for name, values in (extra | volumes_of(particle)).items():
+            _pack(archive, name, values, context)
+
+
+def _pack(archive: zipfile.ZipFile, name: str, values: NDArray, context: Context) -> None:
+    """One array as numpy.savez_compressed stores it, which cannot be stopped on its way."""
+    content = io.BytesIO()
+    np.save(content, values, allow_pickle=False)
+    with content.getbuffer() as whole, archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+        for start in range(0, len(whole), PIECE):
+            context.check()
+            file.write(whole[start : start + PIECE])
 
 
 def check_suffix(path: Path, suffixes: tuple[str, ...]) -> None:
@@ -91,10 +113,10 @@ def surface_picture(
     return image
 
 
-def write_surface_picture(path: Path, image: Image.Image) -> None:
-    """Write a picture as PNG. Raises ExportError."""
+def write_surface_picture(path: Path, image: Image.Image, context: Context = UNWATCHED) -> None:
+    """Write a picture as PNG. Raises ExportError, Cancelled."""
     check_suffix(path, (".png",))
-    with atomic_path(path) as temporary:
+    with atomic_path(path, context.commit) as temporary:
         image.save(temporary)
 
 
@@ -113,7 +135,7 @@ def write_turntable(
     """
     azimuth, elevation, reach = view
     frames = TURN_FRAMES
-    with movie_sink(path, (side, side), FPS) as sink:
+    with movie_sink(path, (side, side), FPS, context=context) as sink:
         for k in range(frames):
             context.progress(k, frames, "drawing")
             turned = (azimuth + 2 * math.pi * k / frames, elevation, reach)

@@ -8,6 +8,7 @@ import numpy as np
 
 from braggscope.app.engine.coherent_look import Looked
 from braggscope.app.engine.coherent_views import palette
+from braggscope.app.engine.jobs import UNWATCHED, Context
 from braggscope.app.export.coherent import check_suffix
 from braggscope.app.export.figures import new_figure, save_figure
 from braggscope.models.cdi.layers import EMPTY, Layer
@@ -16,13 +17,13 @@ SUFFIXES = (".png", ".svg", ".pdf")
 _AXES = "zyx"
 
 
-def crystal_figure(path: Path, looked: Looked) -> None:
+def crystal_figure(path: Path, looked: Looked, context: Context = UNWATCHED) -> None:
     """Three slices of modulus and phase (and strain), the transfer function, the histogram of strain.
 
-    Raises ExportError.
+    Raises ExportError, Cancelled.
     """
     check_suffix(path, SUFFIXES)
-    save_figure(_drawn(looked), path)
+    save_figure(_drawn(looked), path, context)
 
 
 def _drawn(looked: Looked) -> Any:

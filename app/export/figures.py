@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from braggscope.app.engine.jobs import UNWATCHED, Context
 from braggscope.app.export.tables import ExportError
 from braggscope.app.files import atomic_path
 
@@ -43,9 +44,11 @@ class Line:
     y: NDArray[np.float64]
 
 
-def error_figure(path: Path, lines: Sequence[Line], quantity: str, x_label: str = "frame") -> None:
+def error_figure(
+    path: Path, lines: Sequence[Line], quantity: str, x_label: str = "frame", context: Context = UNWATCHED
+) -> None:
     """Curves of a quantity against frame, one per parameter set."""
-    save_figure(curve_plot(lines, quantity, x_label), path)
+    save_figure(curve_plot(lines, quantity, x_label), path, context)
 
 
 def curve_plot(lines: Sequence[Line], quantity: str, x_label: str = "frame") -> Any:
@@ -61,9 +64,9 @@ def curve_plot(lines: Sequence[Line], quantity: str, x_label: str = "frame") -> 
     return figure
 
 
-def offset_figure(path: Path, dx: NDArray, dy: NDArray, colour: str) -> None:
+def offset_figure(path: Path, dx: NDArray, dy: NDArray, colour: str, context: Context = UNWATCHED) -> None:
     """Scatter of the differences fit - BraggNN with their median and 68 % radius."""
-    save_figure(offset_plot(dx, dy, colour), path)
+    save_figure(offset_plot(dx, dy, colour), path, context)
 
 
 def offset_plot(dx: NDArray, dy: NDArray, colour: str) -> Any:
@@ -107,10 +110,10 @@ def as_svg(figure: Any) -> bytes:
     return _drawn(figure, "svg")
 
 
-def picture_figure(path: Path, picture: Any, title: str) -> None:
+def picture_figure(path: Path, picture: Any, title: str, context: Context = UNWATCHED) -> None:
     """A painted frame (Pillow image) as PNG, or embedded in SVG with its title as text."""
     if path.suffix.lower() == ".png":
-        with atomic_path(path) as temporary:
+        with atomic_path(path, context.commit) as temporary:
             picture.save(temporary)
         return
     width, height = picture.size
@@ -118,7 +121,7 @@ def picture_figure(path: Path, picture: Any, title: str) -> None:
     axes.imshow(picture, interpolation="nearest")
     axes.set_axis_off()
     axes.set_title(title, fontsize=9)
-    save_figure(figure, path)
+    save_figure(figure, path, context)
 
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, Any]:
@@ -137,12 +140,12 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> 
         return figure, axes if axes.size > 1 else axes[0, 0]
 
 
-def save_figure(figure: Any, path: Path) -> None:
-    """Write a figure; the suffix decides the format. Raises ExportError."""
+def save_figure(figure: Any, path: Path, context: Context = UNWATCHED) -> None:
+    """Write a figure; the suffix decides the format. Raises ExportError, Cancelled."""
     if path.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise ExportError(f"{path.name} is no figure; use .png, .svg or .pdf.")
     content = _drawn(figure, path.suffix[1:].lower())  # matplotlib's writer of PDF stumbles over a full disk
-    with atomic_path(path) as temporary:
+    with atomic_path(path, context.commit) as temporary:
         temporary.write_bytes(content)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from braggscope.app.engine.jobs import UNWATCHED, Context
 from braggscope.app.export.tables import ExportError
 from braggscope.app.files import atomic_path, says_what
 
@@ -45,12 +46,16 @@ def check_movie_path(path: Path) -> None:
 
 @contextmanager
 def movie_sink(
-    path: Path, size: tuple[int, int], fps: float, palette: NDArray[np.uint8] | None = None
+    path: Path,
+    size: tuple[int, int],
+    fps: float,
+    palette: NDArray[np.uint8] | None = None,
+    context: Context = UNWATCHED,
 ) -> Iterator[Sink]:
     """A sink for pictures of ``size`` (width, height) px, even numbers. On any error nothing remains.
 
     ``palette`` (N, 3) RGB, N <= 255: colours of a GIF; without it every frame gets its own. Raises
-    ExportError.
+    ExportError, Cancelled.
     """
     check_movie_path(path)
     gif = path.suffix.lower() == ".gif"
@@ -58,7 +63,8 @@ def movie_sink(
         most = f" at most {GIF_MOST_FPS} for a GIF" if gif else " above 0, at most 1000"
         raise ExportError(f"{fps:g} frames a second are not possible; use{most}.")
     if path.suffix:
-        with atomic_path(path) as temporary, _encoder(temporary, size, fps, palette) as sink:
+        commit = context.commit
+        with atomic_path(path, commit) as temporary, _encoder(temporary, size, fps, palette) as sink:
             yield sink
         return
     folder = path.with_name(f".{uuid.uuid4().hex[:12]}")
@@ -66,6 +72,7 @@ def movie_sink(
         with says_what(path, folder):
             folder.mkdir()
             yield _PngFolder(folder)
+            context.commit()
             if path.exists():
                 path.rmdir()
             folder.rename(path)

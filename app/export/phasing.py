@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braggscope.app.engine.cdi import Phased
+from braggscope.app.engine.jobs import UNWATCHED, Context
 from braggscope.app.export.provenance import Provenance
 from braggscope.app.export.tables import ExportError, check_folder
 from braggscope.app.files import atomic_path, check_room
@@ -30,7 +31,7 @@ def check_phasing_path(path: Path) -> None:
     check_folder(path)
 
 
-def write_phasing(path: Path, result: Phased, provenance: Provenance) -> None:
+def write_phasing(path: Path, result: Phased, provenance: Provenance, context: Context = UNWATCHED) -> None:
     """Write a reconstruction; nothing half-written ever stands under the final name.
 
     ``/entry/object`` as phased, ``/entry/support``, ``/entry/data`` the prepared intensity and mask,
@@ -38,33 +39,33 @@ def write_phasing(path: Path, result: Phased, provenance: Provenance) -> None:
     (default) the same in order: centred, twin chosen, without ramp; ``/entry/displacement`` and
     ``/entry/strain`` where voxel size and Q are known; ``/entry/laboratory`` and ``/entry/crystal`` all of it
     on cubes in these frames where the angles are known.
-    Raises ExportError, DiskFullError.
+    Raises ExportError, DiskFullError, Cancelled.
     """
     import h5py
 
     check_phasing_path(path)
     check_room(path, 64 * result.pattern.amplitude.size)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_path(path, context.commit) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["default"] = "entry"
         entry = _group(file, "entry", "NXentry", default="image", convention=CONVENTION)
         _process(entry, provenance)
-        _data(entry, result)
-        _object(entry, result)
-        _refined(entry, result)
-        _image(entry, result)
-        _runs(entry, result)
+        _data(entry, result, context)
+        _object(entry, result, context)
+        _refined(entry, result, context)
+        _image(entry, result, context)
+        _runs(entry, result, context)
         if result.parameters.geometry is not None:
             for frame in ("laboratory", "crystal"):
-                _frame(entry, result, frame)
+                _frame(entry, result, frame, context)
         if path.suffix.lower() == ".cxi":
             _cxi(file)
 
 
-def _data(entry: Any, result: Phased) -> None:
+def _data(entry: Any, result: Phased, context: Context) -> None:
     pattern = result.pattern
     data = _group(entry, "data", "NXdata", signal="data")
-    _volume(data, "data", pattern.amplitude**2, units="counts", long_name="prepared intensity")
-    _volume(data, "mask", pattern.mask.astype(np.uint8), long_name="1 = not measured")
+    _volume(context, data, "data", pattern.amplitude**2, units="counts", long_name="prepared intensity")
+    _volume(context, data, "mask", pattern.mask.astype(np.uint8), long_name="1 = not measured")
     data.attrs["axes"] = [f"{name}_index" for name in "zyx"]
     for axis, name in enumerate("zyx"):
         length = pattern.amplitude.shape[axis]
@@ -74,10 +75,10 @@ def _data(entry: Any, result: Phased) -> None:
     data.attrs["notes"] = " ".join(pattern.notes)
 
 
-def _object(entry: Any, result: Phased) -> None:
+def _object(entry: Any, result: Phased, context: Context) -> None:
     best, refined = result.outcome.best, result.outcome.refined
     fit = agreement(best.obj, result.pattern.amplitude, result.pattern.mask)
-    stored = _volume(entry, "object", best.obj, long_name="object as phased", units="")
+    stored = _volume(context, entry, "object", best.obj, long_name="object as phased", units="")
     stored.attrs.update(chi=fit.chi, R=fit.R, free_log_likelihood=best.free)
     stored.attrs["support_sigma"], stored.attrs["support_threshold"] = (
         best.settings.sigma,
@@ -87,19 +88,21 @@ def _object(entry: Any, result: Phased) -> None:
         stored.attrs.update(chi_model=refined.agreement.chi, R_model=refined.agreement.R)
         stored.attrs["model"] = "/entry/refined: this object refined with coherence and background"
     _voxels(stored, result)
-    _volume(entry, "support", best.support.astype(np.uint8), long_name="1 = inside the object")
+    _volume(context, entry, "support", best.support.astype(np.uint8), long_name="1 = inside the object")
 
 
-def _refined(entry: Any, result: Phased) -> None:
+def _refined(entry: Any, result: Phased, context: Context) -> None:
     refined = result.outcome.refined
     if refined is None:
         return
     group = _group(entry, "refined", "NXcollection")
-    stored = _volume(group, "object", refined.obj, long_name="object behind partial coherence and background")
+    stored = _volume(
+        context, group, "object", refined.obj, long_name="object behind partial coherence and background"
+    )
     stored.attrs.update(chi=refined.coherent.chi, R=refined.coherent.R)
     stored.attrs.update(chi_model=refined.agreement.chi, R_model=refined.agreement.R)
     _voxels(stored, result)
-    _volume(group, "support", refined.support.astype(np.uint8), long_name="1 = inside the object")
+    _volume(context, group, "support", refined.support.astype(np.uint8), long_name="1 = inside the object")
     group["coherence_width"] = refined.learned.coherence.width
     group["coherence_width"].attrs.update(units="voxel", long_name="standard deviation of the blur (z, y, x)")
     group["coherence_eta"] = refined.learned.coherence.eta
@@ -107,11 +110,11 @@ def _refined(entry: Any, result: Phased) -> None:
     group["background"].attrs["units"] = "counts"
 
 
-def _image(entry: Any, result: Phased) -> None:
+def _image(entry: Any, result: Phased, context: Context) -> None:
     image, shape = _group(entry, "image", "NXdata", signal="modulus"), result.shape
-    _volume(image, "modulus", np.abs(shape.obj), long_name="modulus of the object")
-    _volume(image, "phase", shape.phase, units="rad", long_name="unwrapped, without ramp")
-    _volume(image, "inside", shape.support.astype(np.uint8), long_name="1 = inside the object")
+    _volume(context, image, "modulus", np.abs(shape.obj), long_name="modulus of the object")
+    _volume(context, image, "phase", shape.phase, units="rad", long_name="unwrapped, without ramp")
+    _volume(context, image, "inside", shape.support.astype(np.uint8), long_name="1 = inside the object")
     image.attrs["axes"] = list("zyx")
     voxel = (1.0, 1.0, 1.0) if result.voxel_nm is None else result.voxel_nm
     for axis, name in enumerate("zyx"):
@@ -121,15 +124,17 @@ def _image(entry: Any, result: Phased) -> None:
     image.attrs.update(twin_taken=shape.twin, twin_rule=TWIN_RULE, shift=shape.shift)
     image.attrs["source"] = "/entry/object" if result.outcome.refined is None else "/entry/refined/object"
     if result.strain is not None:
-        strain = result.strain
-        _volume(entry, "displacement", strain.displacement_angstrom, units="angstrom", long_name="along Q")
-        _volume(entry, "strain", strain.strain, units="", long_name="along Q, tension positive")
-        _volume(entry, "surface", strain.surface.astype(np.uint8), long_name="1 = one-sided differences only")
+        moved, surface = result.strain.displacement_angstrom, result.strain.surface.astype(np.uint8)
+        _volume(context, entry, "displacement", moved, units="angstrom", long_name="along Q")
+        _volume(
+            context, entry, "strain", result.strain.strain, units="", long_name="along Q, tension positive"
+        )
+        _volume(context, entry, "surface", surface, long_name="1 = one-sided differences only")
         for name in ("displacement", "strain", "surface"):
             image[name] = entry[name]
 
 
-def _runs(entry: Any, result: Phased) -> None:
+def _runs(entry: Any, result: Phased, context: Context) -> None:
     runs = result.outcome.runs
     group = _group(entry, "runs", "NXcollection")
     group["start"], group["method"] = [run.start for run in runs], [run.method for run in runs]
@@ -138,29 +143,29 @@ def _runs(entry: Any, result: Phased) -> None:
     if result.spread is None or result.transfer is None:
         return
     spread, over = result.spread, f"standard deviation over {result.spread.members} of {len(runs)} runs"
-    _volume(group, "mode", spread.mode, long_name="first mode of the runs that agree with the best")
+    _volume(context, group, "mode", spread.mode, long_name="first mode of the runs that agree with the best")
     group["mode"].attrs.update(weight=spread.weight, runs=spread.members)
-    _volume(group, "modulus_spread", spread.modulus_spread, long_name=over)
-    _volume(group, "phase_spread", spread.phase_spread, units="rad", long_name=over)
+    _volume(context, group, "modulus_spread", spread.modulus_spread, long_name=over)
+    _volume(context, group, "phase_spread", spread.phase_spread, units="rad", long_name=over)
     curve = _group(entry, "prtf", "NXdata", signal="prtf", axes=["frequency"])
     curve["prtf"], curve["frequency"] = result.transfer.prtf, result.transfer.frequency
     curve["frequency"].attrs["units"] = "1/voxel"
     curve.attrs.update(resolution_voxels=result.transfer.resolution, reaches_1_e=result.transfer.reached)
 
 
-def _frame(entry: Any, result: Phased, frame: Frame) -> None:
+def _frame(entry: Any, result: Phased, frame: Frame, context: Context) -> None:
     """The image, displacement and strain on the orthogonal grid of a frame."""
     from braggscope.app.engine.coherent_views import particle_of
 
     particle = particle_of(*result.outcome.final, result.parameters, frame, result.shape)
     group = _group(entry, frame, "NXdata", signal="modulus", axes=list("zyx"))
-    _volume(group, "modulus", particle.modulus, long_name="modulus of the object")
-    _volume(group, "phase", particle.phase, units="rad", long_name="unwrapped, without ramp")
-    _volume(group, "inside", particle.support.astype(np.uint8), long_name="1 = inside the object")
+    _volume(context, group, "modulus", particle.modulus, long_name="modulus of the object")
+    _volume(context, group, "phase", particle.phase, units="rad", long_name="unwrapped, without ramp")
+    _volume(context, group, "inside", particle.support.astype(np.uint8), long_name="1 = inside the object")
     if particle.strain is not None:
         displacement, strain = particle.strain.displacement_angstrom, particle.strain.strain
-        _volume(group, "displacement", displacement, units="angstrom", long_name="along Q")
-        _volume(group, "strain", strain, units="", long_name="along Q, tension positive")
+        _volume(context, group, "displacement", displacement, units="angstrom", long_name="along Q")
+        _volume(context, group, "strain", strain, units="", long_name="along Q, tension positive")
     for axis, name in enumerate("zyx"):
         length = particle.modulus.shape[axis]
         group[name] = (np.arange(length) - length // 2) * particle.spacing[axis]
@@ -195,10 +200,13 @@ def _group(parent: Any, name: str, nexus: str, **attributes: Any) -> Any:
     return group
 
 
-def _volume(parent: Any, name: str, values: NDArray, **attributes: Any) -> Any:
+def _volume(context: Context, parent: Any, name: str, values: NDArray, **attributes: Any) -> Any:
     data = parent.create_dataset(
-        name, data=values, chunks=(1, *values.shape[1:]), compression="gzip", shuffle=True
+        name, values.shape, values.dtype, chunks=(1, *values.shape[1:]), compression="gzip", shuffle=True
     )
+    for k, plane in enumerate(values):
+        context.check()
+        data[k] = plane
     data.attrs.update(attributes)
     return data
 

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from braggscope.app.engine.findings import Findings
+from braggscope.app.engine.jobs import UNWATCHED, Context
 from braggscope.app.export.figures import Line, as_svg, curve_plot, histogram_plot, offset_plot
 from braggscope.app.export.provenance import Provenance
 from braggscope.app.export.snippets import as_command, as_python
@@ -42,12 +43,13 @@ def check_report(path: Path | None) -> None:
 
 
 def write_report(
-    path: Path, found: Findings, provenance: Provenance, picture: Image.Image | None, axis: int | None = None
-) -> None:
+    path: Path, found: Findings, provenance: Provenance, picture: Image.Image | None, axis: int | None = None,
+    context: Context = UNWATCHED,
+) -> None:  # fmt: skip
     """Write the report of a finished run.
 
     ``picture``: a frame with its marks, as :mod:`braggscope.app.export.overlay` paints it, or None. ``axis``:
-    of a stack that counts frames, where it is not the first. Raises ExportError and OSError.
+    of a stack that counts frames, where it is not the first. Raises ExportError, OSError and Cancelled.
     """
     check_report(path)
     name = provenance.source.splitlines()[0]
@@ -69,7 +71,7 @@ def write_report(
         f"<!doctype html>\n<html lang=en><head><meta charset=utf-8><title>Peaks of {_text(name)}</title>"
         f"<style>{STYLE}</style></head><body>\n{chr(10).join(body)}\n</body></html>\n"
     )
-    with atomic_path(path) as temporary:
+    with atomic_path(path, context.commit) as temporary:
         temporary.write_text(page, "utf-8")
 
 

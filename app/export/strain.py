@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from braggscope.app.engine.jobs import UNWATCHED, Context
 from braggscope.app.engine.strain_key import weights_record
 from braggscope.app.engine.strain_result import StrainResult
 from braggscope.app.export.provenance import Provenance
-from braggscope.app.export.tables import ExportError, check_folder
+from braggscope.app.export.tables import ExportError, check_folder, write_csv
 from braggscope.app.files import atomic_path, check_room
 from braggscope.models.disks.results import Disks, Lattice, LatticeMap, Probe, StrainMap
 
@@ -66,18 +67,21 @@ def output_paths(path: Path) -> tuple[Path, ...]:
     return *(path.with_name(f"{path.stem}_{name}{path.suffix}") for name in names), beside
 
 
-def write_strain(path: Path, result: StrainResult, provenance: Provenance) -> tuple[Path, ...]:
+def write_strain(
+    path: Path, result: StrainResult, provenance: Provenance, context: Context = UNWATCHED
+) -> tuple[Path, ...]:
     """Write; the suffix decides the format. Returns the files written; none appears before all are whole.
 
     ``.h5``: everything. ``.csv``: a row per position. ``.tif``: float32 ``OUT_exx.tif`` and so on, with
-    errors; the last two with their provenance as ``OUT.json`` beside. Raises ExportError, DiskFullError.
+    errors; the last two with their provenance as ``OUT.json`` beside. Raises ExportError, DiskFullError,
+    Cancelled.
     """
     paths = output_paths(path)
     writer: dict[str, Callable[..., None]] = {".h5": _hdf5, ".csv": _csv, ".tif": _tiff}
     check_room(path, 64 * len(result.disks) + 600 * result.strain.valid.size)
     with ExitStack() as stack:
-        temporary = [stack.enter_context(atomic_path(final)) for final in paths]
-        writer[path.suffix.lower()](result, provenance, *temporary)
+        temporary = [stack.enter_context(atomic_path(final, context.commit)) for final in paths]
+        writer[path.suffix.lower()](result, provenance, context, *temporary)
     return paths
 
 
@@ -90,20 +94,20 @@ def provenance_of(result: StrainResult, device: str = "cpu") -> Provenance:
     )
 
 
-def _hdf5(result: StrainResult, provenance: Provenance, path: Path) -> None:
+def _hdf5(result: StrainResult, provenance: Provenance, context: Context, path: Path) -> None:
     import h5py
 
     with h5py.File(path, "w") as file:
         file.attrs["default"] = "entry"
         entry = _group(file, "entry", "NXentry", default="strain", convention=CONVENTION)
         _process(entry, provenance)
-        _maps(entry, result)
-        _lattices(entry, result)
-        _images(entry, result)
-        _probe(entry, result)
+        _maps(entry, result, context)
+        _lattices(entry, result, context)
+        _images(entry, result, context)
+        _probe(entry, result, context)
         disks = _group(entry, "disks", "NXcollection", convention="pixel centres are integers; x = column")
         for name, meaning in _DISKS.items():
-            _dataset(disks, name, getattr(result.disks, name), long_name=meaning)
+            _dataset(context, disks, name, getattr(result.disks, name), long_name=meaning)
 
 
 def _process(entry: Any, provenance: Provenance) -> None:
@@ -116,7 +120,7 @@ def _process(entry: Any, provenance: Provenance) -> None:
     process["provenance"] = provenance.json()
 
 
-def _maps(entry: Any, result: StrainResult) -> None:
+def _maps(entry: Any, result: StrainResult, context: Context) -> None:
     strain = result.strain
     group = _scan_group(entry, "strain", "exx", result)
     names = [name for k in MAPS for name in (k, f"{k}_err")]
@@ -124,8 +128,10 @@ def _maps(entry: Any, result: StrainResult) -> None:
     for name in names:
         unit = "rad" if name.startswith("theta") else ""
         meaning = MAPS[name.removesuffix("_err")] + (", 1 sigma" if name.endswith("_err") else "")
-        _dataset(group, name, getattr(strain, name).astype(np.float32), units=unit, long_name=meaning)
-    _dataset(group, "valid", strain.valid.astype(np.float32), units="", long_name="1 = measured")
+        _dataset(
+            context, group, name, getattr(strain, name).astype(np.float32), units=unit, long_name=meaning
+        )
+    _dataset(context, group, "valid", strain.valid.astype(np.float32), units="", long_name="1 = measured")
     reference = strain.reference
     group.attrs.update(
         frame=strain.frame, frame_units="rad", convention=CONVENTION,
@@ -133,15 +139,21 @@ def _maps(entry: Any, result: StrainResult) -> None:
     )  # fmt: skip
 
 
-def _lattices(entry: Any, result: StrainResult) -> None:
+def _lattices(entry: Any, result: StrainResult, context: Context) -> None:
     group = _scan_group(entry, "lattice", "residual", result)
     found, scan = result.lattices, result.strain.valid.shape
     for k, name in enumerate(_LATTICE):
-        _dataset(group, name, found.values[:, k].reshape(scan), units="px")
-    _dataset(group, "covariance", found.covariance.reshape(*scan, 6, 6), units="px^2", long_name="x0 … by")
-    _dataset(group, "residual", found.residual.reshape(scan), units="px", long_name="rms of the disks")
-    _dataset(group, "count", found.count.reshape(scan), units="", long_name="disks used")
-    _dataset(group, "valid", found.valid.reshape(scan).astype(np.uint8), units="", long_name="1 = fitted")
+        _dataset(context, group, name, found.values[:, k].reshape(scan), units="px")
+    _dataset(
+        context, group, "covariance", found.covariance.reshape(*scan, 6, 6), units="px^2", long_name="x0 … by"
+    )
+    _dataset(
+        context, group, "residual", found.residual.reshape(scan), units="px", long_name="rms of the disks"
+    )
+    _dataset(context, group, "count", found.count.reshape(scan), units="", long_name="disks used")
+    _dataset(
+        context, group, "valid", found.valid.reshape(scan).astype(np.uint8), units="", long_name="1 = fitted"
+    )
     start = result.lattice
     group.attrs.update(indexed_by_origin=start.origin, indexed_by_a=start.a, indexed_by_b=start.b)
     size = result.parameters.strain.pixel_inv_angstrom
@@ -149,20 +161,20 @@ def _lattices(entry: Any, result: StrainResult) -> None:
         group.attrs["pixel_inv_angstrom"] = size
 
 
-def _images(entry: Any, result: StrainResult) -> None:
+def _images(entry: Any, result: StrainResult, context: Context) -> None:
     first = next(iter(result.images), "")
     if not first:
         return
     group = _scan_group(entry, "virtual_images", first, result)
     group.attrs["auxiliary_signals"] = list(result.images)[1:]
     for name, values in result.images.items():
-        _dataset(group, name, values.astype(np.float32), units="counts")
+        _dataset(context, group, name, values.astype(np.float32), units="counts")
 
 
-def _probe(entry: Any, result: StrainResult) -> None:
+def _probe(entry: Any, result: StrainResult, context: Context) -> None:
     probe = result.probe
     group = _group(entry, "probe", "NXdata", signal="image", axes=["y", "x"], source=probe.source)
-    _dataset(group, "image", probe.image, units="", long_name="probe, sum 1")
+    _dataset(context, group, "image", probe.image, units="", long_name="probe, sum 1")
     for name, length in zip("yx", probe.image.shape, strict=True):
         group[name] = np.arange(length) - length // 2
         group[name].attrs["units"] = "px"
@@ -184,7 +196,8 @@ def _group(parent: Any, name: str, nexus: str, **attributes: Any) -> Any:
     return group
 
 
-def _dataset(parent: Any, name: str, values: NDArray, **attributes: Any) -> None:
+def _dataset(context: Context, parent: Any, name: str, values: NDArray, **attributes: Any) -> None:
+    context.check()
     options = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if values.size else {}
     parent.create_dataset(name, data=values, **options).attrs.update(attributes)
 
@@ -204,19 +217,17 @@ def rows(result: StrainResult) -> dict[str, NDArray]:
     return table | {name: image.ravel() for name, image in result.images.items()}
 
 
-def _csv(result: StrainResult, provenance: Provenance, path: Path, beside: Path) -> None:
-    import pyarrow
-    from pyarrow import csv
-
-    csv.write_csv(pyarrow.table(rows(result)), path, csv.WriteOptions(quoting_style="needed"))
+def _csv(result: StrainResult, provenance: Provenance, context: Context, path: Path, beside: Path) -> None:
+    write_csv(path, rows(result), context)
     beside.write_text(_described(provenance), "utf-8")
 
 
-def _tiff(result: StrainResult, provenance: Provenance, *paths: Path) -> None:
+def _tiff(result: StrainResult, provenance: Provenance, context: Context, *paths: Path) -> None:
     import tifffile
 
     names = [name for k in MAPS for name in (k, f"{k}_err")]
     for name, path in zip(names, paths[:-1], strict=True):
+        context.check()
         unit = " / rad" if name.startswith("theta") else ""
         text = f"{name}{unit}: {MAPS[name.removesuffix('_err')]}".encode("ascii", "replace").decode()
         values = getattr(result.strain, name).astype(np.float32)

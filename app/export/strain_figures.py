@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from braggscope.app.engine.jobs import UNWATCHED, Context
 from braggscope.app.engine.strain_result import StrainResult, axes_on_scan
 from braggscope.app.export.figures import new_figure, save_figure
 
@@ -19,13 +20,16 @@ MARGIN = 0.06  # of the width, on the left, where the arrows stand
 
 
 def strain_figure(
-    path: Path, result: StrainResult, *, errors: bool = False, limit: float | None = None
-) -> None:
-    """The four maps, with ``errors`` a second row below. Suffix .png, .svg or .pdf. Raises ExportError.
+    path: Path, result: StrainResult, *, errors: bool = False, limit: float | None = None,
+    context: Context = UNWATCHED,
+) -> None:  # fmt: skip
+    """The four maps, with ``errors`` a second row below. Suffix .png, .svg or .pdf.
+
+    Raises ExportError, Cancelled.
 
     ``limit``: end of the scale of the strains as a number (0.03 = 3 %); default: 99 % of all positions fit.
     """
-    save_figure(strain_plot(result, errors=errors, limit=limit), path)
+    save_figure(strain_plot(result, errors=errors, limit=limit), path, context)
 
 
 def strain_plot(result: StrainResult, *, errors: bool = False, limit: float | None = None) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from braggscope.app.engine.jobs import UNWATCHED, Context
 from braggscope.app.export.cxi import write_cxi
 from braggscope.app.export.flt import write_flt
 from braggscope.app.export.provenance import Provenance
@@ -37,6 +38,7 @@ def write_peaks(
     axes: Mapping[str, NDArray[np.float64]] | None = None,
     *,
     whole_frame: bool = False,
+    context: Context = UNWATCHED,
 ) -> int:
     """Write tables (by rising frame) to ``path``; the suffix decides the format. Returns the rows written.
 
@@ -46,7 +48,8 @@ def write_peaks(
     with peaks).
     ``axes``: per-frame quantities of the series; ImageD11's list takes ``omega_deg``. CSV and ``.flt`` get
     their provenance as ``NAME.csv.json`` beside them; the others hold it themselves.
-    Nothing half-written ever stands under the final name. Raises ExportError for unknown suffixes.
+    Nothing half-written ever stands under the final name. Raises ExportError for unknown suffixes,
+    Cancelled.
     """
     check_suffix(path)
     writer: dict[str, Callable[[Path, Iterable[PeakTable], Provenance], int]] = {
@@ -55,14 +58,15 @@ def write_peaks(
         ".flt": partial(write_flt, omega=(axes or {}).get("omega_deg")),
     }  # fmt: skip
     binning = 1 if whole_frame else provenance.parameters.prepare.binning
-    whole = (in_frame_pixels(table, binning) for table in _gathered(tables))
+    whole = (in_frame_pixels(table, binning) for table in _gathered(tables, context))
     if (instrument := provenance.instrument) is not None:
         whole = (with_directions(table, instrument) for table in whole)
     with contextlib.ExitStack() as stack:
-        temporary = stack.enter_context(atomic_path(path))
+        temporary = stack.enter_context(atomic_path(path, context.commit))
         rows = writer[path.suffix.lower()](temporary, whole, provenance)
         if path.suffix.lower() in (".csv", ".flt"):
-            beside = stack.enter_context(atomic_path(path.with_name(path.name + ".json")))
+            notes = path.with_name(path.name + ".json")
+            beside = stack.enter_context(atomic_path(notes, context.commit))
             beside.write_text(provenance.json(), "utf-8")
     return rows
 
@@ -112,11 +116,12 @@ def read_peaks(path: Path) -> PeakTable:
     raise ExportError(f"{path.name} cannot be read as a peak table; use .csv, .parquet or .h5.")
 
 
-def _gathered(tables: Iterable[PeakTable]) -> Iterator[PeakTable]:
+def _gathered(tables: Iterable[PeakTable], context: Context) -> Iterator[PeakTable]:
     """The same rows in fewer, larger tables."""
     waiting: list[PeakTable] = []
     rows = 0
     for table in tables:
+        context.check()
         waiting.append(table)
         rows += len(table)
         if rows >= ROWS:
@@ -153,11 +158,25 @@ def _write_rows(tables: Iterable[PeakTable], write: Callable[[Any], object]) -> 
 
 
 def _write_csv(path: Path, tables: Iterable[PeakTable], _: Provenance) -> int:
+    with _csv_writer(path, _arrow(PeakTable.blank(0)).schema) as writer:
+        return _write_rows(tables, writer.write)
+
+
+def write_csv(path: Path, columns: Mapping[str, NDArray], context: Context) -> None:
+    """Write whole columns of one length as CSV under their names. Raises Cancelled."""
+    import pyarrow
+
+    table = pyarrow.table(columns)
+    with _csv_writer(path, table.schema) as writer:
+        for part in table.to_batches(max_chunksize=ROWS):
+            context.check()
+            writer.write(part)
+
+
+def _csv_writer(path: Path, schema: Any) -> Any:
     from pyarrow import csv
 
-    options = csv.WriteOptions(quoting_style="needed")
-    with csv.CSVWriter(path, _arrow(PeakTable.blank(0)).schema, write_options=options) as writer:
-        return _write_rows(tables, writer.write)
+    return csv.CSVWriter(path, schema, write_options=csv.WriteOptions(quoting_style="needed"))
 
 
 def _write_parquet(path: Path, tables: Iterable[PeakTable], provenance: Provenance) -> int:

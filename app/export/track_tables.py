@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braggscope.app.engine.axis import Axis
-from braggscope.app.export.tables import TEXT, ExportError, Words, check_folder
+from braggscope.app.engine.jobs import UNWATCHED, Context
+from braggscope.app.export.tables import ROWS, TEXT, ExportError, Words, check_folder, write_csv
 from braggscope.app.files import atomic_path, check_room
 from braggscope.models.results import COLUMNS, Column, PeakTable
 from braggscope.models.tracks.quantities import (
@@ -85,44 +86,45 @@ def output_paths(path: Path) -> tuple[Path, ...]:
     return (path, beside, path.with_name(path.name + ".json")) if suffix == ".csv" else (path, beside)
 
 
-def write_tracks(path: Path, tracked: TrackedTable) -> tuple[Path, ...]:
+def write_tracks(path: Path, tracked: TrackedTable, context: Context = UNWATCHED) -> tuple[Path, ...]:
     """Write; the suffix decides the format. Returns the files written.
 
     HDF5 holds ``/entry/peaks`` and ``/entry/tracks``; CSV and Parquet get the tracks as ``OUT_tracks``
     beside, and CSV its provenance as ``OUT.csv.json``. Nothing appears under its name before all is written.
+    Raises ExportError, DiskFullError, Cancelled.
     """
     paths = output_paths(path)
     writer: dict[str, Callable[..., None]] = {".csv": _csv, ".parquet": _parquet, ".h5": _hdf5}
     with contextlib.ExitStack() as stack:
-        temporary = [stack.enter_context(atomic_path(final)) for final in paths]
-        writer[path.suffix.lower()](tracked, *temporary)
+        temporary = [stack.enter_context(atomic_path(final, context.commit)) for final in paths]
+        writer[path.suffix.lower()](tracked, context, *temporary)
     return paths
 
 
-def _arrow(columns: list[tuple[Column, NDArray]]) -> Any:
-    import pyarrow
-
-    return pyarrow.table({column.name: values for column, values in columns})
+def _named(columns: list[tuple[Column, NDArray]]) -> dict[str, NDArray]:
+    return {column.name: values for column, values in columns}
 
 
-def _csv(tracked: TrackedTable, peaks: Path, tracks: Path, beside: Path) -> None:
-    from pyarrow import csv
-
-    options = csv.WriteOptions(quoting_style="needed")
-    csv.write_csv(_arrow(tracked.columns()), peaks, options)
-    csv.write_csv(_arrow(tracked.summary()), tracks, options)
+def _csv(tracked: TrackedTable, context: Context, peaks: Path, tracks: Path, beside: Path) -> None:
+    write_csv(peaks, _named(tracked.columns()), context)
+    write_csv(tracks, _named(tracked.summary()), context)
     beside.write_text(json.dumps(tracked.provenance, indent=1), "utf-8")
 
 
-def _parquet(tracked: TrackedTable, peaks: Path, tracks: Path) -> None:
+def _parquet(tracked: TrackedTable, context: Context, peaks: Path, tracks: Path) -> None:
+    import pyarrow
     import pyarrow.parquet as parquet
 
     note = {"braggscope": json.dumps(tracked.provenance)}
     for path, columns in ((peaks, tracked.columns()), (tracks, tracked.summary())):
-        parquet.write_table(_arrow(columns).replace_schema_metadata(note), path)
+        table = pyarrow.table(_named(columns)).replace_schema_metadata(note)
+        with parquet.ParquetWriter(path, table.schema) as writer:
+            for part in table.to_batches(max_chunksize=ROWS):
+                context.check()
+                writer.write_batch(part)
 
 
-def _hdf5(tracked: TrackedTable, path: Path) -> None:
+def _hdf5(tracked: TrackedTable, context: Context, path: Path) -> None:
     import h5py
 
     parts = (
@@ -143,6 +145,7 @@ def _hdf5(tracked: TrackedTable, path: Path) -> None:
             group = entry.create_group(name)
             group.attrs.update(NX_class="NXdata", signal=signal, axes=[axis])
             for column, values in columns:
+                context.check()
                 _dataset(group, column, values)
 
 

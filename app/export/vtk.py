@@ -8,6 +8,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from numpy.typing import NDArray
 
+from braggscope.app.engine.jobs import UNWATCHED, Context
 from braggscope.app.files import atomic_path
 
 TYPES = {"f4": "Float32", "f8": "Float64", "u1": "UInt8", "i4": "Int32"}
@@ -18,11 +19,12 @@ def write_vti(
     volumes: Mapping[str, NDArray],
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
     notes: Mapping[str, str] | None = None,
+    context: Context = UNWATCHED,
 ) -> None:
     """Write volumes (Z, Y, X) of one shape as point data, voxel n // 2 at the origin.
 
     ``spacing`` (z, y, x) of the voxels, in any unit of length. ``notes``: texts that are kept in the file
-    (FieldData). VTK's x is our x: the axis that varies fastest.
+    (FieldData). VTK's x is our x: the axis that varies fastest. Raises Cancelled.
     """
     shape = next(iter(volumes.values())).shape
     extent = " ".join(f"0 {n - 1}" for n in reversed(shape))
@@ -30,6 +32,7 @@ def write_vti(
     origin = " ".join(f"{-(n // 2) * s!r}" for n, s in zip(reversed(shape), reversed(spacing), strict=True))
     appended, place, arrays = [], 0, []
     for name, values in volumes.items():
+        context.check()
         if values.shape != shape:
             raise ValueError(f"{name} is {values.shape}, the other volumes are {shape}")
         kind = np.dtype(values.dtype).str[1:]
@@ -40,7 +43,10 @@ def write_vti(
         )
         appended.append(block)
         place += len(block)
-    with atomic_path(path) as temporary, temporary.open("w", encoding="ascii", newline="\n") as file:
+    with (
+        atomic_path(path, context.commit) as temporary,
+        temporary.open("w", encoding="ascii", newline="\n") as file,
+    ):
         file.write(
             '<?xml version="1.0"?>\n<VTKFile type="ImageData" version="1.0" byte_order="LittleEndian"'
             f' header_type="UInt64">\n  <ImageData WholeExtent="{extent}" Origin="{origin}"'
@@ -49,6 +55,7 @@ def write_vti(
             '      </PointData>\n    </Piece>\n  </ImageData>\n  <AppendedData encoding="base64">\n    _'
         )
         for block in appended:
+            context.check()
             file.write(block)
         file.write("\n  </AppendedData>\n</VTKFile>\n")
 

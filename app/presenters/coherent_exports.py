@@ -89,20 +89,20 @@ class CoherentExports:
         ground = written.DARK if theme.current().name == "dark" else written.LIGHT
         parameters = geometry_of(looked.candidate, looked.typed)
 
-        def hdf5(_: Context) -> None:
+        def hdf5(context: Context) -> None:
             from braggscope.app.engine.coherent_results import as_phased
             from braggscope.app.export.phasing import write_phasing
 
-            write_phasing(path, as_phased(looked.candidate, parameters), provenance)
+            write_phasing(path, as_phased(looked.candidate, parameters), provenance, context)
 
         return {
             "h5": hdf5,
             "cxi": hdf5,
-            "vti": lambda _: written.write_paraview(path, particle, provenance),
-            "npz": lambda _: written.write_npz(path, particle, provenance),
-            "figure": lambda _: crystal_figure(path, looked),
-            "picture": lambda _: written.write_surface_picture(
-                path, written.surface_picture(scene, view, legend, particle.unit, 1200, ground)
+            "vti": lambda context: written.write_paraview(path, particle, provenance, context),
+            "npz": lambda context: written.write_npz(path, particle, provenance, context),
+            "figure": lambda context: crystal_figure(path, looked, context),
+            "picture": lambda context: written.write_surface_picture(
+                path, written.surface_picture(scene, view, legend, particle.unit, 1200, ground), context
             ),
             "movie": lambda context: written.write_turntable(
                 path, scene, view, legend, particle.unit, context

@@ -102,11 +102,12 @@ class ExportPresenter:
                 assert shown is not None
                 _, sha = weights_record(parameters.localize)
                 said = replace(provenance, weights_sha256=sha)
-                return write_peaks(path, tally.over([shown]), said, done_frames, info.axes)
+                return write_peaks(path, tally.over([shown]), said, done_frames, info.axes, context=context)
             sha = ", ".join(record.key.inputs.split(" ")[: len(weights_in_use(parameters.localize))])
             found = watched(record.key.tables(), done_frames, rejected, context)
             tables = tally.over(table for _, table in found)
-            return write_peaks(path, tables, replace(provenance, weights_sha256=sha), done_frames, info.axes)
+            said = replace(provenance, weights_sha256=sha)
+            return write_peaks(path, tables, said, done_frames, info.axes, context=context)
 
         def done(_: int) -> str:
             what = f"{tally} of {frames} written to {path.name}"
@@ -157,14 +158,16 @@ class ExportPresenter:
             self._desk.say("info", f"Figure written to {path.name}.")
             return path.name
 
-        self._jobs.submit(self._desk.lanes.export, f"Figure {path.name}", lambda _: draw(), done, about=path)
+        self._jobs.submit(self._desk.lanes.export, f"Figure {path.name}", draw, done, about=path)
 
-    def _overlay(self, path: Path) -> Callable[[], object] | None:
+    def _overlay(self, path: Path) -> Callable[[Context], object] | None:
         paint = self._painting(size=1024)
         if paint is None:
             return None
         painter, picture, table, title, note = paint
-        return lambda: picture_figure(path, painter.paint(picture, table, title, note), title)
+        return lambda context: picture_figure(
+            path, painter.paint(picture, table, title, note), title, context
+        )
 
     def _painting(self, size: int, layers: tuple[str, ...] | None = None) -> Painting | None:
         picture, table, info = self._desk.picture, self._peaks.shown_table(), self._desk.info
@@ -194,7 +197,7 @@ class ExportPresenter:
             unfitted="unfitted" in chosen,
         )  # fmt: skip
 
-    def _error(self, path: Path) -> Callable[[], object] | None:
+    def _error(self, path: Path) -> Callable[[Context], object] | None:
         lines = []
         quantity = self._window.error_plot.quantity.currentData()
         for entry in self._desk.store.state.sets:
@@ -205,15 +208,15 @@ class ExportPresenter:
                 detect = entry.parameters.detect
                 name = f"{entry.name}: minval {detect.minval:g}, minscore {detect.minscore:g}"
                 lines.append(Line(name, entry.colour, at.astype(float), values))
-        return (lambda: error_figure(path, lines, quantity)) if lines else None
+        return (lambda context: error_figure(path, lines, quantity, context=context)) if lines else None
 
-    def _offsets(self, path: Path) -> Callable[[], object] | None:
+    def _offsets(self, path: Path) -> Callable[[Context], object] | None:
         record = self._runs.record()
         if record is None:
             return None
         dx, dy = record.sample.differences("fit", "braggnn")[:2]
         colour = self._desk.store.state.current.colour
-        return lambda: offset_figure(path, dx, dy, colour)
+        return lambda context: offset_figure(path, dx, dy, colour, context)
 
     # -- movies -------------------------------------------------------------------------------
 
@@ -270,7 +273,7 @@ class ExportPresenter:
             width, height = picture.size
             return QImage(data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
 
-        self._desk.lanes.render.submit(run, self._window.export_panel.set_preview, on_error=self._desk.fail)
+        self._desk.lanes.preview.submit(run, self._window.export_panel.set_preview, on_error=self._desk.fail)
 
     def ask_name(self, title: str, name: str, filters: str) -> Path | None:
         """Ask for a file to write."""

@@ -65,7 +65,7 @@ class ReportPresenter:
 
             check_not_input(path, inputs)
             tables = watched(record.key.tables(), frames, rejected, context)
-            make_report(path, job, tables, frames, problems, provenance, context.check)
+            make_report(path, job, tables, frames, problems, provenance, context)
 
         def done(_: None) -> str:
             desk.say("info", f"Report of {len(frames):,} frames written to {path.name}.")

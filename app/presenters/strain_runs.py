@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +10,10 @@ from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtWidgets import QFileDialog
 
 from braggscope.app.engine.jobs import Context, Progress
-from braggscope.app.engine.strain_key import with_calibration
 from braggscope.app.engine.strain_result import StrainResult
 from braggscope.app.engine.strain_runs import StrainJob, renewable, renewed
-from braggscope.app.files import check_not_input
 from braggscope.app.presenters.jobs import JobBoard
-from braggscope.app.presenters.strain_contents import limits
+from braggscope.app.presenters.strain_export import write_maps
 from braggscope.app.presenters.strain_room import StrainRoom
 from braggscope.app.state.session import Session
 from braggscope.models.parameters import Parameters
@@ -263,19 +260,8 @@ class StrainRuns(QObject):
         """Write maps or a figure."""
         room, view = self._room, self._room.view
 
-        def run(_: Context) -> str:
-            from braggscope.app.export.strain import provenance_of, write_strain
-            from braggscope.app.export.strain_figures import strain_figure
-
-            settings, prepare = result.parameters.strain, result.parameters.prepare
-            images = prepare.mask_file, prepare.dark_file, prepare.flat_file
-            check_not_input(path, [result.scan.location, settings.probe_file, *images])
-            if path.suffix.lower() in (".png", ".pdf", ".svg"):
-                limit = limits(result, view)[0] / 100
-                strain_figure(path, result, errors=view.shown == "error", limit=limit)
-                return path.name
-            whole = replace(result, parameters=with_calibration(result.parameters, result.scan.info))
-            files = write_strain(path, whole, provenance_of(whole, room.desk.device))
+        def run(context: Context) -> str:
+            files = write_maps(path, result, view, room.desk.device, context)
             return ", ".join(file.name for file in files[:3]) + (" …" if len(files) > 3 else "")
 
         def done(names: str) -> str:

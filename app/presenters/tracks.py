@@ -270,6 +270,6 @@ class TracksPresenter:
         axes, inputs = self.views.axes(), self._exports.inputs()
         self._jobs.submit(
             self._desk.lanes.export, f"Tracks to {path.name}",
-            lambda _: write_linked(path, linked, axes, provenance, inputs),
+            lambda context: write_linked(path, linked, axes, provenance, inputs, context),
             lambda names: f"written: {', '.join(names)}", about=path,
         )  # fmt: skip

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 from PIL import Image
+from stopping import Late, looks
 
 from braggscope.app.engine.cdi import Stack, phase_stack
 from braggscope.app.engine.coherent_look import look_at
@@ -286,3 +287,46 @@ def test_no_strain_of_a_step_that_the_file_contradicts_is_written(crystal, tmp_p
     with pytest.raises(SourceError, match="wrong sign"):
         exec(phasing_as_python(str(path), parameters), {"__name__": "__main__"})
     assert not out.exists()
+
+
+def test_a_cancelled_crystal_replaces_nothing(looked, particle, tmp_path, monkeypatch):
+    monkeypatch.setattr(written, "TURN_FRAMES", 3)
+    phased = as_phased(looked.candidate, QUICK)
+    made, image = scene(particle, "phase"), Image.new("RGB", (8, 8))
+    cases = {
+        "c.h5": (lambda path, context: write_phasing(path, phased, SOURCE, context), 7 * 32),
+        "c.cxi": (lambda path, context: write_phasing(path, phased, SOURCE, context), 7 * 32),
+        "c.vti": (lambda path, context: written.write_paraview(path, particle, SOURCE, context), 10),
+        "c.npz": (lambda path, context: written.write_npz(path, particle, SOURCE, context), 9),
+        "c.svg": (lambda path, context: crystal_figure(path, looked, context), 1),
+        "s.png": (lambda path, context: written.write_surface_picture(path, image, context), 1),
+        "t.gif": (
+            lambda path, context: written.write_turntable(
+                path, made, (0, 0, made.radius), None, "nm", context, side=96
+            ),
+            5,
+        ),
+    }  # fmt: skip
+    for name, (write, least) in cases.items():
+        folder = tmp_path / name.replace(".", "_")
+        folder.mkdir()
+        assert looks(lambda context, w=write, p=folder / name: w(p, context), folder / name) >= least, name
+
+
+def test_a_folder_of_pictures_appears_only_if_nobody_cancels(particle, tmp_path, monkeypatch):
+    monkeypatch.setattr(written, "TURN_FRAMES", 2)
+    made = scene(particle, "phase")
+    with pytest.raises(Cancelled):
+        written.write_turntable(tmp_path / "turn", made, (0, 0, made.radius), None, "nm", Late(), side=96)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_npz_is_what_numpy_writes(particle, tmp_path):
+    written.write_npz(tmp_path / "c.npz", particle, SOURCE)
+    with np.load(tmp_path / "c.npz", allow_pickle=False) as stored:
+        volumes = written.volumes_of(particle)
+        assert set(stored) == {*volumes, "voxel_nm", "q_inv_angstrom", "frame", "provenance"}
+        for name, values in volumes.items():
+            np.testing.assert_array_equal(stored[name], values)
+            assert stored[name].dtype == values.dtype
+        assert str(stored["frame"]) == particle.frame

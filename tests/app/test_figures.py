@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 from PIL import Image
+from stopping import looks
 
 from braggscope.app.export.figures import (
     TITLES,
@@ -104,3 +105,14 @@ def test_another_suffix_is_refused(tmp_path):
         with pytest.raises(ExportError, match="is no figure"):
             write(tmp_path / "a.bmp")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_a_cancelled_figure_replaces_nothing(tmp_path, suffix):
+    path, picture = tmp_path / f"a{suffix}", Image.new("RGB", (40, 30))
+    for write in (
+        lambda context: error_figure(path, LINES, "median", context=context),
+        lambda context: offset_figure(path, np.zeros(3), np.zeros(3), "#56b4e9", context),
+        lambda context: picture_figure(path, picture, "frame 3", context),
+    ):
+        looks(write, path)

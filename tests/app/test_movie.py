@@ -11,6 +11,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 from PIL import Image
+from stopping import looks
 
 from braggscope.app.engine.jobs import Cancelled, Context, Ticket, silent_context
 from braggscope.app.engine.movies import MovieJob, make_movie
@@ -257,3 +258,9 @@ def test_captions_of_small_movies_are_whole(size):
     picture = painter.paint(prepared((64, 64)), PeakTable.blank(0), title, note)
     beside = np.asarray(picture)[painter.picture_size[1] :, -8:]
     assert np.array_equal(np.unique(beside.reshape(-1, 3), axis=0), [GROUND])
+
+
+def test_a_cancelled_movie_replaces_nothing(series, fit_only, tmp_path):
+    path = tmp_path / "a.gif"
+    job = MovieJob(str(series.path), range(2), fit_only, path)
+    assert looks(lambda context: make_movie(job, None, context), path, tmp_path / "a.gif.json") >= 4

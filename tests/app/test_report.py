@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from command_line import COMMAND, FLAGS, same
 from PIL import Image
+from stopping import looks
 
 from braggscope.app.engine.findings import gather
 from braggscope.app.export.report import write_report
@@ -148,3 +149,15 @@ def test_bad_names(fails, series, tmp_path):
     assert "use .html" in fails(*words, tmp_path / "a.pdf")
     assert "does not exist" in fails(*words, tmp_path / "no" / "a.html")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cancelled_report_replaces_nothing(series, fit_only, tmp_path):
+    from braggscope.app.engine.batch import SeriesJob
+    from braggscope.app.engine.reporting import make_report
+    from braggscope.app.export.provenance import Provenance
+
+    job = SeriesJob(str(series.path), range(2), fit_only)
+    tables = [(0, PeakTable.blank(0)), (1, PeakTable.blank(0))]
+    page, source = tmp_path / "a.html", Provenance(str(series.path), "id", fit_only)
+    least = len(tables) + 1
+    assert looks(lambda context: make_report(page, job, tables, [0, 1], {}, source, context), page) >= least

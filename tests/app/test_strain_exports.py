@@ -9,14 +9,18 @@ import numpy as np
 import pytest
 import tifffile
 from scans import correlation, small_scan
+from stopping import OLD, looks
 
 from braggscope.app.engine.jobs import silent_context
 from braggscope.app.engine.strain import run_strain
 from braggscope.app.engine.strain_result import axes_on_scan
 from braggscope.app.export.provenance import Provenance
-from braggscope.app.export.strain import read_strain, rows, write_strain
+from braggscope.app.export.strain import output_paths, read_strain, rows, write_strain
 from braggscope.app.export.strain_figures import strain_figure, strain_plot
 from braggscope.app.export.tables import ExportError
+from braggscope.app.files import OverwriteError
+from braggscope.app.presenters.strain_export import write_maps
+from braggscope.app.state.strain import StrainView
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +127,21 @@ def test_a_figure_draws_turned_axes_at_their_angle_beside_the_map(result, transp
         assert shape.x1 < maps.get_window_extent().x0, "it hides nothing"
         assert shape.x0 > 0
     assert maps.title.get_window_extent().y1 <= figure.bbox.y1, "the title is whole"
+
+
+@pytest.mark.parametrize(("suffix", "least"), [(".h5", 30), (".csv", 3), (".tif", 9), (".png", 1)])
+def test_cancelled_maps_replace_nothing(result, tmp_path, suffix, least):
+    path = tmp_path / f"a{suffix}"
+    paths = (path,) if suffix == ".png" else output_paths(path)
+    assert looks(lambda context: write_maps(path, result, StrainView(), "cpu", context), *paths) >= least
+
+
+def test_no_file_of_an_export_replaces_what_is_read(result, tmp_path):
+    mask = tmp_path / "own_exx.tif"
+    mask.write_bytes(OLD)
+    known = result.parameters.with_prepare(mask_file=str(mask))
+    masked = replace(result, parameters=known)
+    with pytest.raises(OverwriteError, match=r"own_exx\.tif is one of the files that are read"):
+        write_maps(tmp_path / "own.tif", masked, StrainView(), "cpu", silent_context())
+    assert mask.read_bytes() == OLD
+    assert list(tmp_path.iterdir()) == [mask]

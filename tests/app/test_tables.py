@@ -8,7 +8,10 @@ import h5py
 import numpy as np
 import pytest
 from pyarrow import csv, parquet
+from stopping import looks
 
+from braggscope.app.export import tables as table_files
+from braggscope.app.export import track_tables
 from braggscope.app.export.cxi import write_cxi
 from braggscope.app.export.masks import write_mask
 from braggscope.app.export.provenance import Provenance
@@ -18,6 +21,7 @@ from braggscope.app.sources.base import Location
 from braggscope.app.sources.images import load_image
 from braggscope.models.parameters import Parameters
 from braggscope.models.results import COLUMNS, WORDS, PeakTable, Status
+from braggscope.models.tracks.link import link
 
 PROVENANCE = Provenance(
     "/data/ß.h5", "id", Parameters().with_detect(minval=3.25), "braggnn", "ab12", "cpu", "0:9:1"
@@ -206,6 +210,40 @@ def test_a_failure_leaves_the_old_file(tmp_path):
             write_peaks(path.with_suffix(suffix), broken(), PROVENANCE)
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.csv"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".h5", ".cxi", ".flt"])
+def test_a_cancelled_table_replaces_nothing(tmp_path, suffix):
+    names = [f"a{suffix}", f"a{suffix}.json"] if suffix in (".csv", ".flt") else [f"a{suffix}"]
+    paths = [tmp_path / name for name in names]
+    least = len(TABLES) + len(paths)
+    assert looks(lambda context: write_peaks(paths[0], TABLES, PROVENANCE, context=context), *paths) == least
+
+
+@pytest.fixture
+def tracked(monkeypatch):
+    """Six frames of 14 spots, written ten rows at a time."""
+    for module in (table_files, track_tables):
+        monkeypatch.setattr(module, "ROWS", 10)
+    x, y = np.random.default_rng(1).uniform(5, 995, (2, 14))
+    table = PeakTable.concatenate(
+        PeakTable.blank(
+            14, frame=np.full(14, k), peak=np.arange(14), x=x + 0.1 * k, y=y, x_err=0.05, y_err=0.05
+        )
+        for k in range(6)
+    )
+    return track_tables.TrackedTable(table, link(table), provenance={"program": "Braggscope"})
+
+
+@pytest.mark.parametrize(("suffix", "least"), [(".csv", 12), (".parquet", 11), (".h5", 50)])
+def test_cancelled_tracks_replace_nothing(tmp_path, tracked, suffix, least):
+    path = tmp_path / f"a{suffix}"
+    paths = track_tables.output_paths(path)
+    assert looks(lambda context: track_tables.write_tracks(path, tracked, context), *paths) >= least
+    if suffix != ".h5":
+        same(read_peaks(path), tracked.table)
+        reader = csv.read_csv if suffix == ".csv" else parquet.read_table
+        assert reader(paths[1]).num_rows == len(tracked.tracks) == 14
 
 
 def test_reading_something_else_is_one_sentence(tmp_path):
