@@ -18,6 +18,8 @@ COLORMAPS = (
     "inferno_r", "viridis_r", "magma_r", "plasma_r", "cividis_r", "turbo_r", "gray_r",
 )  # fmt: skip
 BAD = 0xFF2A2F36  # masked pixels: a neutral dark grey that no colour map holds
+TINT_LIGHT, TINT_DENSE = 0x5A2A3A50, 0x8E3A526F  # over masked pixels, premultiplied 0xAARRGGBB: slate
+STRIPE, PERIOD = 3, 8  # px along a row: dense, and from one dense stripe to the next
 SAMPLES = 16_384  # pixels that settle percentiles and histogram
 SPARSE_HIGH = 90.0  # percentile of the pixels that are not empty
 LOG_SPAN = 1000.0  # log scale: log(1 + 1000 u) / log(1001), as DS9 does
@@ -63,6 +65,22 @@ def histogram(
     low, high = np.arcsinh(lower), np.arcsinh(upper)
     counts, edges = np.histogram(np.arcsinh(values), bins, (low, high))
     return counts.astype(np.float64), np.sinh(edges)
+
+
+def hatched(mask: Mask) -> NDArray[np.uint32] | None:
+    """(H, W) uint32 premultiplied 0xAARRGGBB: a diagonally hatched tint over bad pixels, 0 elsewhere.
+
+    ``mask`` (H, W) bool, True = bad; None if no pixel is.
+    """
+    if not mask.any():
+        return None
+    rows, columns = mask.shape
+    along = np.arange(min(rows, PERIOD) + columns) % PERIOD < STRIPE
+    ink = np.where(along, np.uint32(TINT_DENSE), np.uint32(TINT_LIGHT))
+    pixels = np.empty((rows, columns), np.uint32)
+    for k in range(min(rows, PERIOD)):  # rows one period apart look alike
+        np.multiply(mask[k::PERIOD], ink[k : k + columns], out=pixels[k::PERIOD])
+    return pixels
 
 
 def _sample(image: NDArray, mask: Mask | None) -> NDArray[np.float64]:

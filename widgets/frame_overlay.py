@@ -21,7 +21,6 @@ LAYERS = ("peaks", "mask", "rings", "regions", "trails", "disks")
 RING = QColor("#7fd6c2")
 MASKED = QColor("#9db8d9")
 REGION = QColor("#ffffff")
-_MASK_LIGHT, _MASK_DENSE = 0x5A2A3A50, 0x8E3A526F  # premultiplied ARGB: slate, hatched light and dense
 LegendRow = tuple[str, str, str]  # symbol, colour (hex or role), text
 
 
@@ -71,16 +70,12 @@ class Overlays:
                 paint_outline(painter, transform.map(region_path(region)), REGION)
 
 
-def mask_image(mask: NDArray[np.bool_]) -> QImage:
-    """Hatched tint over bad pixels, transparent elsewhere."""
-    rows, columns = mask.shape
-    stripe = ((np.arange(rows)[:, None] + np.arange(columns)) % 8) < 3
-    tint = np.where(stripe, np.uint32(_MASK_DENSE), np.uint32(_MASK_LIGHT))
-    pixels = np.ascontiguousarray(np.where(mask, tint, np.uint32(0)), dtype=np.uint32)
-    image = QImage(
+def mask_image(pixels: NDArray[np.uint32]) -> QImage:
+    """Contiguous premultiplied 0xAARRGGBB pixels as an image that borrows them."""
+    rows, columns = pixels.shape
+    return QImage(
         cast(bytes, pixels.data), columns, rows, 4 * columns, QImage.Format.Format_ARGB32_Premultiplied
     )
-    return image.copy()
 
 
 def region_path(region: Region) -> QPainterPath:

@@ -89,7 +89,7 @@ class FrameView(QWidget):
         super().__init__(parent)
         self.canvas = FrameCanvas(self)
         self.empty = EmptyState(self)
-        self._mask: NDArray[np.bool_] | None = None
+        self._mask: NDArray[np.uint32] | None = None  # the overlay's image only borrows it
         self._stack = QStackedLayout(self)
         self._stack.addWidget(self.empty)
         self._stack.addWidget(self.canvas)
@@ -134,12 +134,12 @@ class FrameView(QWidget):
         """Mark peaks."""
         self.canvas.set_marks(marks)
 
-    def set_mask(self, mask: NDArray[np.bool_] | None) -> None:
-        """Tint bad pixels: (H, W) bool, True = bad. The same mask again costs next to nothing."""
-        old, self._mask = self._mask, mask
-        same = mask is old or (mask is not None and old is not None and np.array_equal(mask, old))
-        if not same:
-            self.canvas.overlays.mask = None if mask is None or not mask.any() else mask_image(mask)
+    def set_mask(self, pixels: NDArray[np.uint32] | None) -> None:
+        """Lay (H, W) uint32 premultiplied 0xAARRGGBB pixels over the frame: a tint where pixels are bad."""
+        if pixels is not self._mask:
+            kept = None if pixels is None else np.ascontiguousarray(pixels, dtype=np.uint32)
+            self.canvas.overlays.mask = None if kept is None else mask_image(kept)
+            self._mask = kept
             self.canvas.update()
 
     def set_regions(self, regions: Sequence[Region], masked: Sequence[Region]) -> None:

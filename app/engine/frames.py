@@ -1,6 +1,5 @@
 """What the window shows of one frame: picture, peaks, measurements. Cached, in bounded memory."""
 
-import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,24 +12,17 @@ from braggscope.app.engine.cache import ByteCache
 from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.networks import Networks
 from braggscope.app.engine.peaks import blank_table, find, localize
-from braggscope.app.engine.setup import make_preparer
+from braggscope.app.engine.setup import Seen, file_id, make_preparer
 from braggscope.app.engine.views import LIVE_LIMIT, Ask, Found, Landscape, Measured, Picture, ViewKey
 from braggscope.app.sources.protocol import SourceInfo
 from braggscope.app.sources.reader import Reader
+from braggscope.models.mask import Mask
 from braggscope.models.parameters import Parameters
 from braggscope.models.peaks.detect import log_histogram, select
 from braggscope.models.peaks.persistence import Workspace
 from braggscope.models.prepare import Prepared, Preparer
-from braggscope.models.render import histogram, lut, percentile_levels, render_rgb
+from braggscope.models.render import hatched, histogram, lut, percentile_levels, render_rgb
 from braggscope.models.results import Candidates, Status
-
-
-def file_id(location: str) -> int:
-    """Number by which the file system knows the file of a location; 0 if there is none."""
-    try:
-        return os.stat(location.partition("::")[0]).st_ino
-    except OSError:
-        return 0
 
 
 class Screens:
@@ -71,7 +63,13 @@ class FrameEngine:
         self._local = threading.local()
         self._screens = Screens()
         self._last: Prepared | None = None
+        self._hatched: tuple[Mask, NDArray[np.uint32] | None] | None = None  # last mask and its overlay
         self.file_id = file_id(info.location)  # an engine is made off the GUI thread
+        self._stored = info  # as the disk has it; ``info`` may keep an identity from when it was shorter
+
+    def seen(self, followed: bool) -> Seen:
+        """What a job that opens the source by itself is to find; ``followed``: or more frames of it."""
+        return Seen(self._stored, self.file_id, followed)
 
     def renewed(self, info: SourceInfo, memory: int) -> "FrameEngine":
         """An engine for the same reader after the source has changed. Reads from disk."""
@@ -209,7 +207,15 @@ class FrameEngine:
             out=self._screens.next(image.shape, ask.step),
         )  # fmt: skip
         counts, edges = histogram(image, prepared.mask)
-        return Picture(ask.key, display, prepared, rgb, levels, counts, edges)
+        overlay = self._overlay(prepared.mask) if display.show_mask else None
+        return Picture(ask.key, display, prepared, rgb, levels, counts, edges, overlay)
+
+    def _overlay(self, mask: Mask) -> NDArray[np.uint32] | None:
+        """Hatched tint over bad pixels; the one before where the mask is the one before."""
+        known = self._hatched
+        if known is None or known[0] is not mask:
+            known = self._hatched = (mask, hatched(mask))
+        return known[1]
 
 
 def _bytes(prepared: Prepared) -> int:

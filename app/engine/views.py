@@ -56,7 +56,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A frame drawn as ``display`` asks. ``rgb`` (h, w) uint32 0xFFRRGGBB, max-pooled by ``step``."""
+    """A frame drawn as ``display`` asks. ``rgb`` (h, w) uint32 0xFFRRGGBB, max-pooled by ``step``.
+
+    ``overlay`` (H, W) uint32 premultiplied 0xAARRGGBB: tint over bad pixels; None if none is bad, or shown.
+    """
 
     key: ViewKey
     display: Display
@@ -65,6 +68,7 @@ class Picture:
     levels: tuple[float, float]
     counts: NDArray[np.float64]
     edges: NDArray[np.float64]
+    overlay: NDArray[np.uint32] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,7 +225,7 @@ class FramePresenter:
         self._retries = 0
         view = self._window.frame_view
         view.set_frame(picture.rgb, picture.prepared.image.shape)
-        view.set_mask(picture.prepared.mask)
+        view.set_mask(picture.overlay)
         view.set_title(f"Frame {picture.key.frame}")
         self.show_marks()  # none, while those known belong to another image
         if self._desk.table is not None:  # back on an image whose list was dropped meanwhile

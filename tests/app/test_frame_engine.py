@@ -10,6 +10,8 @@ from braggscope.app.engine.networks import Networks
 from braggscope.app.engine.views import Ask, Found, Measured, Picture, ViewKey
 from braggscope.app.sources.reader import Reader
 from braggscope.app.state.session import Display
+from braggscope.models.regions import Region
+from braggscope.models.render import hatched
 from braggscope.models.results import COLUMNS
 
 
@@ -65,3 +67,20 @@ def test_memory_is_bounded(engine, fit_only):
         for background in ("none", "radial"):
             engine.view(ask(engine, frame, fit_only.with_prepare(background=background)), silent_context())
             assert engine.cached_bytes <= 2_000_000
+
+
+def test_a_picture_brings_the_overlay_of_its_bad_pixels(engine, fit_only):
+    def overlay(frame, parameters, **display):
+        picture = engine.picture(ask(engine, frame, parameters, **display), silent_context())
+        return picture.overlay, picture.prepared.mask
+
+    bright = fit_only.with_prepare(threshold_high=300.0)  # spots move: the mask of every frame is its own
+    for frame in (0, 11):
+        pixels, mask = overlay(frame, bright)
+        assert mask.any()
+        np.testing.assert_array_equal(pixels, hatched(mask))
+    assert overlay(11, bright, colormap="gray")[0] is pixels
+    assert overlay(11, bright, show_mask=False)[0] is None
+    assert overlay(11, fit_only)[0] is None
+    drawn = fit_only.with_prepare(masked=(Region(kind="rectangle", points=((3, 3), (9, 7))),))
+    assert overlay(4, drawn)[0] is overlay(5, drawn)[0], "one mask in two frames, one overlay"

@@ -3,7 +3,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from braggscope.models.render import BAD, COLORMAPS, histogram, lut, percentile_levels, render_rgb
+from braggscope.models.render import (
+    BAD,
+    COLORMAPS,
+    TINT_DENSE,
+    TINT_LIGHT,
+    hatched,
+    histogram,
+    lut,
+    percentile_levels,
+    render_rgb,
+)
 
 GRAY = lut("gray")
 
@@ -114,3 +124,14 @@ def test_a_given_array_is_filled_or_refused():
         render_rgb(np.zeros((4, 5)), None, (0, 1), GRAY, step=0)
     with pytest.raises(ValueError, match="no scale"):
         render_rgb(np.zeros((4, 5)), None, (0, 1), GRAY, scale="cube")
+
+
+@pytest.mark.parametrize("shape", [(48, 64), (51, 37), (1, 20), (20, 1), (7, 3)])
+def test_bad_pixels_are_hatched_along_diagonals_and_others_clear(shape):
+    mask = np.random.default_rng(3).random(shape) < 0.4
+    mask[0, 0] = True
+    row, col = np.indices(shape)
+    dense = (row + col) % 8 < 3
+    np.testing.assert_array_equal(hatched(mask), np.where(mask, np.where(dense, TINT_DENSE, TINT_LIGHT), 0))
+    assert hatched(mask).dtype == np.uint32
+    assert hatched(np.zeros(shape, bool)) is None

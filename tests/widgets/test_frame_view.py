@@ -5,6 +5,7 @@ from PyQt6.QtCore import QPoint
 from PyQt6.QtGui import QColor
 
 from braggscope.models.regions import Region
+from braggscope.models.render import hatched
 from braggscope.models.results import Status
 from braggscope.widgets import frame_marks
 from braggscope.widgets.frame_view import FrameView
@@ -56,7 +57,7 @@ def test_a_read_only_frame_can_be_shown(view):
 def test_setters_do_not_emit(view):
     heard = record(view)
     view.set_marks(marks(30, selected=2))
-    view.set_mask(np.eye(48, 64, dtype=bool))
+    view.set_mask(hatched(np.eye(48, 64, dtype=bool)))
     view.set_regions([Region(kind="rectangle", points=((1, 1), (5, 5)))], [])
     view.set_rings([("003", np.array([[0.0, 0.0], [60.0, 40.0]]))])
     view.set_trails([np.array([[0.0, 0.0], [60.0, 40.0]])])
@@ -103,7 +104,7 @@ def test_the_core_of_a_marked_spot_stays_free(view):
 def test_hidden_layers_and_held_overlays_draw_nothing(view):
     plain = view.canvas.grab().toImage()
     view.set_marks(marks(40))
-    view.set_mask(np.eye(48, 64, dtype=bool))
+    view.set_mask(hatched(np.eye(48, 64, dtype=bool)))
     marked = view.canvas.grab().toImage()
     view.hold_overlays(True)
     assert view.canvas.grab().toImage() == plain != marked
@@ -111,6 +112,22 @@ def test_hidden_layers_and_held_overlays_draw_nothing(view):
     view.set_layer_visible("peaks", False)
     view.set_layer_visible("mask", False)
     assert view.canvas.grab().toImage() == plain
+
+
+def test_bad_pixels_are_tinted_by_the_very_pixels_given(view):
+    mask = np.zeros((48, 64), bool)
+    mask[10, 20:40] = True
+    pixels = hatched(mask)
+    view.set_frame(np.full((48, 64), 0xFFFFFFFF, np.uint32), (48, 64))
+    view.set_mask(pixels)
+    assert int(view.canvas.overlays.mask.constBits()) == pixels.ctypes.data, "nothing of the size is made"
+    dense, light = colour_at(view, 22, 10), colour_at(view, 26, 10)
+    assert sum(dense) < sum(light) < sum(colour_at(view, 20, 11)) == 3 * 255
+    image = view.canvas.overlays.mask
+    view.set_mask(pixels)
+    assert view.canvas.overlays.mask is image
+    view.set_mask(None)
+    assert colour_at(view, 26, 10) == (255, 255, 255)
 
 
 def test_many_marks_are_stamped_where_few_are_stroked(view, monkeypatch):
