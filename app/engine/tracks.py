@@ -1,7 +1,7 @@
 """Tracks of an analysed series for the window: linked, edited, with strain; and strips of one spot."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from braggscope.models.peak_directions import with_directions
 from braggscope.models.peaks.patches import cut_patches
 from braggscope.models.results import PeakTable, in_frame_pixels
 from braggscope.models.tracks.quantities import Spacings, spacings, summary
-from braggscope.models.tracks.table import Edit, Tracks, TrackSettings
+from braggscope.models.tracks.table import Edit, PeakIndex, Tracks, TrackSettings
 
 Floats = NDArray[np.float64]
 MOST = 3_000_000  # peaks linked in the window: about 1 GB
@@ -43,7 +43,7 @@ class Base:
 class Linked:
     """Peaks and tracks as shown: edited, with strain where it is known, and one row per track.
 
-    ``lost``: edits by hand that do not apply any more.
+    ``lost``: edits by hand that do not apply any more. ``index`` finds peaks in the table.
     """
 
     table: PeakTable
@@ -51,6 +51,10 @@ class Linked:
     spacings: Spacings | None
     summary: dict[str, NDArray]
     lost: int = 0
+    index: PeakIndex = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "index", PeakIndex(self.table))
 
 
 def link_series(

@@ -22,7 +22,7 @@ from braggscope.app.presenters.track_views import TrackViews
 from braggscope.app.presenters.views import watched
 from braggscope.app.state.session import PeakKey, Session
 from braggscope.app.wording import count_rows, counted
-from braggscope.models.tracks.table import KEYS, TrackSettings, row_of
+from braggscope.models.tracks.table import KEYS, TrackSettings
 from braggscope.widgets.track_model import TrackRows
 
 if TYPE_CHECKING:
@@ -193,8 +193,7 @@ class TracksPresenter:
         if self.linked is None:
             return -1
         frame, row, col = self._whole(key)
-        table = self.linked.table
-        at = row_of(table, (frame, row, col, key.component))
+        at = self.linked.index.row_of((frame, row, col, key.component))
         return -1 if at is None else int(self.linked.tracks.track[at])
 
     def _choose(self, tracks: list[int]) -> None:

@@ -1,6 +1,6 @@
 """Tracks as a value: which track every peak belongs to, and what became of every track."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, Self
 
 import numpy as np
@@ -63,13 +63,21 @@ class Tracks:
     split_frame: Floats
     merge_frame: Floats
     name: tuple[str, ...]
+    _order: Integers = field(init=False, repr=False, compare=False)  # rows by track, -1 first, then by row
+    _start: Integers = field(init=False, repr=False, compare=False)  # (K + 2,) where -1, 0, 1 … begin in it
+
+    def __post_init__(self) -> None:
+        n = len(self.track)
+        places = np.sort((self.track + 1) * n + np.arange(n))  # a quarter of the time of a stable argsort
+        object.__setattr__(self, "_order", places % n)
+        object.__setattr__(self, "_start", np.searchsorted(places, n * np.arange(len(self.first) + 2)))
 
     def __len__(self) -> int:
         return len(self.first)
 
     def rows(self, track: int) -> Integers:
-        """(n,) rows of the peak table that belong to a track, in the order of the table."""
-        return np.flatnonzero(self.track == track)
+        """(n,) rows of the peak table that belong to a track (-1: to none), in the order of the table."""
+        return self._order[self._start[track + 1] : self._start[track + 2]]
 
     def ancestor(self, track: int) -> int:
         """The track from which this one came, through all splits and reappearances."""
@@ -116,9 +124,19 @@ def names(split_from: Integers, continues: Integers) -> tuple[str, ...]:
     return tuple(given[k] for k in range(len(split_from)))
 
 
-def row_of(table: PeakTable, peak: Peak) -> int | None:
-    """Row of a peak in a table, or None."""
-    whole = (*peak, 0)[: len(KEYS)]
-    same = [table[name] == value for name, value in zip(KEYS, whole, strict=True)]
-    at = np.flatnonzero(np.all(same, axis=0))
-    return int(at[0]) if len(at) else None
+class PeakIndex:
+    """Finds the rows of peaks in a table of many frames, which it sorts by frame once."""
+
+    def __init__(self, table: PeakTable) -> None:
+        self._table = table
+        self._order = np.argsort(table["frame"], kind="stable")
+        self._frame = table["frame"][self._order]
+
+    def row_of(self, peak: Peak) -> int | None:
+        """Row of a peak, the first if there are several, or None."""
+        frame, *whole = (*peak, 0)[: len(KEYS)]
+        begin, end = (int(np.searchsorted(self._frame, frame, side)) for side in ("left", "right"))
+        rows = self._order[begin:end]
+        same = [self._table[name][rows] == value for name, value in zip(KEYS[1:], whole, strict=True)]
+        at = np.flatnonzero(np.all(same, axis=0))
+        return int(rows[at[0]]) if len(at) else None

@@ -1,10 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from test_tracks import walkers
 
 from braggscope.models.tracks.edits import edited
 from braggscope.models.tracks.link import link, relink
-from braggscope.models.tracks.table import Edit, row_of
+from braggscope.models.tracks.table import Edit, PeakIndex
 
 
 @pytest.fixture(scope="module")
@@ -78,4 +82,59 @@ def test_edits_that_no_longer_apply_are_counted_and_harmless(linked):
     new, lost = edited(table, tracks, edits)
     assert lost == 3
     assert new is tracks
-    assert row_of(table, (0, 9999, 9999)) is None
+    assert PeakIndex(table).row_of((0, 9999, 9999)) is None
+
+
+def keys(table):
+    return list(zip(*(table[name].tolist() for name in ("frame", "row", "col")), strict=True))
+
+
+def plainly(table, label, edits):
+    """Labels after edits, by passing over the whole table at each."""
+    label, frame = label.copy(), table["frame"]
+    at = {key: k for k, key in enumerate(keys(table))}
+    for edit in edits:
+        track = label[at[edit.peak]]
+        if track < 0:
+            continue
+        if edit.kind == "delete":
+            label[label == track] = -1
+        elif edit.kind == "split":
+            later = (label == track) & (frame >= edit.peak[0])
+            if later.sum() < (label == track).sum():
+                label[later] = label.max() + 1000
+        elif label[at[edit.other]] not in (-1, track):
+            other = label == label[at[edit.other]]
+            label[other] = np.where(np.isin(frame[other], frame[label == track]), -1, track)
+    return label
+
+
+@given(st.data())
+def test_many_edits_are_what_passing_over_the_table_gives(linked, data):
+    table, tracks = linked
+    some = st.sampled_from(keys(table))
+    edit = st.builds(Edit, st.sampled_from(("split", "join", "delete")), some, some)
+    edits = data.draw(st.lists(edit, min_size=1, max_size=8))
+    new, _ = edited(table, tracks, edits)
+    want = plainly(table, tracks.track, edits)
+    np.testing.assert_array_equal(new.track >= 0, want >= 0)
+    pairs = set(zip(new.track.tolist(), want.tolist(), strict=True))
+    assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_rows_are_found_as_by_passing_over_the_table(linked, seed):
+    table, tracks = linked
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(table))
+    mixed = replace(tracks, track=rng.integers(-1, 4, len(table)))
+    for k in range(-1, 4):
+        np.testing.assert_array_equal(mixed.rows(k), np.flatnonzero(mixed.track == k))
+    assert mixed.rows(2).base is mixed.rows(1).base is not None, "parts of what was sorted before"
+    mixed_up = table.take(order)
+    index = PeakIndex(mixed_up)
+    for row in rng.integers(0, len(table), 5).tolist():
+        key = tuple(int(mixed_up[name][row]) for name in ("frame", "row", "col", "component"))
+        assert index.row_of(key) == index.row_of(key[:3]) == row
+        assert index.row_of((*key[:3], 1)) is None
+    assert index.row_of((10**30, 0, 0)) is None
