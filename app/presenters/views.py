@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.views import LIVE_LIMIT, Measured
@@ -19,6 +21,8 @@ from braggscope.widgets.threshold_panel import ThresholdPanel
 
 if TYPE_CHECKING:
     from braggscope.app.engine.patch import PatchDetail
+
+FARTHEST = 2**31  # px: no frame reaches so far, whatever a session file says
 
 
 def marks_of(table: PeakTable, state: Session) -> Marks:
@@ -51,15 +55,31 @@ def show_count(desk: Desk, panel: ThresholdPanel) -> None:
 
 def with_rejected(table: PeakTable, rejected: frozenset[PeakKey]) -> PeakTable:
     """Table in which the peaks rejected by hand have that status."""
-    frames = set(np.unique(table["frame"]).tolist())
-    keys = [k for k in rejected if k.frame in frames]
-    if not keys:
+    if not rejected or not len(table):
         return table
-    status = table["status"].copy()
-    for key in keys:
-        hit = (table["frame"] == key.frame) & (table["row"] == key.row) & (table["col"] == key.col)
-        status[hit] = Status.REJECTED
-    return table.with_columns(status=status)
+    known = _by_frame(rejected)
+    frames, place = np.unique(table["frame"], return_inverse=True)
+    row, col = table["row"], table["col"]
+    high, wide = int(row.max()) + 1, int(col.max()) + 1
+    codes = []  # frame, row and column as one number: all keys are sought at once
+    for k, frame in enumerate(frames.tolist()):
+        if frame in known:
+            y, x = known[frame][(known[frame] < (high, wide)).all(axis=1)].T
+            codes.append((k * high + y) * wide + x)
+    if not codes:
+        return table
+    hit = np.isin((place * high + row) * wide + col, np.concatenate(codes))
+    return table.with_columns(status=np.where(hit, np.uint8(Status.REJECTED), table["status"]))
+
+
+@lru_cache(maxsize=2)
+def _by_frame(rejected: frozenset[PeakKey]) -> dict[int, NDArray[np.int64]]:
+    """(n, 2) row and column of the keys of each frame: once per set, and not at every frame that is shown."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    for key in rejected:
+        if 0 <= key.row < FARTHEST and 0 <= key.col < FARTHEST:
+            found.setdefault(key.frame, []).append((key.row, key.col))
+    return {frame: np.array(places) for frame, places in found.items()}
 
 
 def patch_content(detail: PatchDetail, settings: Localization) -> PatchContent:
