@@ -2,12 +2,14 @@
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from coherent_scan import coherent, panels, phase, prepared
+from late import left_alone
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtTest import QTest
@@ -36,7 +38,7 @@ def test_from_the_stack_to_the_crystal(crystal, tmp_path):
     assert "Oversampling z, y, x: 2." in view.volume.oversampling.text()
     assert view.page.data.layer.quantity == "data"
     phase(crystal)
-    assert crystal.rows()["Reconstruction"] == "done"
+    assert crystal.rows()["Reconstruction scan7.npy"] == "done"
     assert [row[0] for row in view.starts.texts()] == ["Iterative"]
     assert 0 < float(view.starts.texts()[0][3]) < 0.4
     assert view.page.object.layer.index.shape == (32, 32, 32)
@@ -65,6 +67,7 @@ def test_every_format_is_written(crystal, monkeypatch, tmp_path):
         until(chosen[-1].exists, name, 30)
         crystal.idle()
         assert crystal.notice.text == f"The crystal was written to {name}."
+        left_alone(crystal, chosen[-1], partial(coherent(crystal).exports.write, key), "Crystal")
     with h5py.File(tmp_path / "a.h5") as file:
         assert file["entry/object"].shape == (32, 32, 32)
     stored = np.load(tmp_path / "a.npz")

@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+from late import left_alone
 from pydantic import ValidationError
 from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtTest import QTest
@@ -60,6 +61,9 @@ def _export(scan, tmp_path, monkeypatch, found):
     with h5py.File(tmp_path / "strain.h5") as file:
         np.testing.assert_array_equal(file["entry/strain/exx"][()], found.exx)
     assert (tmp_path / "strain_exx.tif").exists()
+    runs = strain(scan).runs
+    for name in ("strain.h5", "strain.csv", "strain.png"):
+        left_alone(scan, tmp_path / name, lambda path: runs.export(path, runs.result()), "Export")
     panels(scan).maps.copy_requested.emit("command")
     text = QGuiApplication.clipboard().text()
     assert "braggscope strain" in text

@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+from late import left_alone
 from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QFileDialog
@@ -246,6 +247,7 @@ def test_tracks_are_exported(tracked, monkeypatch, tmp_path):
         assert np.isfinite(file["entry/peaks/strain"][()]).any()
         assert "voltage_V" in file["entry/peaks"]
     assert (tmp_path / "tracks_tracks.csv").exists()
+    left_alone(tracked, tmp_path / "tracks.csv", presenter.export, "Tracks to")
     _what_cannot_be_done_is_said(tracked)
 
 
