@@ -1,10 +1,14 @@
 """Looking at a series: open, thresholds, select, reject."""
 
+import threading
+
 import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QGuiApplication
 from stage import CONTROL, SHIFT, settle, until
 
+from braggscope.app import composition
 from braggscope.models.results import Status
 
 Key = Qt.Key
@@ -131,3 +135,29 @@ def test_all_menus_have_room_beside_the_tools(launch, widths):
     assert ends == sorted(ends)
     assert ends[0] > 0
     assert ends[-1] < tools.left()
+
+
+def test_the_mask_is_made_behind_the_window_and_only_to_be_seen(program):
+    overlays = program.canvas.overlays
+    assert int(overlays.mask.constBits()) == program.desk.picture.overlay.ctypes.data
+    program.program.trigger("show_mask")
+    until(lambda: program.desk.picture.overlay is None, "the picture without it")
+    program.go_to(3)
+    assert overlays.mask is None
+    program.program.trigger("show_mask")
+    until(lambda: overlays.mask is not None, "the mask")
+
+
+def test_the_error_report_is_made_behind_the_window(program, monkeypatch):
+    made, where = composition.error_report, []
+
+    def told(session):
+        where.append(threading.current_thread())
+        return made(session)
+
+    monkeypatch.setattr(composition, "error_report", told)
+    QGuiApplication.clipboard().setText("")
+    program.program.trigger("error_report")
+    until(lambda: "Session:" in QGuiApplication.clipboard().text(), "the report")
+    assert where != [threading.main_thread()]
+    until(lambda: "Error report copied" in program.notice.text, "the notice")
