@@ -24,8 +24,13 @@ TWICE = 2  # what is made by the first is shown by the second
 
 def warm_up(monkey: "Monkey") -> None:
     """Open every source and use whatever there is in its workspaces: actions, choices, buttons, jobs."""
+    monkey.beat.resting = True  # which takes the thread for seconds
+    import pyarrow.csv
+    import pyarrow.parquet  # noqa: F401 - what tables are read and written with
     import torch._dynamo  # noqa: F401 - 800 modules, which the first step of any training imports
 
+    monkey.beat.forgive()
+    monkey.beat.resting = False
     world = monkey.world
     for source, workspaces in (
         (world.images, ("series",)),
