@@ -9,6 +9,7 @@ from PyQt6.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
     QLabel,
+    QProgressBar,
     QPushButton,
     QSizePolicy,
     QSpinBox,
@@ -18,7 +19,8 @@ from PyQt6.QtWidgets import (
 
 from braggscope.models.cdi.parameters import Phasing
 from braggscope.widgets.elided import ElidedLabel
-from braggscope.widgets.phasing_choices import entry_sentence
+from braggscope.widgets.jobs_panel import time_text
+from braggscope.widgets.phasing_choices import PhasingStanding, entry_sentence
 from braggscope.widgets.prepare_fields import FieldGrid, FileRow, NumberField, Segmented, small_button
 from braggscope.widgets.section import Section, SectionPage
 from braggscope.widgets.tips import as_written
@@ -39,6 +41,7 @@ FILES = {
     "flat_file": ("Flat", "a flat field, by which every frame is divided"),
 }
 HINT = "Open the rocking curve of one Bragg peak first."
+PREPARE_TIP = "Read the whole stack and prepare it with the steps below"
 
 
 class VolumePanel(QWidget):
@@ -49,12 +52,13 @@ class VolumePanel(QWidget):
 
     phasing_changed = pyqtSignal(object)
     prepare_requested = pyqtSignal()
+    cancel_requested = pyqtSignal()
     choose_file_requested = pyqtSignal(str)
     file_cleared = pyqtSignal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._value = Phasing()
+        self._value, self._standing = Phasing(), PhasingStanding()
         self.switches: dict[str, QCheckBox] = {}
         self.said: dict[str, ElidedLabel] = {}
         self.files: dict[str, FileRow] = {}
@@ -71,6 +75,7 @@ class VolumePanel(QWidget):
         self.set_possible(False)
         self.set_error("")
         self.set_phasing(self._value)
+        self.set_standing(self._standing)
 
     # ---- building ----
 
@@ -81,17 +86,18 @@ class VolumePanel(QWidget):
         column.setSpacing(6)
         self.prepare = QPushButton("Prepare", head)
         self.prepare.setProperty("role", "primary")
-        self.prepare.setToolTip("Read the whole stack and prepare it with the steps below")
-        self.prepare.clicked.connect(lambda _: self.prepare_requested.emit())
+        self.prepare.clicked.connect(lambda _: self._prepare_or_cancel())
+        self.bar = QProgressBar(head)
+        self.bar.setTextVisible(False)
         self.input = Segmented((("intensity", "Counts"), ("amplitude", "Amplitude")), "Values are", head)
         self.input.setToolTip("What the values of the stack are: counts, or their square root")
         self.input.chosen.connect(lambda value: self._change(input=value))
-        self.hint, self.error = QLabel(head), QLabel(head)
-        for label, role in ((self.hint, "muted"), (self.error, "error")):
+        self.note, self.hint, self.error = QLabel(head), QLabel(head), QLabel(head)
+        for label, role in ((self.note, "muted"), (self.hint, "muted"), (self.error, "error")):
             label.setWordWrap(True)
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setProperty("role", role)
-        for widget in (self.prepare, self.input, self.hint, self.error):
+        for widget in (self.prepare, self.bar, self.note, self.input, self.hint, self.error):
             column.addWidget(widget)
         return head
 
@@ -226,12 +232,30 @@ class VolumePanel(QWidget):
         self.hint.setText("" if possible else hint)
         self.hint.setVisible(not possible)
 
+    def set_standing(self, standing: PhasingStanding) -> None:
+        """Show how far the preparation is, where it takes more than a moment."""
+        self._standing = standing
+        self.bar.setRange(0, standing.total)
+        self.bar.setValue(standing.done)
+        left = standing.remaining_s
+        self.note.setText(standing.note + ("" if left is None else f" · {time_text(left)} left"))
+        for widget in (self.bar, self.note):
+            widget.setVisible(standing.running)
+        self.prepare.setText("Cancel" if standing.running else "Prepare")
+        self.prepare.setToolTip("Stop reading and preparing" if standing.running else PREPARE_TIP)
+
     def set_error(self, text: str) -> None:
         """One sentence about an entry or a stack that cannot be used; empty takes it away."""
         self.error.setText(text)
         self.error.setVisible(bool(text))
 
     # ---- gestures ----
+
+    def _prepare_or_cancel(self) -> None:
+        if self._standing.running:
+            self.cancel_requested.emit()
+        else:
+            self.prepare_requested.emit()
 
     def _binned(self) -> None:
         self._change(binning=tuple(spin.value() for spin in self.binning))

@@ -1,7 +1,6 @@
 """Reconstructions side by side: what each is worth, and how far they lie from each other."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, fields, is_dataclass, replace
 
 import numpy as np
@@ -78,10 +77,10 @@ def _distance(obj: NDArray, best: NDArray, inside: NDArray[np.bool_]) -> float:
     return float(np.sqrt((weight * turn**2).sum() / weight.sum()))
 
 
-def held_bytes(entries: Iterable[Candidate]) -> int:
-    """What the results of these candidates take in memory; candidates of one run share theirs."""
+def held_arrays(candidate: Candidate) -> dict[int, int]:
+    """Bytes of every array that its results hold in memory; candidates of one run share theirs."""
     found: dict[int, int] = {}
-    stack: list[object] = [entry.phased for entry in entries]
+    stack: list[object] = [candidate.phased]
     while stack:
         value = stack.pop()
         if isinstance(value, np.ndarray):
@@ -90,7 +89,7 @@ def held_bytes(entries: Iterable[Candidate]) -> int:
             stack += value
         elif is_dataclass(value):
             stack += [getattr(value, field.name) for field in fields(value)]
-    return sum(found.values())
+    return found
 
 
 def as_phased(candidate: Candidate, parameters: Phasing) -> Phased:

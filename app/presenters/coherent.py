@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from PyQt6.QtCore import QTimer
 
 from braggscope.app.engine.coherent_geometry import geometry_note, known_geometry
-from braggscope.app.engine.jobs import Context, Progress, Ticket
-from braggscope.app.errors import sentence
+from braggscope.app.engine.coherent_parameters import again, fresh
+from braggscope.app.engine.jobs import Context
 from braggscope.app.presenters.coherent_exports import CoherentExports
+from braggscope.app.presenters.coherent_preparing import CoherentPreparing
 from braggscope.app.presenters.coherent_run import CoherentRun
 from braggscope.app.presenters.coherent_scans import CoherentScans
 from braggscope.app.presenters.coherent_show import CoherentShow
@@ -17,6 +18,7 @@ from braggscope.app.presenters.coherent_spec import CoherentSpec
 from braggscope.app.presenters.desk import Desk
 from braggscope.app.presenters.jobs import JobBoard
 from braggscope.app.state.session import Session
+from braggscope.app.wording import counted
 from braggscope.models.cdi.parameters import Phasing
 
 if TYPE_CHECKING:
@@ -27,7 +29,9 @@ AUTOMATIC_BYTES = 256 << 20  # stacks up to this size are read without being ask
 SETTLE_MS = 120
 LEAST = 8  # frames
 WAITING = "The stack was not read yet"
-LARGE = "It is {size:.1f} GB. Press Prepare to read and prepare it."
+SMALL = "Press Prepare to read and prepare it."
+LARGE = "It is {size:.1f} GB. " + SMALL
+AGAIN = " {number} of it will be shown again."
 FLAT = (
     "{name} holds {frames} frame{s}; a crystal needs the rocking curve of one Bragg peak, {least} frames or"
     " more."
@@ -41,13 +45,14 @@ class CoherentPresenter:
         self.desk, self.window, self.jobs = desk, window, jobs
         self.panels = window.coherent
         self.volume: Volume | None = None
-        self._ticket: Ticket | None = None
+        self._left: dict[str, Phasing] = {}  # parameters of stacks that were phased, by their identity
         self._then_run = False
         self._explicit = False
         self._timer = QTimer(window)
         self._timer.setSingleShot(True)
         self._timer.setInterval(SETTLE_MS)
         self._timer.timeout.connect(self._prepare)
+        self.preparing = CoherentPreparing(self)
         self.show = CoherentShow(self)
         self.run = CoherentRun(self)
         self.exports = CoherentExports(self)
@@ -56,10 +61,12 @@ class CoherentPresenter:
         panel = self.panels.volume
         panel.phasing_changed.connect(self.set_phasing)
         panel.prepare_requested.connect(self.prepare)
+        panel.cancel_requested.connect(self.preparing.cancel)
         panel.instrument.metadata_requested.connect(self._fill_in)
         self.panels.phasing.phasing_changed.connect(self.set_phasing)
         self.panels.page.demo_requested.connect(self.open_demo)
         self.panels.page.data.stroke_drawn.connect(self._stroke)
+        desk.leaving.connect(self._leaving)
         desk.opened.connect(self._opened)
         desk.store.subscribe(self._on_state)
         self._opened()
@@ -99,39 +106,53 @@ class CoherentPresenter:
 
     # -- the stack ----------------------------------------------------------------------------
 
+    def _leaving(self) -> None:
+        """What belongs to a stack that was phased comes back with it."""
+        info = self.desk.info
+        if info is not None and self.volume is not None and self.run.holds(self.volume):
+            self._left[info.identity] = self.phasing
+
     def _opened(self) -> None:
         """Another source, or none."""
-        if self._ticket is not None:
-            self._ticket.cancel()
+        self.preparing.drop()
         self.volume, self._explicit, self._then_run = None, False, False
         self._timer.stop()
-        self.run.forget()
+        self.run.leave()
         self.show.forget()
         info, panel = self.desk.info, self.panels.volume
         panel.set_steps({})
         panel.set_error("")
         panel.set_possible(info is not None)
         self.panels.phasing.set_possible(info is not None)
+        left = None if info is None else self._left.get(info.identity)
+        if left is not None and self.phasing == fresh(self.phasing):
+            self.set_phasing(again(left, self.phasing))
         self._show_parameters()
         self._look()
 
     def _look(self) -> None:
         """Read a stack that is small enough without being asked, or say what to do."""
         info, page = self.desk.info, self.panels.page
-        if self.volume is not None:
+        if self.volume is not None or self.preparing.running:
             return
         if info is None:
             page.set_empty()
             return
-        size = info.frames * info.frame_bytes
         if info.frames < LEAST:
             page.set_empty("This is no rocking curve", _flat(info.location, info.frames))
-        elif size > AUTOMATIC_BYTES:
-            page.set_empty(WAITING, LARGE.format(size=size / 1e9))
-        else:
-            page.set_empty(WAITING, "Press Prepare to read and prepare it.")
-            if self.desk.store.state.workspace == "coherent":
-                self._prepare()
+            return
+        size = info.frames * info.frame_bytes
+        self._wait(size)
+        if size <= AUTOMATIC_BYTES and self.desk.store.state.workspace == "coherent":
+            self._prepare()
+
+    def _wait(self, size: int) -> None:
+        """Say that a stack of ``size`` bytes was not read yet."""
+        info = self.desk.info
+        known = 0 if info is None else self.run.kept.count(info.location)
+        what = LARGE.format(size=size / 1e9) if size > AUTOMATIC_BYTES else SMALL
+        more = AGAIN.format(number=counted(known, "reconstruction")) if known else ""
+        self.panels.page.set_empty(WAITING, what + more)
 
     def prepare(self) -> None:
         """Read and prepare the stack, by a gesture."""
@@ -146,32 +167,16 @@ class CoherentPresenter:
         self.prepare()
 
     def _prepare(self) -> None:
-        engine, state = self.desk.engine, self.desk.store.state
-        if engine is None:
+        info = self.desk.info
+        if info is None:
             return
-        info, known = engine.info, self.volume
         if info.frames < LEAST:
-            self._failed(_flat(info.location, info.frames))
-            return
-        preparation, parameters = state.parameters.prepare, state.parameters.phasing
-        if known is None:
-            self.panels.page.set_empty("Reading the stack …", info.location)
+            self.failed(_flat(info.location, info.frames))
+        else:
+            self.preparing.begin()
 
-        def work(context: Context) -> Volume:
-            from braggscope.app.engine.coherent_volume import make_volume
-
-            return make_volume(engine.reader, info, preparation, parameters, context, known)
-
-        def progressed(progress: Progress) -> None:
-            said = f"frame {progress.done:,} of {progress.total:,}"
-            self.panels.page.set_empty("Reading the stack …", said)
-
-        self._ticket = self.desk.lanes.volume.submit(
-            work, self._prepared, on_error=lambda error: self._failed(sentence(error)),
-            on_progress=progressed if known is None else None,
-        )  # fmt: skip
-
-    def _prepared(self, volume: Volume) -> None:
+    def prepared(self, volume: Volume) -> None:
+        """A stack was prepared, or cannot be."""
         self.volume = volume
         panel, pattern = self.panels.volume, volume.pattern
         panel.set_error(volume.problem)
@@ -184,11 +189,21 @@ class CoherentPresenter:
             self._tell(volume.problem)
         else:
             self.show.parameters_changed()  # the geometry may be another
+        self.run.take_up(volume)
+        if not volume.fits(self.desk.store.state.parameters):  # they were changed meanwhile
+            self._timer.start()
         self._explicit = self._then_run = False
         if wanted and not volume.problem:
             self.run.start()
 
-    def _failed(self, said: str) -> None:
+    def stopped(self) -> None:
+        """The preparation was cancelled; what was there stays."""
+        info = self.desk.info
+        if self.volume is None and info is not None:
+            self._wait(info.frames * info.frame_bytes)
+        self._explicit = self._then_run = False
+
+    def failed(self, said: str) -> None:
         """The stack cannot be read; what was there stays."""
         self.panels.volume.set_error(said)
         if self.volume is None:

@@ -31,7 +31,7 @@ class CoherentShow:
         self._page, self._result = room.panels.page, room.panels.result
         self.chosen: Candidate | None = None
         self.looked: Looked | None = None
-        self._live = False
+        self._live: object | None = None  # the reconstruction that is watched
         self._pending = False  # a look that was asked for is not on screen yet
         self._next_surface = 0.0
         page = self._page
@@ -44,7 +44,7 @@ class CoherentShow:
 
     def forget(self) -> None:
         """Another stack: nothing is known of it."""
-        self._live = False
+        self._live = None
         self._page.data.set_layer(None)
         self._page.put_brush_down()
         self.candidate(None)
@@ -94,7 +94,7 @@ class CoherentShow:
 
     def begin(self) -> None:
         """A reconstruction starts: the crystal is watched."""
-        self._live, self._next_surface = True, 0.0
+        self._live, self._next_surface = object(), 0.0
         page = self._page
         page.object.set_layer(None)
         page.object.set_title("Now")
@@ -119,19 +119,18 @@ class CoherentShow:
         lane, now = self._room.desk.lanes.surface, time.monotonic()
         if self._page.surface.isVisible() and now >= self._next_surface and not lane.busy:
             self._next_surface = now + SURFACE_S
-            modulus, phase = glimpse.modulus, glimpse.phase
-            lane.submit(
-                lambda _: live_scene(modulus, phase), self._live_surface, on_error=self._room.desk.fail
-            )
+            modulus, phase, live = glimpse.modulus, glimpse.phase, self._live
+
+            def show(made: Scene) -> None:
+                if self._live is live:  # else another reconstruction is watched, or none
+                    self._page.surface.set_scene(made)
+
+            lane.submit(lambda _: live_scene(modulus, phase), show, on_error=self._room.desk.fail)
 
     def end(self) -> None:
         """It ended; what was there before comes back, unless a result follows."""
-        self._live = False
+        self._live = None
         self.candidate(self.chosen)
-
-    def _live_surface(self, made: Scene) -> None:
-        if self._live:
-            self._page.surface.set_scene(made)
 
     def _live_quantity(self) -> Quantity:
         return "modulus" if self._room.desk.store.state.coherent.quantity == "modulus" else "phase"

@@ -7,19 +7,24 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from PyQt6.QtCore import QTimer
+
 from braggscope.app.engine.jobs import Context, Lane, Progress, Ticket
 from braggscope.app.errors import sentence
 from braggscope.app.presenters.desk import Desk
-from braggscope.widgets.jobs_panel import Job, JobsPanel, State
+from braggscope.widgets.jobs_panel import ENDED, Job, JobsPanel, State
 
 T = TypeVar("T")
 KEPT = 8  # finished jobs that stay in the list
+QUICK_MS = 300  # a job that may take a moment only is listed after this time
 
 
 @dataclass
 class _Entry:
     job: Job
     ticket: Ticket
+    listed: bool = True
+    give_up: Callable[[], None] | None = None  # ends the row at once, whatever its worker is at
 
 
 class JobBoard:
@@ -43,12 +48,17 @@ class JobBoard:
         on_progress: Callable[[Progress], None] | None = None,
         on_end: Callable[[], None] = lambda: None,
         on_stopped: Callable[[], None] = lambda: None,
+        on_error: Callable[[Exception], None] | None = None,
+        replaces: str | None = None,
         about: str | Path = "",
     ) -> str:
         """Run a job; ``on_done`` returns the sentence that its row ends with. Returns the job's key.
 
         ``on_end`` follows in every case, ``on_stopped`` after an error or a cancel. ``about``: the file of
         jobs whose title has its name only; what is said of a failure holds until the same work is done.
+        ``on_error`` tells of a failure itself, and stands for ``on_stopped`` then. ``replaces``: key of the
+        older job of a lane that keeps the newest only, or empty; such a job is listed after QUICK_MS, or at
+        once where the older one is, and a cancel ends it at once: nobody waits for what its worker does.
         """
         key, work = f"job{next(self._numbers)}", f"{title} {about}"
 
@@ -71,27 +81,52 @@ class JobBoard:
             self._change(key, state=state, note=note, remaining_s=None)
 
         def failed(error: Exception) -> None:
-            stopped("failed", sentence(error))
-            self._desk.fail(error, work)
+            if on_error is None:
+                stopped("failed", sentence(error))
+                self._desk.fail(error, work)
+            else:
+                on_end()
+                on_error(error)
+                self._change(key, state="failed", note=sentence(error), remaining_s=None)
 
+        cancelled = _once(partial(stopped, "cancelled", "cancelled"))
         ticket = lane.submit(
-            run, done, on_error=failed, on_progress=progressed,
-            on_cancelled=partial(stopped, "cancelled", "cancelled"),
+            run, done, on_error=failed, on_progress=progressed, on_cancelled=cancelled,
             on_begun=partial(self._change, key, state="running"),
         )  # fmt: skip
-        self._add(Job(key=key, title=title, state="waiting"), ticket)
+        job = Job(key=key, title=title, state="waiting")
+        self._add(job, ticket, replaces, None if replaces is None else cancelled)
         return key
 
-    def _add(self, job: Job, ticket: Ticket) -> None:
-        self._entries[job.key] = _Entry(job, ticket)
+    def _add(
+        self, job: Job, ticket: Ticket, replaces: str | None, give_up: Callable[[], None] | None
+    ) -> None:
+        older = self._entries.pop(replaces) if replaces and replaces in self.running else None
+        listed = replaces is None or (older is not None and older.listed)
+        self._entries[job.key] = _Entry(job, ticket, listed, give_up)
+        if not listed:
+            timer = QTimer(self._panel)  # goes with the window
+            timer.setSingleShot(True)
+            timer.timeout.connect(partial(self._list, job.key))
+            timer.timeout.connect(timer.deleteLater)
+            timer.start(QUICK_MS)
         self._trim()
         self._show()
+
+    def _list(self, key: str) -> None:
+        """A job that might have been quick is not."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            entry.listed = True
+            self._show()
 
     def cancel(self, key: str) -> None:
         """Ask a job to stop; one that waits ends at once."""
         entry = self._entries.get(key)
         if entry is not None:
             entry.ticket.cancel()
+            if entry.give_up is not None and key in self.running:
+                entry.give_up()
 
     @property
     def running(self) -> list[str]:
@@ -100,9 +135,13 @@ class JobBoard:
 
     def _change(self, key: str, **changes: object) -> None:
         entry = self._entries.get(key)
-        if entry is None:
+        if entry is None or entry.job.state in ENDED:
             return
         entry.job = replace(entry.job, **changes)  # type: ignore[arg-type]
+        if entry.job.state == "failed":
+            entry.listed = True
+        elif entry.job.state in ENDED and not entry.listed:
+            del self._entries[key]
         self._show()
 
     def _trim(self) -> None:
@@ -117,5 +156,17 @@ class JobBoard:
         self._show()
 
     def _show(self) -> None:
-        self._panel.set_jobs([entry.job for entry in self._entries.values()])
+        self._panel.set_jobs([entry.job for entry in self._entries.values() if entry.listed])
         self._desk.busy_changed.emit()
+
+
+def _once(call: Callable[[], None]) -> Callable[[], None]:
+    """The same, but called twice it does nothing more."""
+    called: list[bool] = []
+
+    def first() -> None:
+        if not called:
+            called.append(True)
+            call()
+
+    return first

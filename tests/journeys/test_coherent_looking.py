@@ -102,10 +102,10 @@ def test_another_step_is_shown_and_files_hold_the_step_that_was_used(crystal, tm
     assert room.show.looked.particle.spacing != before
 
 
-def test_results_are_kept_as_far_as_the_memory_goes(crystal, monkeypatch):
+def test_results_are_kept_as_far_as_the_memory_goes(crystal):
     phase(crystal)
     first = coherent(crystal).run.results[0]
-    monkeypatch.setattr("braggscope.app.presenters.coherent_run.KEPT_BYTES", 4 * first.obj.nbytes)
+    coherent(crystal).run.kept.most = 4 * first.obj.nbytes
     phase(crystal)
     assert len(coherent(crystal).run.results) == 1
     assert coherent(crystal).run.results[0] is not first

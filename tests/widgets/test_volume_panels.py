@@ -5,6 +5,7 @@ from coherent_hands import maker, typed
 
 from braggscope.models.cdi.geometry import BraggGeometry
 from braggscope.models.cdi.parameters import Phasing, Stroke
+from braggscope.widgets.phasing_choices import PhasingStanding
 from braggscope.widgets.volume_geometry import VolumeGeometry, known_of
 from braggscope.widgets.volume_panel import VolumePanel
 from braggscope.widgets.volume_scans import HEADINGS, ScanRow, ScansPanel
@@ -56,6 +57,22 @@ def test_steps_say_what_they_did(make):
     assert not panel.oversampling.isVisible()
     panel.set_files({"dark_file": "/a/dark.tif"})
     assert panel.calibration.header.summary == "dark"
+
+
+def test_a_preparation_that_takes_long_shows_how_far_it_is_and_can_be_cancelled(make, qtbot):
+    panel = make(VolumePanel)
+    panel.set_possible(True)
+    assert not panel.bar.isVisible()
+    panel.set_standing(PhasingStanding(True, 250, 1000, 12.0, "frame 8 of 32"))
+    assert (panel.bar.value(), panel.bar.maximum()) == (250, 1000)
+    assert panel.note.text() == "frame 8 of 32 · 12 s left"
+    with qtbot.waitSignal(panel.cancel_requested), qtbot.assertNotEmitted(panel.prepare_requested):
+        panel.prepare.click()
+    panel.set_standing(PhasingStanding())
+    assert not panel.bar.isVisible()
+    assert not panel.note.isVisible()
+    with qtbot.waitSignal(panel.prepare_requested), qtbot.assertNotEmitted(panel.cancel_requested):
+        panel.prepare.click()
 
 
 def test_a_geometry_is_complete_or_says_what_is_missing(make, qtbot):
