@@ -9,7 +9,7 @@ from braggscope.app.engine.jobs import Context
 from braggscope.app.engine.localizers import weights_record
 from braggscope.app.engine.networks import Networks
 from braggscope.app.engine.peaks import analyse
-from braggscope.app.engine.setup import make_preparer
+from braggscope.app.engine.setup import Seen, make_preparer, open_again
 from braggscope.app.export.movie import check_movie_path, movie_sink
 from braggscope.app.export.overlay import OverlayPainter, OverlayStyle
 from braggscope.app.export.provenance import Provenance
@@ -26,7 +26,10 @@ from braggscope.models.results import PeakTable
 
 @dataclass(frozen=True, slots=True)
 class MovieJob:
-    """A movie of ``frames``. ``style`` without levels (None) takes them from the first frame."""
+    """A movie of ``frames``. ``style`` without levels (None) takes them from the first frame.
+
+    ``seen``: what the source must still be.
+    """
 
     location: str
     frames: Sequence[int]
@@ -37,6 +40,7 @@ class MovieJob:
     frame_axis: int | None = None
     device: str = "cpu"
     finish: Callable[[PeakTable], PeakTable] = field(default=lambda table: table)
+    seen: Seen | None = None
 
 
 def make_movie(job: MovieJob, networks: Networks | None, context: Context) -> int:
@@ -48,8 +52,8 @@ def make_movie(job: MovieJob, networks: Networks | None, context: Context) -> in
     if not len(job.frames):
         raise ExportError(f"There is no frame for the movie {job.output.name}; choose at least one.")
     with Reader() as reader:
-        info = reader.open(job.location, job.frame_axis, cancelled=context.cancelled)
-        preparer = make_preparer(job.parameters.prepare, info, reader)
+        info = open_again(reader, job.location, job.frame_axis, job.seen, context.cancelled)
+        preparer = make_preparer(job.parameters.prepare, info, reader, context.cancelled)
         count = job.parameters.prepare.sum_frames
         workspace = Workspace()
 

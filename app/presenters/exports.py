@@ -236,14 +236,15 @@ class ExportPresenter:
         """Write a movie with the levels and thresholds of the screen."""
         from braggscope.app.engine.movies import MovieJob
 
-        info, state = self._desk.info, self._desk.store.state
-        if info is None:
+        engine, state = self._desk.engine, self._desk.store.state
+        if engine is None:
             return
         parameters, rejected = state.parameters, state.rejected
         job = MovieJob(
-            info.location, range(choice.start, choice.stop, choice.step), parameters, path,
+            engine.info.location, range(choice.start, choice.stop, choice.step), parameters, path,
             fps=choice.fps, style=self._style(choice.size, choice.layers), frame_axis=state.frame_axis,
             device=self._desk.device, finish=lambda table: with_rejected(table, rejected),
+            seen=engine.seen(state.follow),
         )  # fmt: skip
 
         inputs = self.inputs()

@@ -116,14 +116,15 @@ class RunPresenter:
 
         The run goes on if another source is opened meanwhile; its results are in its journal.
         """
-        desk, info = self._desk, self._desk.info
-        if info is None or self.running:
+        desk, engine = self._desk, self._desk.engine
+        if engine is None or self.running:
             return
-        state = desk.store.state
+        state, info = desk.store.state, engine.info
         self._records.release(state.active)  # the run holds the frames of its batch, too
         job = SeriesJob(
-            info.location, range(info.frames), state.parameters, state.frame_axis, desk.device, desk.workers
-        )
+            info.location, range(info.frames), state.parameters, state.frame_axis, desk.device, desk.workers,
+            seen=engine.seen(state.follow),
+        )  # fmt: skip
         self._job = self._jobs.submit(
             desk.lanes.scan,
             f"Whole series · {state.current.name}",

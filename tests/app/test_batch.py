@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from braggscope.app.api import analyse_series
-from braggscope.app.engine.batch import SeriesJob, assemble, run_series
+from braggscope.app.engine import batch
+from braggscope.app.engine.batch import Gate, SeriesJob, assemble, run_series
 from braggscope.app.engine.jobs import Cancelled, Context, Ticket, silent_context
 from braggscope.app.engine.journal import Journal, JournalError
 from braggscope.app.engine.networks import Networks
@@ -81,6 +82,50 @@ def test_a_broken_frame_is_named_and_the_rest_goes_on(broken_series, fit_only, t
     journal.close()
     with pytest.raises(SourceError, match="1 frames failed; the first is 5"):
         analyse_series(str(broken_series), fit_only)
+
+
+def in_time(job, **more):
+    """What a run gives, or Cancelled where it takes too long."""
+    ticket = Ticket(0)
+    timer = threading.Timer(10, ticket.cancel)
+    timer.start()
+    try:
+        return run_series(job, None, Context(ticket, lambda _: None), **more)
+    finally:
+        timer.cancel()
+
+
+@pytest.mark.parametrize("step", ["summarise", "encode"])
+def test_a_frame_whose_peaks_do_not_fit_in_memory_is_listed(series, fit_only, monkeypatch, step):
+    plain, outcomes = getattr(batch, step), []
+
+    def short(*arguments):
+        if (arguments[-1]["frame"] == 7).any():
+            raise MemoryError
+        return plain(*arguments)
+
+    monkeypatch.setattr(batch, step, short)
+    job = SeriesJob(str(series.path), range(12), fit_only, workers=1)
+    problems = in_time(job, on_outcomes=outcomes.extend)
+    assert list(problems) == [7]
+    assert problems[7].startswith("Frame 7 could not be analysed: There is not enough memory")
+    assert sorted(o.frame for o in outcomes if not o.problem) == [k for k in range(12) if k != 7]
+
+
+@pytest.mark.parametrize("where", ["a worker", "the reading thread"])
+def test_what_stops_a_thread_ends_the_run(series, fit_only, monkeypatch, where):
+    class Broken(Gate):
+        def wait(self):
+            raise MemoryError
+
+    def unread(*_):
+        raise MemoryError
+
+    gate = Broken() if where == "a worker" else None
+    if gate is None:
+        monkeypatch.setattr(batch, "read_one", unread)
+    with pytest.raises(MemoryError):
+        in_time(SeriesJob(str(series.path), range(12), fit_only), gate=gate)
 
 
 def test_frames_in_the_journal_are_not_done_again(series, fit_only, tmp_path):

@@ -128,6 +128,9 @@ def test_following_stays_at_the_end(launch, growing):
         until(lambda n=frames: program.state.frame == n - 1, "the newest frame", 10)
         program.look()
         assert program.canvas.title == f"Frame {frames - 1}"
+    grow(2)  # a run begins before they are seen
+    program.run_series()
+    assert program.program.runs.record().done >= 11
     program.key(Key.Key_F5, SHIFT)
     assert not program.state.follow
 

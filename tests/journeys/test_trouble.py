@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PyQt6.QtCore import Qt
 from stage import until
 
 
@@ -101,6 +102,28 @@ def test_the_file_vanishes_while_open(launch, series, tmp_path):
         assert program.canvas.title == "Frame 20"
     program.window.notices.close_button.click()
     program.open(series)
+
+
+def test_a_run_over_another_measurement_is_refused(launch, series, tmp_path):
+    import h5py
+
+    path, other = tmp_path / "again.h5", tmp_path / "other.h5"
+    for copy in (path, other):
+        shutil.copy(series, copy)
+    with h5py.File(other, "r+") as file:
+        file["/entry/data/data"][...] = file["/entry/data/data"][()][::-1]
+    program = launch()
+    program.open(path)
+    path.write_bytes(other.read_bytes())  # the next measurement, under the same name
+    program.run_series()
+    assert "again.h5::/entry/data/data has changed since it was opened; open it again." in program.notice.text
+    record = program.program.runs.record()
+    assert record is None or record.done == 0
+    program.window.notices.close_button.click()
+    program.key(Qt.Key.Key_F5)
+    until(lambda: program.notice is not None and "was read anew" in program.notice.text, "the new content")
+    program.run_series()
+    assert program.program.runs.record().done == 24
 
 
 def _break_frame(path, index: int) -> None:
