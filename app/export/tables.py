@@ -18,7 +18,7 @@ from braggscope.app.files import atomic_path, check_room
 from braggscope.models.peak_directions import with_directions
 from braggscope.models.results import COLUMNS, WORDS, PeakTable, in_frame_pixels
 
-ROWS = 50_000  # rows gathered before they are written
+ROWS = 20_000  # that are written at a time: under 0.2 s, between which a job can be cancelled
 SUFFIXES = (".csv", ".parquet", ".h5", ".cxi", ".flt")
 Words = {name: [member.label for member in kind] for name, kind in WORDS.items()}
 TEXT = f"S{max(len(word) for words in Words.values() for word in words)}"  # of HDF5
