@@ -1,7 +1,5 @@
 """From candidates to peaks: thresholds as column arithmetic, and the findpeaks package as reference."""
 
-import contextlib
-import io
 import logging
 import warnings
 from typing import Any
@@ -104,13 +102,14 @@ def reference_peaks(
 def _finder() -> Any:
     """A findpeaks object for counts.
 
-    Imported late (it takes seconds), and kept from what it does on the way: it installs log handlers,
-    sets the level of the root logger and prints.
+    Imported late (it takes seconds), and kept from what it does on the way: it installs log handlers and
+    sets the level of the root logger. When silent it prints nothing; the output is never taken from it, since
+    that would take it from all other threads.
     """
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from findpeaks import findpeaks
 

@@ -91,11 +91,18 @@ def test_quick_preparations_are_not_listed_and_the_newest_counts(crystal, monkey
     assert not crystal.program.jobs.running
 
 
+def _rows(stage):
+    """Keys of the rows of the job."""
+    return [key for key, row in stage.window.jobs_panel.rows.items() if row.job.title == JOB]
+
+
 def test_a_newer_request_takes_the_row_of_the_older(launch, stack, slow_disk):
     stage = reading(launch, stack)
-    old = [key for key, row in stage.window.jobs_panel.rows.items() if row.job.title == JOB]
+    until(lambda: JOB in stage.rows(), "the row")
+    old = _rows(stage)
     coherent(stage).prepare()
-    new = [key for key, row in stage.window.jobs_panel.rows.items() if row.job.title == JOB]
+    until(lambda: _rows(stage) != old, "the newer one's row")
+    new = _rows(stage)
     assert len(old) == len(new) == 1
     assert old != new
     slow_disk.set()

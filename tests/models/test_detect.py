@@ -1,6 +1,7 @@
 """Both thresholds are exact column arithmetic; the proposal and the histogram are sensible."""
 
 import logging
+import sys
 
 import numpy as np
 import pytest
@@ -89,3 +90,20 @@ def test_log_histogram_of_little(values):
     assert counts.sum() == np.sum(np.array(values) > 0)
     assert (len(counts), len(edges)) == (8, 9)
     assert np.all(np.diff(edges) > 0)
+
+
+def test_the_reference_takes_no_output_from_other_threads(monkeypatch, capsys):
+    import findpeaks
+
+    begin, seen = findpeaks.findpeaks.__init__, []
+
+    def watched(self, *values, **named):
+        seen.append(sys.stdout)
+        begin(self, *values, **named)
+
+    monkeypatch.setattr(findpeaks.findpeaks, "__init__", watched)
+    frame = np.random.default_rng(0).random((20, 20)).astype(np.float32)
+    assert len(reference_peaks(frame, minval=0.5)) > 0
+    assert len(seen) == 1
+    assert seen[0] is sys.stdout
+    assert capsys.readouterr().out == ""
