@@ -19,7 +19,7 @@ def slow_disk(monkeypatch):
 
     def read(self, index, out=None, cancelled=None, lend=False):
         if out is not None:  # a stack is read
-            quick.wait(0.05)
+            quick.wait(0.1)
         return original(self, index, out, cancelled, lend)
 
     monkeypatch.setattr(Reader, "read", read)
@@ -30,7 +30,7 @@ def reading(launch, stack):
     stage = launch()
     stage.open(stack)
     stage.program.trigger("coherent_workspace")
-    until(lambda: panels(stage).volume.prepare.text() == "Cancel", "the slow reading")
+    until(lambda: panels(stage).volume.prepare.text() == "Cancel" and JOB in stage.rows(), "the slow reading")
     return stage
 
 
@@ -61,6 +61,7 @@ def test_a_slow_reading_is_cancelled_at_once_and_begun_again(launch, stack, slow
     else:
         stage.window.show_panel("volume")
         button = panels(stage).volume.prepare
+    until(button.isVisible, "the button")
     begin = time.monotonic()
     stage.press(button)
     until(lambda: stage.rows()[JOB] == "cancelled" and not stage.desk.lanes.volume.busy, "the end", 2)
@@ -98,7 +99,6 @@ def _rows(stage):
 
 def test_a_newer_request_takes_the_row_of_the_older(launch, stack, slow_disk):
     stage = reading(launch, stack)
-    until(lambda: JOB in stage.rows(), "the row")
     old = _rows(stage)
     coherent(stage).prepare()
     until(lambda: _rows(stage) != old, "the newer one's row")
