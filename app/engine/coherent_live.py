@@ -1,14 +1,14 @@
 """What a running reconstruction shows of itself: a few times a second, small, and never at its own cost."""
 
 import math
-import threading
 import time
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from braggscope.app.engine.jobs import Context, Progress, Ticket
+from braggscope.app.engine.jobs import Context
+from braggscope.app.engine.within import Within
 from braggscope.models.cdi.fourier import to_centre
 from braggscope.models.cdi.layers import Layer, object_layer
 from braggscope.models.cdi.outcome import Live
@@ -37,25 +37,15 @@ class Glimpse:
     phase: Layer | None = None
 
 
-class LiveContext(Context):
+class LiveContext(Within):
     """Passes progress on with a :class:`Glimpse` for payload, at most every ``PERIOD_S`` and so seldom that
     making glimpses takes at most ``SHARE`` of the time. Cancels in every call.
     """
 
     def __init__(self, outer: Context) -> None:
-        super().__init__(Ticket(0), _nowhere)
-        self._outer = outer
+        super().__init__(outer)
         self._next = 0.0
         self._points: list[Point] = []
-
-    def check(self) -> None:
-        """Raise Cancelled if the job was cancelled."""
-        self._outer.check()
-
-    @property
-    def cancelled(self) -> threading.Event:
-        """Event of the job."""
-        return self._outer.cancelled
 
     def progress(self, done: int, total: int, note: str = "", payload: Any = None) -> None:
         """Report, or only take down the iteration; see the class."""
@@ -77,7 +67,3 @@ class LiveContext(Context):
         obj, inside = to_centre(live.obj[step]), to_centre(live.support[step])
         modulus = object_layer("modulus", np.abs(obj) * inside)
         return Glimpse(tuple(self._points), modulus, object_layer("phase", np.angle(obj), inside))
-
-
-def _nowhere(_: Progress) -> None:
-    """A live context reports through the outer one."""

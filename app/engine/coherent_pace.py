@@ -1,10 +1,10 @@
 """How far the preparation of a stack is: reading takes the time of a disk, preparing that of a processor."""
 
-import threading
 import time
 from typing import Any
 
-from braggscope.app.engine.jobs import Context, Progress, Ticket
+from braggscope.app.engine.jobs import Context
+from braggscope.app.engine.within import Within
 
 PREPARE_S, ALIEN_S = 5e-8, 1.2e-7  # of CPU for a voxel, measured from 128^3 to 256^3; and for alien peaks
 STEPS, ALIEN_STEPS = 4, 4  # of preparing, and those more where alien peaks are looked for
@@ -12,27 +12,17 @@ PERIOD_S = 0.1  # between two reports at least
 WHOLE = 1000  # parts that progress is counted in
 
 
-class Pace(Context):
+class Pace(Within):
     """Reports parts in a thousand of the time that reading and preparing ``voxels`` will take together.
 
     Frames come in by ``progress``, steps of preparing by ``step``; both raise Cancelled.
     """
 
     def __init__(self, outer: Context, voxels: int, aliens: bool) -> None:
-        super().__init__(Ticket(0), _nowhere)
-        self._outer = outer
+        super().__init__(outer)
         self._begun, self._next = time.monotonic(), 0.0
         self._read_s, self._prepare_s = 0.0, (PREPARE_S + ALIEN_S * aliens) * voxels
         self._step, self._steps = 0, STEPS + ALIEN_STEPS * aliens
-
-    def check(self) -> None:
-        """Raise Cancelled if the job was cancelled."""
-        self._outer.check()
-
-    @property
-    def cancelled(self) -> threading.Event:
-        """Event of the job."""
-        return self._outer.cancelled
 
     def progress(self, done: int, total: int, note: str = "", payload: Any = None) -> None:
         """``done`` of ``total`` frames were read."""
@@ -54,7 +44,3 @@ class Pace(Context):
             self._next = now + PERIOD_S
             whole = reading + self._prepare_s
             self._outer.progress(int(WHOLE * spent / whole) if reading or self._step else 0, WHOLE, note)
-
-
-def _nowhere(_: Progress) -> None:
-    """A pace reports through the outer context."""

@@ -12,7 +12,6 @@ import hashlib
 import json
 import math
 import os
-import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -26,6 +25,7 @@ from braggscope.app.engine.coherent_parameters import files_of
 from braggscope.app.engine.coherent_results import candidates
 from braggscope.app.engine.coherent_views import frames_of, particle_of
 from braggscope.app.engine.jobs import Cancelled, Context
+from braggscope.app.engine.within import Within
 from braggscope.app.errors import sentence
 from braggscope.app.files import atomic_path
 from braggscope.app.sources.reader import Reader
@@ -128,21 +128,13 @@ def _scan(
     return scan
 
 
-class _Inner(Context):
+class _Inner(Within):
     """Progress of one scan as part of the series."""
 
     def __init__(self, outer: Context, place: int, count: int, name: str, scans: list[Scan]) -> None:
-        self._outer, self._place, self._count, self._name = outer, place, count, name
+        super().__init__(outer)
+        self._place, self._count, self._name = place, count, name
         self._scans, self._percent = scans, -1
-
-    def check(self) -> None:
-        """Raise Cancelled if the series was cancelled."""
-        self._outer.check()
-
-    @property
-    def cancelled(self) -> threading.Event:
-        """Event of the series."""
-        return self._outer.cancelled
 
     def progress(self, done: int, total: int, note: str = "", payload: object = None) -> None:
         """Report whole hundredths of a scan; reading is the first of them."""
